@@ -1,0 +1,1 @@
+//! The hypercore: Merkle log, proofs, bitfield, signatures, fork proofs.

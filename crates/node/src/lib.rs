@@ -1,0 +1,1 @@
+//! The node: supervisor, streams, peers, events, the one API.

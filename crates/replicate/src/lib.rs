@@ -1,0 +1,1 @@
+//! Replication of one feed with its peers, without IO.

@@ -1,0 +1,1 @@
+//! Feeds on disk and in memory, and a faulty backend for tests.

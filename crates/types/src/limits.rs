@@ -1,0 +1,93 @@
+//! Limits on everything that a peer or a file can make us hold, with unit and origin.
+
+use std::time::Duration;
+
+/// Largest frame body on wires A and B2, bytes (hypercore-protocol 6 `index.js`,
+/// simple-message-channels `maxSize`: both 8 MiB).
+pub const MAX_FRAME_BYTES: usize = 8 * 1024 * 1024;
+
+/// Largest block that is appended or accepted, bytes: a frame less room for the proof and the framing.
+pub const MAX_BLOCK_BYTES: usize = MAX_FRAME_BYTES - 64 * 1024;
+
+/// Largest extension message that is sent or accepted, bytes.
+pub const MAX_EXTENSION_BYTES: usize = 64 * 1024;
+
+/// Feeds on one connection, in each direction (hypercore-protocol 6 `maxFeeds`).
+pub const MAX_CHANNELS: usize = 256;
+
+/// Extension names that one side may list for one channel.
+pub const MAX_EXTENSION_NAMES: usize = 64;
+
+/// Longest extension name, bytes.
+pub const MAX_EXTENSION_NAME_BYTES: usize = 256;
+
+/// Longest user data in the handshake of wire A, bytes.
+pub const MAX_USER_DATA_BYTES: usize = 16 * 1024;
+
+/// Proof nodes in one data message: a sibling and a root for each of 64 levels.
+pub const MAX_PROOF_NODES: usize = 128;
+
+/// Messages kept for a feed that the other side opened and we have not yet
+/// (hypercore-protocol 6 `feed.js`: 16).
+pub const MAX_PENDING_MESSAGES: usize = 16;
+
+/// Largest Noise message in the handshake of wire B2, bytes, without its length prefix.
+pub const MAX_HANDSHAKE_MESSAGE_BYTES: usize = 1024;
+
+/// Largest feed length that is believed, in blocks: leaf indexes stay within 2^53, the
+/// integers that a JavaScript peer can name.
+pub const MAX_FEED_LENGTH: u64 = 1 << 52;
+
+/// Blocks in one want window (hypercore 7 and 9 `lib/replicate.js`: 1024 * 1024).
+pub const WANT_WINDOW_BLOCKS: u64 = 1 << 20;
+
+/// Want windows start and end at multiples of this (hypercore 9 `lib/replicate.js`, `onwant`).
+pub const WANT_ALIGNMENT_BLOCKS: u64 = 8192;
+
+/// Largest bitfield that one run-length coded `have` may decode to, bytes: one want window.
+pub const MAX_BITFIELD_BYTES: usize = (WANT_WINDOW_BLOCKS / 8) as usize;
+
+/// Requests in flight towards a stock peer (hypercore 7 and 9 `maxRequests`).
+pub const STOCK_REQUESTS_IN_FLIGHT: usize = 16;
+
+/// Requests in flight towards a quorate peer.
+pub const REQUESTS_IN_FLIGHT: usize = 1024;
+
+/// Requests of one peer on one feed that wait for an answer from disk; more are not read.
+pub const MAX_QUEUED_REQUESTS: usize = 2048;
+
+/// Bytes of answers that wait to be written to one connection before no more requests are served.
+pub const MAX_QUEUED_SEND_BYTES: usize = 4 * 1024 * 1024;
+
+/// Connections that one node keeps open at once.
+pub const MAX_CONNECTIONS: usize = 1024;
+
+/// Bytes of one window of a remote bitfield, and windows kept for one peer and feed:
+/// 16 Mi blocks at most, 2 MiB of memory.
+pub const MAX_REMOTE_WINDOWS: usize = 16;
+
+/// Time within which a handshake must be complete.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Silence after which a connection of wire A is closed (hypercore-protocol 6: 5 s, counted in
+/// ticks of a quarter, so between 5 and 6.25 s; ours is longer than a stock peer's ping interval
+/// by more than that).
+pub const WIRE_A_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Silence of ours after which a ping goes out on wire A: a stock peer closes after 5 s.
+pub const WIRE_A_KEEP_ALIVE: Duration = Duration::from_millis(1500);
+
+/// Silence after which a connection of wire B2 is closed (hypercore-protocol 8: 20 s).
+pub const WIRE_B2_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Silence of ours after which a ping goes out on wire B2 (hypercore-protocol 8: 10 s).
+pub const WIRE_B2_KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Time without an answer after which a peer's requests go to another peer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Default TCP port of Dat (dat-node `3282`).
+pub const DEFAULT_PORT: u16 = 3282;
+
+const _: () = assert!(MAX_BLOCK_BYTES < MAX_FRAME_BYTES);
+const _: () = assert!(WANT_WINDOW_BLOCKS.is_multiple_of(WANT_ALIGNMENT_BLOCKS));

@@ -1,0 +1,1 @@
+//! Dat wires A and B2: handshake, cipher, frames, channels, messages.

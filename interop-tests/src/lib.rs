@@ -1,0 +1,1 @@
+//! Tests against the JavaScript reference and other Rust peers.
