@@ -1,0 +1,165 @@
+//! What happens in a node, as it happens.
+
+use quorate_types::PublicKey;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Direction;
+
+/// Something that happened; `share --json` prints one a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The node listens.
+    Listening {
+        /// `ip:port`.
+        address: String,
+    },
+    /// A stream is served.
+    Sharing {
+        /// Local name.
+        stream: String,
+        /// Key.
+        key: PublicKey,
+        /// `dat://<key>`.
+        link: String,
+        /// Blocks in the feed.
+        length: u64,
+    },
+    /// A handshake is complete.
+    Connected {
+        /// Remote `ip:port`.
+        peer: String,
+        /// Who dialled.
+        direction: Direction,
+        /// `A` or `B2`.
+        wire: String,
+        /// Identity on the wire.
+        id: Option<String>,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// Remote `ip:port`.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
+    /// A peer could not be reached, or speaks another wire.
+    DialFailed {
+        /// `host:port` as it was given.
+        peer: String,
+        /// Why.
+        reason: String,
+        /// Stable code.
+        code: String,
+    },
+    /// A stream is open on a connection, on both sides.
+    Joined {
+        /// Local name.
+        stream: String,
+        /// Remote `ip:port`.
+        peer: String,
+    },
+    /// A stream is no longer open on a connection.
+    Left {
+        /// Local name.
+        stream: String,
+        /// Remote `ip:port`.
+        peer: String,
+    },
+    /// Blocks were appended here and are durable.
+    Appended {
+        /// Local name.
+        stream: String,
+        /// First new block.
+        start: u64,
+        /// New length.
+        length: u64,
+    },
+    /// Blocks came from peers, verified and stored; coalesced.
+    Downloaded {
+        /// Local name.
+        stream: String,
+        /// Blocks since the event before.
+        blocks: u64,
+        /// Bytes since the event before.
+        bytes: u64,
+        /// Blocks that are here now.
+        here: u64,
+        /// Length of the feed.
+        length: u64,
+    },
+    /// Blocks went to peers; coalesced.
+    Uploaded {
+        /// Local name.
+        stream: String,
+        /// Blocks since the event before.
+        blocks: u64,
+        /// Bytes since the event before.
+        bytes: u64,
+    },
+    /// All that is selected is here, verified and on disk.
+    Synced {
+        /// Local name.
+        stream: String,
+        /// Length of the feed.
+        length: u64,
+    },
+    /// Blocks were deleted here.
+    Cleared {
+        /// Local name.
+        stream: String,
+        /// First block.
+        start: u64,
+        /// One past the last.
+        end: u64,
+    },
+    /// The writer signed two histories.
+    Fork {
+        /// Local name.
+        stream: String,
+        /// Key.
+        key: PublicKey,
+        /// Peer that carries the other history.
+        peer: String,
+        /// Length of the head here.
+        ours: u64,
+        /// Length of the head there.
+        theirs: u64,
+        /// The evidence, hexadecimal.
+        evidence: String,
+    },
+    /// A peer sent what its writer never signed.
+    Corrupt {
+        /// Local name.
+        stream: String,
+        /// The peer.
+        peer: String,
+        /// Block in question.
+        index: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An extension message came.
+    Extension {
+        /// Local name.
+        stream: String,
+        /// The peer.
+        peer: String,
+        /// Name of the extension.
+        name: String,
+        /// Bytes in the message.
+        bytes: usize,
+    },
+    /// A stream stopped because its storage failed.
+    StorageFailed {
+        /// Local name.
+        stream: String,
+        /// Why.
+        reason: String,
+    },
+    /// Events were lost because nobody read them in time.
+    Lagged {
+        /// How many.
+        lost: u64,
+    },
+}

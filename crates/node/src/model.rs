@@ -1,0 +1,264 @@
+//! What the node tells about streams, blocks and peers: the JSON of the command line and of the local API.
+//!
+//! Field names are a contract: fields are added, never renamed.
+
+use quorate_types::{DiscoveryKey, Hash, PublicKey};
+use serde::{Deserialize, Serialize};
+
+/// How payloads are meant to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// One JSON value a block.
+    Json,
+    /// Text.
+    #[default]
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// Bytes without a meaning of their own.
+    Binary,
+}
+
+/// What block 0 says a feed is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Content {
+    /// No header that is known, or no block 0 here.
+    Plain,
+    /// Metadata feed of a Dat archive; its files are in the content feed.
+    Hyperdrive {
+        /// Key of the content feed.
+        content: PublicKey,
+    },
+    /// A DEP-0007 header of another type.
+    Other {
+        /// The header's type, cut after 64 characters.
+        name: String,
+    },
+}
+
+/// A stream as it stands now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamInfo {
+    /// `quorate.stream/1`.
+    pub schema: String,
+    /// Local name.
+    pub name: String,
+    /// Key of the feed.
+    pub key: PublicKey,
+    /// `dat://<key>`.
+    pub link: String,
+    /// Discovery key.
+    pub discovery_key: DiscoveryKey,
+    /// Whether the secret key is here.
+    pub writable: bool,
+    /// Blocks in the feed as far as its newest signed head is known here.
+    pub length: u64,
+    /// Bytes in all blocks of that head.
+    pub byte_length: u64,
+    /// Blocks that are stored here.
+    pub here: u64,
+    /// Blocks on disk, synced; equal to `length` except while an append is under way.
+    pub durable: u64,
+    /// Tree hash of the head; absent while the feed is empty.
+    pub tree_hash: Option<Hash>,
+    /// How payloads are shown.
+    pub encoding: Encoding,
+    /// What the feed is.
+    #[serde(flatten)]
+    pub content: Content,
+    /// Directory on disk.
+    pub directory: String,
+    /// Connected peers that carry this stream.
+    pub peers: usize,
+    /// Longest feed that a connected peer announces.
+    pub remote_length: u64,
+    /// Whether the stream only fetches what is asked for.
+    pub sparse: bool,
+    /// Set when a fork was found; the sentence says what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<String>,
+}
+
+impl StreamInfo {
+    /// Value of the `schema` field.
+    pub const SCHEMA: &'static str = "quorate.stream/1";
+}
+
+/// What to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewStream {
+    /// Local name.
+    pub name: String,
+    /// How payloads are shown.
+    #[serde(default)]
+    pub encoding: Encoding,
+}
+
+/// What to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloneStream {
+    /// Link or key.
+    pub link: String,
+    /// Local name; the first 8 digits of the key where absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Addresses `host:port` to dial, and to remember for the stream.
+    #[serde(default)]
+    pub peers: Vec<String>,
+    /// Fetch nothing but the head.
+    #[serde(default)]
+    pub sparse: bool,
+}
+
+/// Result of an append.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appended {
+    /// `quorate.appended/1`.
+    pub schema: String,
+    /// Key of the feed.
+    pub key: PublicKey,
+    /// First new block.
+    pub start: u64,
+    /// New length of the feed: durable when this is returned.
+    pub length: u64,
+    /// Bytes appended.
+    pub bytes: u64,
+}
+
+impl Appended {
+    /// Value of the `schema` field.
+    pub const SCHEMA: &'static str = "quorate.appended/1";
+}
+
+/// One block, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockInfo {
+    /// `quorate.block/1`.
+    pub schema: String,
+    /// Position in the feed.
+    pub index: u64,
+    /// Whether it is stored here.
+    pub here: bool,
+    /// Bytes in the block; absent while its leaf is not known.
+    pub size: Option<u64>,
+    /// Leaf hash; absent while it is not known.
+    pub hash: Option<Hash>,
+}
+
+impl BlockInfo {
+    /// Value of the `schema` field.
+    pub const SCHEMA: &'static str = "quorate.block/1";
+}
+
+/// One connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerInfo {
+    /// `quorate.peer/1`.
+    pub schema: String,
+    /// Remote `ip:port`.
+    pub address: String,
+    /// `outgoing` or `incoming`.
+    pub direction: Direction,
+    /// `A` (Dat 1) or `B2` (Dat 2).
+    pub wire: String,
+    /// Identity on the wire: the Noise key on B2, the process id on A.
+    pub id: Option<String>,
+    /// Whether the peer is a quorate node.
+    pub quorate: bool,
+    /// Streams open on the connection, by name.
+    pub streams: Vec<PeerStream>,
+    /// Bytes received, encrypted.
+    pub received: u64,
+    /// Bytes sent, encrypted.
+    pub sent: u64,
+}
+
+impl PeerInfo {
+    /// Value of the `schema` field.
+    pub const SCHEMA: &'static str = "quorate.peer/1";
+}
+
+/// A stream on a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStream {
+    /// Local name.
+    pub name: String,
+    /// Key of the feed.
+    pub key: PublicKey,
+    /// Length that the peer announces.
+    pub remote_length: u64,
+}
+
+/// Who dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// We did.
+    Outgoing,
+    /// The peer did.
+    Incoming,
+}
+
+/// Result of an audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditSummary {
+    /// `quorate.audit/1`.
+    pub schema: String,
+    /// Key of the feed.
+    pub key: PublicKey,
+    /// Length of the feed.
+    pub length: u64,
+    /// Blocks hashed again.
+    pub blocks: u64,
+    /// Bytes hashed again.
+    pub bytes: u64,
+    /// Parents hashed again.
+    pub parents: u64,
+    /// Signatures verified again.
+    pub signatures: u64,
+    /// Blocks of the feed that are not stored here.
+    pub missing: u64,
+    /// Sentences about what does not verify; empty when all is well.
+    pub faults: Vec<String>,
+}
+
+impl AuditSummary {
+    /// Value of the `schema` field.
+    pub const SCHEMA: &'static str = "quorate.audit/1";
+}
+
+/// A block with all that is needed to check it offline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofFile {
+    /// `quorate.proof/1`.
+    pub schema: String,
+    /// Key of the feed.
+    pub key: PublicKey,
+    /// Position of the block.
+    pub index: u64,
+    /// Length of the feed at the signature.
+    pub length: u64,
+    /// The block, base64.
+    pub block: String,
+    /// Siblings from the leaf up, then the other roots.
+    pub nodes: Vec<ProofNode>,
+    /// Signature of the writer over the roots, hexadecimal.
+    pub signature: quorate_types::Signature,
+}
+
+impl ProofFile {
+    /// Value of the `schema` field.
+    pub const SCHEMA: &'static str = "quorate.proof/1";
+}
+
+/// One node of a proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofNode {
+    /// Position in the flat tree.
+    pub index: u64,
+    /// Hash.
+    pub hash: Hash,
+    /// Bytes below.
+    pub size: u64,
+}
