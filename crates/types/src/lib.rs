@@ -9,6 +9,7 @@ mod index;
 mod link;
 mod node;
 mod secret;
+mod wire;
 
 pub mod limits;
 
@@ -19,3 +20,4 @@ pub use index::{BlockIndex, BlockRange, ByteOffset, NodeIndex};
 pub use link::{Link, LinkError};
 pub use node::Node;
 pub use secret::{NoiseSecretKey, SecretKey};
+pub use wire::Wire;
