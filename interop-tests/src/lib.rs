@@ -1,1 +1,16 @@
-//! Tests against the JavaScript reference and other Rust peers.
+//! What the interoperability tests stand on: stock JavaScript peers and the `quorate` binary, run as
+//! processes of their own, each with a directory that goes away with the test.
+//!
+//! Nothing here skips. A test that needs Node.js or the pinned peers fails and says what to run.
+
+mod binary;
+mod blocks;
+mod process;
+mod stock_peer;
+mod workspace;
+
+pub use binary::{Quorate, quorate_binary};
+pub use blocks::{checksum, generated_block, generated_blocks};
+pub use process::{EventProcess, PATIENCE};
+pub use stock_peer::{FeedOptions, Generation, PeerOptions, StockPeer};
+pub use workspace::{Workspace, project_root};

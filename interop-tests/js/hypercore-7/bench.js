@@ -1,0 +1,3 @@
+'use strict'
+
+require('../lib/bench')(require('./adapter'), require.resolve('./peer'), process.argv.slice(2))

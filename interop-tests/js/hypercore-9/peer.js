@@ -1,0 +1,3 @@
+'use strict'
+
+require('../lib/peer')(require('./adapter'), JSON.parse(process.argv[2] || '{}'))
