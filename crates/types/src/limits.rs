@@ -31,6 +31,11 @@ pub const MAX_PROOF_NODES: usize = 128;
 /// (hypercore-protocol 6 `feed.js`: 16).
 pub const MAX_PENDING_MESSAGES: usize = 16;
 
+/// Bytes of one connection that are kept because their feed is not open here yet: messages on
+/// either wire, and on wire A the cipher text whose key is the feed key. A stock peer sends one want
+/// and one bitfield, of 128 KiB at most, before it has an answer.
+pub const MAX_PENDING_BYTES: usize = 1024 * 1024;
+
 /// Largest Noise message in the handshake of wire B2, bytes, without its length prefix.
 pub const MAX_HANDSHAKE_MESSAGE_BYTES: usize = 1024;
 

@@ -1,13 +1,16 @@
-//! The wires that carry Dat feeds.
+//! The wires that a Dat peer may speak.
 
 use std::fmt;
 
-/// Wire on which a connection speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One of the two wires of Dat, told apart by the first bytes of a connection.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Wire {
-    /// hypercore-protocol 6, "Dat 1": encrypted by the key of the first feed (DEP-0010).
+    /// hypercore-protocol 6: hypercore up to 7, `dat` 13 and 14 (DEP-0010).
     A,
-    /// hypercore-protocol 8, "Dat 2": a Noise handshake, then channels.
+    /// hypercore-protocol 8: hypercore 9, dat-sdk 2, hyperdrive 10.
     B2,
 }
 
