@@ -1,6 +1,7 @@
 //! Which tree nodes are known (hypercore 9 `lib/tree-index.js`).
 
 use super::Bitfield;
+use crate::flat;
 use crate::sleep::PAGE_NODES;
 
 impl Bitfield {
@@ -44,7 +45,7 @@ impl Bitfield {
         let (mut top, mut next) = (0, 0_u64);
         // `next` is the root of the tree that begins at the first leaf.
         while next.saturating_mul(2) < end {
-            let Some((_, parent)) = family(next) else { break };
+            let Some(parent) = flat::parent(next) else { break };
             next = parent;
             if self.tree_has(next) {
                 top = next;
@@ -67,13 +68,15 @@ impl Bitfield {
             top = parent;
         }
         // The roots to the right get smaller: go down to the first known node at each place.
-        let mut depth = top.trailing_ones();
-        while depth > 0 {
-            let Some(right) = right_neighbour(top, depth) else { break };
-            (top, depth) = (left_child(right, depth), depth - 1);
-            while depth > 0 && !self.tree_has(top) {
-                (top, depth) = (left_child(top, depth), depth - 1);
+        while flat::depth(top) > 0 {
+            let right = flat::index(flat::depth(top), flat::offset(top).saturating_add(1));
+            let Some(mut next) = right.and_then(flat::left_child) else { break };
+            while !self.tree_has(next)
+                && let Some(left) = flat::left_child(next)
+            {
+                next = left;
             }
+            top = next;
         }
         if self.tree_has(top) { top.saturating_add(2) } else { top }
     }
@@ -90,9 +93,8 @@ impl Bitfield {
         }
         // Nodes before the end that reach beyond it are ancestors of the last leaf.
         let mut node = end.saturating_sub(2);
-        while let Some((_, parent)) = family(node) {
-            let reach = 1_u64.checked_shl(parent.trailing_ones()).unwrap_or(u64::MAX);
-            if parent.saturating_add(reach) > end {
+        while let Some(parent) = flat::parent(node) {
+            if flat::right_span(parent) >= end {
                 self.tree_clear(parent);
             }
             node = parent;
@@ -110,20 +112,6 @@ impl Bitfield {
     }
 }
 
-/// Returns the sibling and the parent of a node of the in-order tree, or `None` where numbers end.
-/// The depth of a node is the number of ones at the end of its index.
 fn family(node: u64) -> Option<(u64, u64)> {
-    let depth = node.trailing_ones();
-    let side = 1_u64.checked_shl(depth.checked_add(1)?)?;
-    Some((node ^ side, (node | side >> 1) & !side))
-}
-
-/// Returns the next node at the same depth.
-fn right_neighbour(node: u64, depth: u32) -> Option<u64> {
-    node.checked_add(1_u64.checked_shl(depth.checked_add(1)?)?)
-}
-
-/// Returns the left child of a node at a depth of 1 or more.
-fn left_child(node: u64, depth: u32) -> u64 {
-    node - (1 << (depth - 1))
+    Some((flat::sibling(node)?, flat::parent(node)?))
 }
