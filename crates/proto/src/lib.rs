@@ -9,6 +9,7 @@
 
 pub mod dat;
 mod error;
+pub mod header;
 
 pub use error::ProtoError;
 
@@ -16,4 +17,10 @@ pub use error::ProtoError;
 mod pb {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     include!("generated/dat.rs");
+}
+
+/// Generated from `proto/header.proto`.
+mod pb_header {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    include!("generated/header.rs");
 }
