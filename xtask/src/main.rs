@@ -1,3 +1,66 @@
-//! Developer commands.
+//! Developer commands: `cargo xtask COMMAND`.
 
-fn main() {}
+mod bench;
+mod check;
+mod codegen;
+mod floors;
+mod fuzz;
+mod peers;
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test                 all there is: installs the pinned stock peers, then runs the gate
+  check                the gate: fmt, floors, generated code, clippy, tests, doc tests, rustdoc, fuzz smoke
+  peers                installs the pinned stock peers (npm ci)
+  codegen [--check]    generates crates/proto from proto/*.proto, or checks that it is unchanged
+  floors               checks that dependencies point down and that floors 0 and 1 do no IO
+  fuzz [--seconds N] [TARGET]...
+                       runs the fuzz targets, N seconds each (default 60)
+  bench [--runs N] [--scale N] [METRIC]...
+                       measures, and prints figures, ratios and targets
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        print!("{USAGE}");
+        return Ok(());
+    };
+    match command.as_str() {
+        "test" => no_more(rest).and_then(|()| peers::install()).and_then(|()| check::run()),
+        "check" => no_more(rest).and_then(|()| check::run()),
+        "peers" => no_more(rest).and_then(|()| peers::install()),
+        "codegen" => codegen::run(rest),
+        "floors" => no_more(rest).and_then(|()| floors::run()),
+        "fuzz" => fuzz::run(rest),
+        "bench" => bench::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("expected a command, found {other:?}\n\n{USAGE}"),
+    }
+}
+
+fn no_more(rest: &[String]) -> Result<()> {
+    match rest.first() {
+        Some(argument) => bail!("expected no further argument, found {argument:?}"),
+        None => Ok(()),
+    }
+}

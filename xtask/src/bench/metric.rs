@@ -1,0 +1,94 @@
+//! What is measured, and what is aimed at.
+
+/// One thing that is measured; `interop-tests/js/lib/bench.js` knows the same names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Metric {
+    /// Name on the command line.
+    pub(super) name: &'static str,
+    /// What one run does.
+    pub(super) what: &'static str,
+    /// Which member of the measurement is the figure, and its unit.
+    pub(super) figure: &'static str,
+    /// Unit of the figure.
+    pub(super) unit: &'static str,
+    /// Which figures are better.
+    pub(super) better: Better,
+    /// What is aimed at, as a multiple of what hypercore 9 reaches.
+    pub(super) target: Option<f64>,
+}
+
+/// Which of two figures is the better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Better {
+    /// The larger one: a rate.
+    Higher,
+    /// The smaller one: a time.
+    Lower,
+}
+
+impl Metric {
+    /// Tells whether a ratio to hypercore 9 reaches the target; `None` without a target.
+    pub(super) fn reaches(&self, ratio: f64) -> Option<bool> {
+        self.target.map(|target| match self.better {
+            Better::Higher => ratio >= target,
+            Better::Lower => ratio <= target,
+        })
+    }
+}
+
+/// All metrics, in the order in which they run.
+pub(super) const METRICS: [Metric; 6] = [
+    Metric {
+        name: "append",
+        what: "appends of 1 KiB, one after another",
+        figure: "appends_per_s",
+        unit: "appends/s",
+        better: Better::Higher,
+        target: None,
+    },
+    Metric {
+        name: "append-batch",
+        what: "batches of 1 000 blocks of 1 KiB",
+        figure: "blocks_per_s",
+        unit: "blocks/s",
+        better: Better::Higher,
+        target: Some(3.0),
+    },
+    Metric {
+        name: "clone-10k-1k",
+        what: "10 000 blocks of 1 KiB",
+        figure: "blocks_per_s",
+        unit: "blocks/s",
+        better: Better::Higher,
+        target: Some(15.0),
+    },
+    Metric {
+        name: "clone-100k-1k",
+        what: "100 000 blocks of 1 KiB",
+        figure: "blocks_per_s",
+        unit: "blocks/s",
+        better: Better::Higher,
+        target: Some(15.0),
+    },
+    Metric {
+        name: "clone-2k-64k",
+        what: "2 000 blocks of 64 KiB",
+        figure: "mb_per_s",
+        unit: "MB/s",
+        better: Better::Higher,
+        target: Some(4.0),
+    },
+    Metric {
+        name: "live-latency",
+        what: "live append to get, median",
+        figure: "p50_ms",
+        unit: "ms",
+        better: Better::Lower,
+        target: Some(0.5),
+    },
+];
+
+/// Names the metrics, for messages.
+pub(super) fn names() -> String {
+    METRICS.map(|metric| metric.name).join(", ")
+}
