@@ -116,10 +116,4 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].what.contains("quorate-net"), "{}", found[0].what);
     }
-
-    #[test]
-    fn the_workspace_itself_keeps_the_rules() {
-        let found = check(root()).unwrap();
-        assert!(found.is_empty(), "{found:#?}");
-    }
 }
