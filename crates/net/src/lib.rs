@@ -1,1 +1,3 @@
-//! Async edge: runtime, TCP, connection driver.
+//! Async edge: runtime, TCP, connection driver, local HTTP transport.
+
+pub mod runtime;
