@@ -1,3 +1,5 @@
 //! Async edge: runtime, TCP, connection driver, local HTTP transport.
 
+pub mod drive;
+pub mod outbox;
 pub mod runtime;

@@ -79,10 +79,7 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     async fn connect_unix(&self, path: &Path) -> io::Result<BoxStream>;
 
     /// Accepts connections on a Unix socket that is bound and listens.
-    fn listen_unix(
-        &self,
-        socket: std::os::unix::net::UnixListener,
-    ) -> io::Result<Box<dyn UnixAcceptor>>;
+    fn listen_unix(&self, socket: std::os::unix::net::UnixListener) -> io::Result<Box<dyn UnixAcceptor>>;
 }
 
 /// Runs `future` and returns its output, or `None` when `deadline` comes first.
@@ -103,9 +100,7 @@ pub async fn before<T>(
 fn tune(socket: SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(TCP_KEEPALIVE_IDLE)
-            .with_interval(TCP_KEEPALIVE_INTERVAL),
+        &TcpKeepalive::new().with_time(TCP_KEEPALIVE_IDLE).with_interval(TCP_KEEPALIVE_INTERVAL),
     )
 }
 
@@ -169,9 +164,7 @@ mod tests {
                 let (done, wait) = async_channel::bounded(1);
                 let inner = Arc::clone(&runtime);
                 runtime.spawn(Box::pin(async move {
-                    inner
-                        .sleep_until(inner.now() + Duration::from_millis(5))
-                        .await;
+                    inner.sleep_until(inner.now() + Duration::from_millis(5)).await;
                     done.send(inner.now()).await.unwrap();
                 }));
                 let started = runtime.now();

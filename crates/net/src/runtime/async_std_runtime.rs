@@ -40,9 +40,7 @@ impl Runtime for AsyncStd {
     }
 
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<()> {
-        Box::pin(task::sleep(
-            deadline.saturating_duration_since(Instant::now()),
-        ))
+        Box::pin(task::sleep(deadline.saturating_duration_since(Instant::now())))
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<BoxStream> {
@@ -107,21 +105,13 @@ impl Socket for UnixStream {
 }
 
 impl<S: Socket> AsyncRead for HalfClosing<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
 impl<S: Socket> AsyncWrite for HalfClosing<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }
 
