@@ -9,10 +9,24 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
+mod answer;
+mod claims;
 mod config;
+mod digest;
+mod download;
+mod end;
 mod event;
+mod evidence;
 mod local;
 mod machine;
+mod peer;
+mod peers;
+mod ranges;
+mod remote;
+mod rle;
+mod timers;
+mod upload;
+mod work;
 
 pub use config::{Config, PeerProfile, Selection};
 pub use event::{Input, InvestigationResult, Output, Peer, PeerFault, Refusal, ReplicationEvent};
