@@ -1,12 +1,23 @@
 //! Feeds on disk and in memory, and a faulty backend for tests.
+//!
+//! [`Backend`] is one file of a feed; [`FeedDirectory`] is a feed in the files that stock Dat clients
+//! use, locked; [`Home`] is the data directory of a node. `docs/storage.md` describes what is on disk.
 
 mod atomic;
 mod backend;
 mod cached;
+mod directory;
 mod faulty;
+mod files;
+mod home;
 mod lock;
+mod transfer;
 
 pub use backend::Backend;
 pub use cached::{CacheConfig, Cached};
+pub use directory::{DirectoryError, FeedDirectory, read_keys, read_public_key};
 pub use faulty::{Fault, Faulty, FaultyDisk, When};
+pub use files::{FeedFiles, FoundFeed, find_feeds};
+pub use home::{Encoding, Home, HomeError, Listing, NameError, Origin, Stream, StreamInfo, StreamName};
 pub use lock::{Lock, LockError};
+pub use transfer::{SecretKeyPolicy, export, import};
