@@ -183,3 +183,58 @@ impl Random for Once {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_proto::ProtoError;
+    use quorate_types::{PeerId, Wire};
+
+    use super::*;
+    use crate::{NoiseKeyPair, SessionEntropy};
+
+    fn side(role: Role, byte: u8) -> (Handshake, Option<Bytes>) {
+        let keypair = NoiseKeyPair::from_secret(NoiseSecretKey::new([byte; 32]));
+        let entropy = SessionEntropy { ephemeral: [byte + 2; 32], nonce: NoiseNonce::new([byte; 24]) };
+        Handshake::new(&SessionConfig::new(role, Wire::B2, keypair, PeerId::new([0; 32]), entropy)).unwrap()
+    }
+
+    /// Messages of 58, 122 and 90 bytes, and the same keys on both sides.
+    #[test]
+    fn three_messages_secure_a_connection() {
+        let (mut a, first) = side(Role::Initiator, 1);
+        let (mut b, none) = side(Role::Responder, 2);
+        assert_eq!(none, None);
+        let first = first.unwrap();
+        let Ok(Step::Reply(second)) = b.read(&first, |_| true) else { panic!("a second message") };
+        let Ok(Step::Complete { reply: Some(third), secured: ours }) = a.read(&second, |_| true) else {
+            panic!("a third message")
+        };
+        assert_eq!((first.len(), second.len(), third.len()), (58, 122, 90));
+        let Ok(Step::Complete { reply: None, secured: theirs }) = b.read(&third, |_| true) else {
+            panic!("an end")
+        };
+        assert!(ours.split.tx == theirs.split.rx && ours.split.rx == theirs.split.tx);
+        assert_eq!(ours.hash, theirs.hash);
+        assert_eq!(ours.remote_nonce, NoiseNonce::new([2; 24]));
+        assert_eq!(theirs.remote_nonce, NoiseNonce::new([1; 24]));
+    }
+
+    #[test]
+    fn a_peer_that_names_no_nonce_is_refused() {
+        let (mut a, first) = side(Role::Initiator, 1);
+        let (mut b, _) = side(Role::Responder, 2);
+        b.payload.clear();
+        let Ok(Step::Reply(second)) = b.read(&first.unwrap(), |_| true) else { panic!("a second message") };
+        let missing = ProtoError::Missing { message: "noise payload", field: "nonce" };
+        assert!(matches!(a.read(&second, |_| true), Err(SessionError::Message(error)) if error == missing));
+    }
+
+    #[test]
+    fn randomness_is_drawn_once() {
+        let mut once = Once(Some([3; 32]));
+        let mut bytes = [0; 32];
+        assert_eq!(once.try_fill_bytes(&mut bytes), Ok(()));
+        assert_eq!(bytes, [3; 32]);
+        assert_eq!(once.try_fill_bytes(&mut bytes), Err(snow::Error::Rng));
+    }
+}

@@ -49,6 +49,12 @@ impl Outbound {
         }
     }
 
+    /// Appends bytes that are no frame, as a hostile peer would.
+    #[cfg(test)]
+    pub(crate) fn push_raw(&mut self, bytes: &[u8]) {
+        self.buf.put_slice(bytes);
+    }
+
     /// Returns how many bytes wait.
     pub(crate) fn len(&self) -> usize {
         self.buf.len()

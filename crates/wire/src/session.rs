@@ -1,5 +1,7 @@
 //! One end of a connection, without the connection.
 
+#[cfg(test)]
+mod tests;
 mod wire_a;
 mod wire_b2;
 
