@@ -1,0 +1,404 @@
+//! The commands and their options.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use quorate_types::limits::DEFAULT_PORT;
+
+/// Share append-only streams with every Dat client, from the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quorate",
+    version,
+    max_term_width = 100,
+    after_help = "STREAM is a local name, four or more digits of the beginning of a key, or a link.\n\
+                  Start with `quorate demo`. `quorate explain` lists what can go wrong."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Directory of the streams and the keys [default: the platform's data directory]
+    #[arg(long, global = true, value_name = "DIR", env = "QUORATE_HOME", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON on standard output, and failures as JSON on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No hints and no progress on standard error
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Log on standard error: -v connections, -vv messages, -vvv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colours: auto means on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub(crate) color: Color,
+    /// Give up after this many seconds in which nothing came from a peer or from the running node
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(crate) timeout: u32,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// How payloads are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Encoding {
+    /// One JSON value a block
+    Json,
+    /// Text
+    #[value(name = "utf-8")]
+    Utf8,
+    /// Bytes
+    Binary,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a stream; print its link
+    #[command(after_help = "With --json: a single JSON object, quorate.stream/1.")]
+    New(NewArgs),
+    /// Append blocks: a message, files, or the lines of standard input
+    #[command(after_help = "A line of output says that its blocks are on disk. Only the end of the input is a \
+                            reason to stop reading lines; lines that are read together are appended together.\n\n\
+                            With --json: newline-delimited JSON, one quorate.appended/1 a batch.")]
+    Append(AppendArgs),
+    /// Print the payloads
+    #[command(after_help = "Text and JSON: a line a block, with a newline added where it is missing. Binary: the \
+                            bytes and nothing else, escaped on a terminal.\n\n\
+                            With --json: newline-delimited JSON, one quorate.payload/1 a block.")]
+    Cat(CatArgs),
+    /// Print a line about each block: height, size, hash, whether it is here
+    #[command(after_help = "With --json: newline-delimited JSON, one quorate.block/1 a block.")]
+    Log(LogArgs),
+    /// Print the bytes of one block
+    #[command(after_help = "With --json: a single JSON object, quorate.payload/1.")]
+    Get(GetArgs),
+    /// Write a proof of one block that can be checked offline
+    #[command(after_help = "The proof is a single JSON object, quorate.proof/1, with the block in it.\n\
+                            With --json and --output: a single JSON object, quorate.written/1.")]
+    Proof(ProofArgs),
+    /// Check a proof, offline
+    #[command(after_help = "Exits 0 when the proof holds, 1 when it does not.\n\n\
+                            With --json: a single JSON object, quorate.verified/1.")]
+    Verify(VerifyArgs),
+    /// List the streams
+    #[command(after_help = "With --json: newline-delimited JSON, one quorate.stream/1 a stream.")]
+    Ls,
+    /// Tell all about a stream
+    #[command(after_help = "With --json: a single JSON object, quorate.stream/1.")]
+    Info(StreamArg),
+    /// List the connections of the running node
+    #[command(after_help = "With --json: newline-delimited JSON, one quorate.peer/1 a connection.")]
+    Peers(PeersArgs),
+    /// Run the node: serve streams and follow them, until Ctrl-C
+    #[command(after_help = "While it runs, the other commands on this home go through it.\n\n\
+                            With --json: newline-delimited JSON, one quorate.event/1 an event; the first is \
+                            {\"event\":\"listening\",\"address\":...}.")]
+    Share(ShareArgs),
+    /// Fetch a stream and verify every block; the same command resumes
+    #[command(after_help = "Exits 0 only when all that was asked for is here, verified and on disk.\n\n\
+                            With --json: a single JSON object, quorate.stream/1; with --live as well: \
+                            newline-delimited JSON, that object and then one quorate.event/1 an event.")]
+    Clone(CloneArgs),
+    /// Hash every block again and check every signature
+    #[command(after_help = "Exits 0 when all that is here verifies, 9 when something does not.\n\n\
+                            With --json: a single JSON object, quorate.audit/1.")]
+    Audit(StreamArg),
+    /// Delete the bytes of blocks here; what is deleted can only come back from a peer
+    #[command(after_help = "Without --yes nothing is deleted: the command says what would be lost, and exits 2.\n\n\
+                            With --json: a single JSON object, quorate.cleared/1.")]
+    Clear(ClearArgs),
+    /// Take a directory of a stock client as a stream: SLEEP files, or a folder with .dat
+    #[command(after_help = "With --json: a single JSON object, quorate.stream/1.")]
+    Import(ImportArgs),
+    /// Write a stream as a directory that stock clients open
+    #[command(after_help = "With --json: a single JSON object, quorate.exported/1.")]
+    Export(ExportArgs),
+    /// The keys of this home
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// See it work: two nodes, and stock clients where they are installed, on this machine
+    #[command(after_help = "With --json: a single JSON object, quorate.demo/1.")]
+    Demo(DemoArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a directory
+    Man(ManArgs),
+    /// Explain the code of a failure; without a code, list them all
+    #[command(after_help = "With --json: a single JSON object, quorate.explanation/1; without a code \
+                            newline-delimited JSON, one such object a code.")]
+    Explain(ExplainArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StreamArg {
+    /// Name, first digits of the key, or link
+    #[arg(value_name = "STREAM")]
+    pub(crate) stream: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// Local name of the stream
+    pub(crate) name: String,
+    /// How payloads are shown here: json, utf-8 or binary
+    #[arg(long, value_name = "ENCODING", default_value = "utf-8", hide_possible_values = true)]
+    pub(crate) encoding: Encoding,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppendArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// The message; `-`, or nothing: one block for each line of standard input
+    #[arg(value_name = "MSG", conflicts_with = "files", allow_hyphen_values = true)]
+    pub(crate) message: Option<OsString>,
+    /// One block for each file
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// All of standard input as one batch: appended whole at its end, or not at all
+    #[arg(long)]
+    pub(crate) batch: bool,
+}
+
+/// Which blocks.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct RangeArgs {
+    /// First block, counted from 0 [default: 0]
+    #[arg(long, value_name = "N", conflicts_with = "tail")]
+    pub(crate) start: Option<u64>,
+    /// One past the last block [default: the length]
+    #[arg(long, value_name = "N", conflicts_with = "tail")]
+    pub(crate) end: Option<u64>,
+    /// Only the last N blocks
+    #[arg(long, value_name = "N")]
+    pub(crate) tail: Option<u64>,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(long, conflicts_with = "end")]
+    pub(crate) live: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// Block, counted from 0
+    #[arg(value_name = "N")]
+    pub(crate) index: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProofArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// Block, counted from 0
+    #[arg(value_name = "N")]
+    pub(crate) index: u64,
+    /// File to write, which must not exist [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A proof, as `quorate proof` writes it; `-` is standard input
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PeersArgs {
+    /// Only peers that carry this stream
+    #[arg(value_name = "STREAM")]
+    pub(crate) stream: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShareArgs {
+    /// Streams to serve [default: all]
+    #[arg(value_name = "STREAM")]
+    pub(crate) streams: Vec<String>,
+    /// TCP port; 0 is any free one [default: 3282, or the next free one]
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Address to listen on
+    #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
+    pub(crate) host: IpAddr,
+    /// Peer to dial, and to dial again when it is lost; may be repeated
+    #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer)]
+    pub(crate) peers: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CloneArgs {
+    /// dat:// link, 64 hexadecimal digits, 52 z-base-32 characters, or a URL that holds a key
+    pub(crate) link: String,
+    /// Local name [default: the first 8 digits of the key]
+    pub(crate) name: Option<String>,
+    /// Peer to fetch from; may be repeated
+    #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer)]
+    pub(crate) peers: Vec<String>,
+    /// Fetch the newest signed head and no block
+    #[arg(long)]
+    pub(crate) sparse: bool,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClearArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// First block to delete
+    pub(crate) start: u64,
+    /// One past the last block to delete [default: START + 1]
+    pub(crate) end: Option<u64>,
+    /// Delete, after having read what is lost
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The directory
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Local name [default: the name of the directory]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// The directory, which must not exist or be empty
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Write the secret key too: who has it can append, and two who append make a fork
+    #[arg(long)]
+    pub(crate) with_secret_key: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// List the public keys, and where the secret ones are; secrets are never printed
+    #[command(after_help = "With --json: newline-delimited JSON, one quorate.key/1 a key.")]
+    Ls,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// What to play
+    #[arg(default_value = "share", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) scenario: Scenario,
+}
+
+/// What the demo plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// A stream is shared, appended to, and verified at the other ends
+    Share,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// bash, zsh, fish, elvish or powershell
+    #[arg(hide_possible_values = true)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The directory; made where it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Such as E1001
+    pub(crate) code: Option<String>,
+}
+
+/// Reads `HOST:PORT`, or `HOST` with the default port.
+fn peer(text: &str) -> Result<String, String> {
+    let wrong = |found: &str| format!("expected HOST:PORT such as 192.0.2.7:{DEFAULT_PORT}, found {found}");
+    if text.is_empty() || text.contains(['/', ' ', '@']) {
+        return Err(wrong("something else"));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(match address {
+            IpAddr::V4(address) => format!("{address}:{DEFAULT_PORT}"),
+            IpAddr::V6(address) => format!("[{address}]:{DEFAULT_PORT}"),
+        });
+    }
+    match text.rsplit_once(':') {
+        None => Ok(format!("{text}:{DEFAULT_PORT}")),
+        Some((host, port)) if !host.is_empty() => match port.parse::<u16>() {
+            Ok(0) | Err(_) => Err(wrong(&format!("the port {port:?}"))),
+            Ok(_) => Ok(text.to_string()),
+        },
+        Some(_) => Err(wrong("no host")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn peers_are_read_with_and_without_a_port() {
+        assert_eq!(peer("10.0.0.1:99").as_deref(), Ok("10.0.0.1:99"));
+        assert_eq!(peer("10.0.0.1").as_deref(), Ok("10.0.0.1:3282"));
+        assert_eq!(peer("example.org").as_deref(), Ok("example.org:3282"));
+        assert_eq!(peer("::1").as_deref(), Ok("[::1]:3282"));
+        assert_eq!(peer("[::1]:7").as_deref(), Ok("[::1]:7"));
+        for wrong in ["", ":1", "a:b", "a:70000", "a:0", "dat://a", "a b"] {
+            assert!(peer(wrong).is_err(), "{wrong}");
+        }
+    }
+}

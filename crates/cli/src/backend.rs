@@ -1,0 +1,249 @@
+//! The one place that talks to the node library.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quorate_net::runtime::{AsyncStd, Runtime, before};
+use quorate_node::event::Event;
+use quorate_node::model::{
+    Appended, AuditSummary, BlockInfo, CloneStream, NewStream, PeerInfo, ProofFile, StreamInfo,
+};
+use quorate_node::{Client, Code, EventStream, Failure, Listen, Node, NodeConfig, Stream};
+use quorate_types::BlockRange;
+use quorate_types::limits::DEFAULT_PORT;
+
+/// Runs the program's future.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    AsyncStd::block_on(future)
+}
+
+/// Waits until then. Cancel-safe.
+pub(crate) async fn sleep(until: Instant) {
+    AsyncStd.sleep_until(until).await;
+}
+
+/// The streams of a home: in their files, or through the node that runs on it.
+pub(crate) struct Backend {
+    client: Client,
+    timeout: Duration,
+}
+
+impl Backend {
+    /// Finds out which of the two it is.
+    pub(crate) async fn connect(home: &Path, timeout: Duration) -> Result<Self, Failure> {
+        Ok(Self { client: Client::connect(home).await?, timeout })
+    }
+
+    /// Connects to follow a stream: where no node runs on the home, this process is the node.
+    pub(crate) async fn follow(home: &Path, stream: &str, timeout: Duration) -> Result<Self, Failure> {
+        let backend = Self::connect(home, timeout).await?;
+        if let Client::Local(node) = &backend.client {
+            node.serve_api().await?;
+            let stream = node.open_stream(stream).await?;
+            node.dial_remembered(&stream);
+        }
+        Ok(backend)
+    }
+
+    /// Tells whether a running node does the work.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.client.is_remote()
+    }
+
+    /// Gives up on a running node that does not answer.
+    async fn answer<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        if !self.is_remote() {
+            return work.await;
+        }
+        let deadline = Instant::now() + self.timeout;
+        before(&AsyncStd, deadline, work).await.unwrap_or_else(|| {
+            let seconds = self.timeout.as_secs();
+            Err(Failure::new(
+                Code::TimedOut,
+                format!("expected an answer of the node that runs on this home, found none for {seconds} s"),
+            )
+            .next("the node may still do it: look before you repeat it; --timeout SECONDS waits longer"))
+        })
+    }
+
+    pub(crate) async fn streams(&self) -> Result<Vec<StreamInfo>, Failure> {
+        self.answer(self.client.streams()).await
+    }
+
+    pub(crate) async fn info(&self, stream: &str) -> Result<StreamInfo, Failure> {
+        self.answer(self.client.info(stream)).await
+    }
+
+    pub(crate) async fn create(&self, new: NewStream) -> Result<StreamInfo, Failure> {
+        self.answer(self.client.create(new)).await
+    }
+
+    pub(crate) async fn append(&self, stream: &str, blocks: Vec<Bytes>) -> Result<Appended, Failure> {
+        self.answer(self.client.append(stream, blocks)).await
+    }
+
+    pub(crate) async fn get(&self, stream: &str, index: u64) -> Result<Bytes, Failure> {
+        self.answer(self.client.get(stream, index)).await
+    }
+
+    pub(crate) async fn blocks(&self, stream: &str, range: BlockRange) -> Result<Vec<BlockInfo>, Failure> {
+        self.answer(self.client.blocks(stream, range)).await
+    }
+
+    pub(crate) async fn proof(&self, stream: &str, index: u64) -> Result<ProofFile, Failure> {
+        self.answer(self.client.proof(stream, index)).await
+    }
+
+    /// Takes as long as it takes: it reports progress.
+    pub(crate) async fn audit(
+        &self,
+        stream: &str,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Result<AuditSummary, Failure> {
+        self.client.audit(stream, progress).await
+    }
+
+    pub(crate) async fn clear(&self, stream: &str, range: BlockRange) -> Result<u64, Failure> {
+        self.answer(self.client.clear(stream, range)).await
+    }
+
+    pub(crate) async fn peers(&self, stream: Option<&str>) -> Result<Vec<PeerInfo>, Failure> {
+        self.answer(self.client.peers(stream)).await
+    }
+
+    pub(crate) async fn events(&self) -> Result<Events, Failure> {
+        Ok(Events(self.answer(self.client.events()).await?))
+    }
+
+    pub(crate) async fn clone_stream(&self, clone: CloneStream) -> Result<StreamInfo, Failure> {
+        self.answer(self.client.clone_stream(clone)).await
+    }
+
+    /// Writes everything down and lets go of what was opened here. A running node goes on.
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        self.client.close().await
+    }
+}
+
+/// What happens in a node.
+pub(crate) struct Events(EventStream);
+
+impl Events {
+    /// Waits for the next event. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the node has ended.
+    pub(crate) async fn next(&mut self) -> Result<Event, Failure> {
+        self.0.next().await.ok_or_else(|| {
+            Failure::new(Code::NoPeers, "expected the node on this home to go on, found that it has ended")
+                .next("repeat the command: it works without that node, too")
+        })
+    }
+}
+
+/// A node of this process.
+pub(crate) struct Serving {
+    node: Node,
+    timeout: Duration,
+}
+
+impl Serving {
+    /// Opens a home.
+    pub(crate) async fn open(home: &Path, timeout: Duration) -> Result<Self, Failure> {
+        Ok(Self { node: Node::open(NodeConfig::new(home)).await?, timeout })
+    }
+
+    /// Listens to what happens from now on.
+    pub(crate) fn events(&self) -> Events {
+        Events(self.node.events())
+    }
+
+    /// Returns the face that all commands use, on this node.
+    pub(crate) fn client(&self) -> Backend {
+        Backend { client: Client::Local(self.node.clone()), timeout: self.timeout }
+    }
+
+    /// Lets other commands on the home go through this node.
+    pub(crate) async fn serve_api(&self) -> Result<(), Failure> {
+        self.node.serve_api().await.map(|_| ())
+    }
+
+    /// Listens for peers; without a port on the default one or the next free one.
+    pub(crate) async fn listen(&self, host: IpAddr, port: Option<u16>) -> Result<SocketAddr, Failure> {
+        let listen = Listen { host, port: port.unwrap_or(DEFAULT_PORT), or_next_free: port.is_none() };
+        self.node.listen(listen).await
+    }
+
+    /// Opens every stream of the home.
+    pub(crate) async fn open_all(&self) -> Result<Vec<StreamInfo>, Failure> {
+        self.node.open_all().await
+    }
+
+    /// Opens a stream.
+    pub(crate) async fn open_stream(&self, stream: &str) -> Result<StreamInfo, Failure> {
+        self.node.open_stream(stream).await?.info().await
+    }
+
+    /// Dials a peer, and again when it is lost.
+    pub(crate) fn add_peer(&self, peer: &str) {
+        self.node.add_peer(peer, true);
+    }
+
+    /// Begins to carry a stream of somebody else.
+    pub(crate) async fn clone_stream(&self, clone: CloneStream, live: bool) -> Result<Stream, Failure> {
+        self.node.clone_stream(clone, live).await
+    }
+
+    /// Ends connections in order, writes everything down and lets go of every stream.
+    pub(crate) async fn shutdown(self) -> Result<(), Failure> {
+        self.node.shutdown().await
+    }
+}
+
+/// Reads the key by which peers know the node of a home.
+pub(crate) async fn noise_key(home: &Path) -> Result<String, Failure> {
+    let node = Node::open(NodeConfig::new(home)).await?;
+    let key = node.noise_key().to_string();
+    node.shutdown().await?;
+    Ok(key)
+}
+
+/// Copies the feeds in a directory of another program into the home, with their secret keys.
+pub(crate) async fn import(
+    home: &Path,
+    directory: &Path,
+    name: &str,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Vec<StreamInfo>, Failure> {
+    let feeds = Node::feeds_in(directory)?;
+    let node = Node::open(NodeConfig::new(home)).await?;
+    let mut streams = Vec::new();
+    for feed in &feeds {
+        let name = match feed.role {
+            Some("content") => format!("{name}-content"),
+            _ => name.to_string(),
+        };
+        streams.push(node.import(&feed.files, &name, true, progress).await?.info().await?);
+    }
+    node.shutdown().await?;
+    Ok(streams)
+}
+
+/// Copies a stream into a directory that stock clients open.
+pub(crate) async fn export(
+    home: &Path,
+    stream: &str,
+    directory: &Path,
+    with_secret_key: bool,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<StreamInfo, Failure> {
+    let node = Node::open(NodeConfig::new(home)).await?;
+    let info = node.open_stream(stream).await?.info().await?;
+    node.export(stream, directory, with_secret_key, progress).await?;
+    node.shutdown().await?;
+    Ok(info)
+}

@@ -1,0 +1,300 @@
+//! `quorate append`.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use async_channel::Receiver;
+use bytes::Bytes;
+use futures_lite::future;
+use quorate_node::model::{Encoding, StreamInfo};
+use quorate_node::{Code, Failure};
+use quorate_types::limits::MAX_BLOCK_BYTES;
+
+use crate::args::AppendArgs;
+use crate::backend::Backend;
+use crate::context::Context;
+use crate::stop::{Outcome, Stop};
+use crate::text;
+
+/// Blocks that are appended together at most, unless `--batch` asks for more.
+const GROUP_BLOCKS: usize = 1024;
+/// Bytes that are appended together at most, unless one block has more or `--batch` asks for more.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that are read from standard input at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// `quorate append STREAM [MSG|-] [--files F...] [--batch]`.
+pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let info = backend.info(&args.stream.stream).await?;
+    if !info.writable {
+        return Err(Failure::new(
+            Code::NotWritable,
+            format!("expected the secret key of {}, found only its public key; nothing was appended", info.name),
+        )
+        .into());
+    }
+    let mut appender = Appender { backend, info, context, blocks: 0, group: Group::default() };
+    let result = match args.message {
+        Some(message) if message != "-" => appender.message(message).await,
+        _ if !args.files.is_empty() => appender.files(&args.files, args.batch).await,
+        _ => appender.lines(args.batch).await,
+    };
+    if result.is_err() && appender.blocks > 0 {
+        let done = text::count(appender.blocks, "block");
+        appender.context.output.warn(&format!("{done} before it: appended and on disk"));
+    }
+    let closed = appender.backend.close().await;
+    result?;
+    Ok(closed?)
+}
+
+/// Blocks that are to be appended together.
+#[derive(Default)]
+struct Group {
+    blocks: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Group {
+    fn push(&mut self, block: Bytes) {
+        self.bytes += block.len();
+        self.blocks.push(block);
+    }
+
+    fn is_full(&self) -> bool {
+        self.blocks.len() >= GROUP_BLOCKS || self.bytes >= GROUP_BYTES
+    }
+}
+
+struct Appender<'a> {
+    backend: Backend,
+    info: StreamInfo,
+    context: &'a mut Context,
+    blocks: u64,
+    group: Group,
+}
+
+impl Appender<'_> {
+    async fn message(&mut self, message: OsString) -> Outcome {
+        self.push(message.into_vec().into(), &|| "the message".to_string())?;
+        self.send().await
+    }
+
+    async fn files(&mut self, files: &[PathBuf], batch: bool) -> Outcome {
+        for file in files {
+            let block = read_file(file)?;
+            if !batch && self.group.bytes + block.len() > GROUP_BYTES {
+                self.send().await?;
+            }
+            self.push(block, &|| file.display().to_string())?;
+            if !batch && self.group.is_full() {
+                self.send().await?;
+            }
+        }
+        self.send().await
+    }
+
+    async fn lines(&mut self, batch: bool) -> Outcome {
+        if io::stdin().is_terminal() {
+            self.context.output.note("one block for each line; Ctrl-D ends");
+        }
+        let lines = Lines::start()?;
+        let mut number: u64 = 0;
+        loop {
+            let interrupt = self.context.interrupt.clone();
+            let next = future::or(lines.next(), async move {
+                interrupt.wait().await;
+                Err(Stop::Interrupted)
+            });
+            let Some(mut ready) = next.await? else {
+                return self.send().await;
+            };
+            loop {
+                for line in ready {
+                    number += 1;
+                    self.push(line, &|| format!("line {number}"))?;
+                }
+                if self.group.is_full() && !batch {
+                    break;
+                }
+                match lines.ready()? {
+                    Some(more) => ready = more,
+                    None => break,
+                }
+            }
+            if !batch {
+                self.send().await?;
+            }
+        }
+    }
+
+    /// Takes a block into the group, after a look at what the stream says its blocks are.
+    fn push(&mut self, block: Bytes, what: &dyn Fn() -> String) -> Outcome {
+        if self.info.encoding == Encoding::Json {
+            if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&block) {
+                let what = what();
+                return Err(Failure::new(
+                    Code::BadRequest,
+                    format!("expected JSON in {what}, as {} has it, found {error}; it was not appended", self.info.name),
+                )
+                .next("correct it, or create the stream with another --encoding")
+                .into());
+            }
+        }
+        self.group.push(block);
+        Ok(())
+    }
+
+    /// Appends the group and says so once it is on disk.
+    async fn send(&mut self) -> Outcome {
+        let group = std::mem::take(&mut self.group);
+        if group.blocks.is_empty() {
+            return Ok(());
+        }
+        let count = group.blocks.len() as u64;
+        let appended = self.backend.append(&self.info.name, group.blocks).await?;
+        self.blocks += count;
+        let output = &mut self.context.output;
+        if output.json {
+            output.object(&appended)?;
+        } else {
+            output.line(&format!("appended {count}, length {}", appended.length))?;
+        }
+        output.flush()
+    }
+}
+
+fn too_large(what: &str, found: u64) -> Stop {
+    Failure::new(
+        Code::BlockTooLarge,
+        format!("expected at most {MAX_BLOCK_BYTES} bytes in a block, found {found} in {what}; it was not appended"),
+    )
+    .into()
+}
+
+fn read_file(path: &Path) -> Outcome<Bytes> {
+    let what = path.display().to_string();
+    let reading = |error: io::Error| {
+        let code = if error.kind() == io::ErrorKind::NotFound { Code::BadRequest } else { Code::Io };
+        Stop::Failed(
+            Failure::new(code, format!("expected a file to append, found {what}: {error}"))
+                .next("name files that can be read"),
+        )
+    };
+    let mut bytes = Vec::new();
+    let limit = MAX_BLOCK_BYTES as u64;
+    let file = File::open(path).map_err(reading)?;
+    let size = file.metadata().map_err(reading)?.len();
+    if size > limit {
+        return Err(too_large(&what, size));
+    }
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(reading)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(&what, bytes.len() as u64));
+    }
+    Ok(bytes.into())
+}
+
+/// The lines of standard input, read by a thread, in groups of what has come together.
+struct Lines(Receiver<Outcome<Vec<Bytes>>>);
+
+impl Lines {
+    fn start() -> Outcome<Self> {
+        let (sender, receiver) = async_channel::bounded(8);
+        std::thread::Builder::new()
+            .name("stdin".into())
+            .spawn(move || {
+                let mut input = BufReader::with_capacity(READ_BYTES, io::stdin().lock());
+                loop {
+                    let group = read_lines(&mut input);
+                    let last = !matches!(&group, Ok(lines) if !lines.is_empty());
+                    if matches!(&group, Ok(lines) if lines.is_empty()) || sender.send_blocking(group).is_err() || last {
+                        return;
+                    }
+                }
+            })
+            .map_err(|error| Stop::io("starting a thread for standard input", &error))?;
+        Ok(Self(receiver))
+    }
+
+    /// Waits for lines; `None` at the end of the input. Cancel-safe.
+    async fn next(&self) -> Outcome<Option<Vec<Bytes>>> {
+        self.0.recv().await.ok().transpose()
+    }
+
+    /// Returns lines that have come already.
+    fn ready(&self) -> Outcome<Option<Vec<Bytes>>> {
+        self.0.try_recv().ok().transpose()
+    }
+}
+
+/// Reads one line, and those that stand behind it in the buffer; nothing at the end of the input.
+fn read_lines<R: Read>(input: &mut BufReader<R>) -> Outcome<Vec<Bytes>> {
+    let mut lines = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let mut line = Vec::new();
+        let limit = MAX_BLOCK_BYTES as u64 + 1;
+        input
+            .by_ref()
+            .take(limit)
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Stop::io("reading standard input", &error))?;
+        if line.is_empty() {
+            return Ok(lines);
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if line.len() as u64 == limit {
+            return Err(too_large("a line of standard input", limit));
+        }
+        bytes += line.len();
+        lines.push(Bytes::from(line));
+        if !input.buffer().contains(&b'\n') || lines.len() >= GROUP_BLOCKS || bytes >= GROUP_BYTES {
+            return Ok(lines);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands out one chunk a read, as a pipe does.
+    struct Chunks(Vec<&'static [u8]>);
+
+    impl Read for Chunks {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let chunk = self.0.remove(0);
+            buffer[..chunk.len()].copy_from_slice(chunk);
+            Ok(chunk.len())
+        }
+    }
+
+    #[test]
+    fn lines_that_came_together_stay_together() {
+        let mut input = BufReader::new(Chunks(vec![b"a\nb\n\nc", b"d\n", b"last"]));
+        let group = |input: &mut _| -> Vec<String> {
+            let lines = read_lines(input).unwrap();
+            lines.iter().map(|line| String::from_utf8(line.to_vec()).unwrap()).collect()
+        };
+        assert_eq!(group(&mut input), ["a", "b", ""]);
+        assert_eq!(group(&mut input), ["cd"]);
+        assert_eq!(group(&mut input), ["last"]);
+        assert_eq!(group(&mut input), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_before_it_fills_memory() {
+        let mut input = BufReader::new(io::repeat(b'x'));
+        let stop = read_lines(&mut input).unwrap_err();
+        assert_eq!(stop, too_large("a line of standard input", MAX_BLOCK_BYTES as u64 + 1));
+    }
+}

@@ -1,0 +1,265 @@
+//! `quorate cat`, `quorate get` and `quorate log`: what is in a stream.
+
+use quorate_node::model::{BlockInfo, Encoding, StreamInfo};
+use quorate_node::{Code, Failure};
+use quorate_types::BlockRange;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::args::{CatArgs, GetArgs, LogArgs, RangeArgs};
+use crate::backend::Backend;
+use crate::context::Context;
+use crate::follow::Follow;
+use crate::output::Output;
+use crate::stop::Outcome;
+use crate::text;
+
+/// Blocks that one request for `log` asks for.
+const PAGE: u64 = 1024;
+
+/// `quorate cat STREAM`.
+pub(crate) async fn cat(args: CatArgs, context: &mut Context) -> Outcome {
+    let mut follow = Follow::open(context, &args.stream.stream, args.range.live).await?;
+    let result = print_payloads(&mut follow, args.range, &mut context.output).await;
+    let closed = follow.close().await;
+    result?;
+    closed
+}
+
+async fn print_payloads(follow: &mut Follow, range: RangeArgs, output: &mut Output) -> Outcome {
+    let wanted = resolve(range, &follow.info)?;
+    let encoding = follow.info.encoding;
+    let mut index = wanted.start;
+    let mut end = wanted.end;
+    loop {
+        while index < end {
+            match follow.backend.get(&follow.info.name, index).await {
+                Ok(block) => print_payload(output, encoding, index, &block)?,
+                Err(failure) if range.live && failure.code == Code::BlockNotHere => break,
+                Err(failure) => return Err(failure.into()),
+            }
+            index += 1;
+        }
+        output.flush()?;
+        if !range.live {
+            return Ok(());
+        }
+        follow.changed().await?;
+        end = follow.info.length;
+    }
+}
+
+/// `quorate get STREAM N`.
+pub(crate) async fn get(args: GetArgs, context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let info = backend.info(&args.stream.stream).await?;
+    let block = backend.get(&info.name, args.index).await?;
+    backend.close().await?;
+    let output = &mut context.output;
+    if output.json || output.terminal {
+        print_payload(output, info.encoding, args.index, &block)
+    } else {
+        output.bytes(&block)
+    }
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    schema: &'static str,
+    index: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Shown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Json(&'a RawValue),
+    Text(&'a str),
+}
+
+fn print_payload(output: &mut Output, encoding: Encoding, index: u64, block: &[u8]) -> Outcome {
+    if output.json {
+        return print_object(output, encoding, index, block);
+    }
+    if output.terminal {
+        let shown = text::for_terminal(block);
+        output.bytes(shown.as_bytes())?;
+    } else {
+        output.bytes(block)?;
+    }
+    let lines = encoding != Encoding::Binary || output.terminal;
+    if lines && block.last() != Some(&b'\n') { output.bytes(b"\n") } else { Ok(()) }
+}
+
+fn print_object(output: &mut Output, encoding: Encoding, index: u64, block: &[u8]) -> Outcome {
+    let on_one_line = one_line(block);
+    let text = match encoding {
+        Encoding::Json => on_one_line.as_deref(),
+        Encoding::Utf8 => std::str::from_utf8(block).ok(),
+        Encoding::Binary => None,
+    };
+    let payload = match (encoding, text) {
+        (Encoding::Json, Some(text)) => serde_json::from_str(text).ok().map(Shown::Json),
+        (_, Some(text)) => Some(Shown::Text(text)),
+        (_, None) => None,
+    };
+    let base64 = payload.is_none().then(|| data_encoding::BASE64.encode(block));
+    output.object(&Payload { schema: "quorate.payload/1", index, payload, base64 })
+}
+
+/// Puts a JSON text on one line: line ends stand only between its tokens.
+fn one_line(block: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(block).ok()?;
+    Some(text.replace(['\n', '\r'], " "))
+}
+
+/// `quorate log STREAM`.
+pub(crate) async fn log(args: LogArgs, context: &mut Context) -> Outcome {
+    let mut follow = Follow::open(context, &args.stream.stream, args.range.live).await?;
+    let result = print_log(&mut follow, args.range, &mut context.output).await;
+    let closed = follow.close().await;
+    result?;
+    closed
+}
+
+async fn print_log(follow: &mut Follow, range: RangeArgs, output: &mut Output) -> Outcome {
+    let wanted = resolve(range, &follow.info)?;
+    let mut index = wanted.start;
+    let mut end = wanted.end;
+    if !output.json && output.terminal && index < end {
+        let head = format!("{:>8}  {:>8}  {:8}  state", "height", "bytes", "hash");
+        let head = output.paint.dim(&head);
+        output.line(&head)?;
+    }
+    loop {
+        while index < end {
+            let page = BlockRange::new(index, end.min(index.saturating_add(PAGE)));
+            for block in &page_of(&follow.backend, &follow.info, page).await? {
+                print_block(output, block)?;
+            }
+            index = page.end;
+        }
+        output.flush()?;
+        if !range.live {
+            return Ok(());
+        }
+        follow.changed().await?;
+        end = follow.info.length;
+    }
+}
+
+async fn page_of(backend: &Backend, info: &StreamInfo, page: BlockRange) -> Outcome<Vec<BlockInfo>> {
+    let blocks = backend.blocks(&info.name, page).await?;
+    if blocks.len() as u64 == page.len() {
+        Ok(blocks)
+    } else {
+        Err(Failure::new(
+            Code::Internal,
+            format!("expected {} of the log for {page}, found {}", text::count(page.len(), "line"), blocks.len()),
+        )
+        .into())
+    }
+}
+
+fn print_block(output: &mut Output, block: &BlockInfo) -> Outcome {
+    if output.json {
+        return output.object(block);
+    }
+    let size = block.size.map_or_else(|| "?".to_string(), |size| size.to_string());
+    let hash = block.hash.map_or_else(|| "?".to_string(), |hash| hash.short());
+    let state = if block.here { output.paint.green("here") } else { output.paint.yellow("missing") };
+    output.line(&format!("{:>8}  {size:>8}  {hash:8}  {state}", block.index))
+}
+
+/// Works out which blocks are meant.
+fn resolve(range: RangeArgs, info: &StreamInfo) -> Outcome<BlockRange> {
+    let length = info.length;
+    if let Some(tail) = range.tail {
+        return Ok(BlockRange::new(length.saturating_sub(tail), length));
+    }
+    let start = range.start.unwrap_or(0);
+    let end = range.end.unwrap_or(length.max(start));
+    if end < start {
+        return Err(crate::stop::Stop::usage(
+            format!("expected --end to be at least --start, found {start} to {end}"),
+            "swap them",
+        ));
+    }
+    let beyond = end > length && !range.live;
+    if beyond {
+        return Err(Failure::new(
+            Code::BlockBeyondEnd,
+            format!("expected blocks {start} to {end}, found a length of {length} in {}", info.name),
+        )
+        .next("leave out --end, or follow what comes with --live")
+        .into());
+    }
+    Ok(BlockRange::new(start, if range.live { length } else { end }))
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_node::model::Content;
+    use quorate_types::PublicKey;
+
+    use super::*;
+    use crate::stop::Stop;
+
+    fn info(length: u64) -> StreamInfo {
+        let key = PublicKey::new([7; 32]);
+        StreamInfo {
+            schema: StreamInfo::SCHEMA.into(),
+            name: "chess".into(),
+            key,
+            link: format!("dat://{key}"),
+            discovery_key: key.discovery_key(),
+            writable: true,
+            length,
+            byte_length: 0,
+            here: length,
+            durable: length,
+            tree_hash: None,
+            encoding: Encoding::Utf8,
+            content: Content::Plain,
+            directory: String::new(),
+            peers: 0,
+            remote_length: 0,
+            sparse: false,
+            fork: None,
+        }
+    }
+
+    fn range(start: Option<u64>, end: Option<u64>, tail: Option<u64>, live: bool) -> Outcome<BlockRange> {
+        resolve(RangeArgs { start, end, tail, live }, &info(10))
+    }
+
+    #[test]
+    fn ranges_end_where_the_feed_ends() {
+        assert_eq!(range(None, None, None, false), Ok(BlockRange::new(0, 10)));
+        assert_eq!(range(Some(3), Some(5), None, false), Ok(BlockRange::new(3, 5)));
+        assert_eq!(range(Some(10), None, None, false), Ok(BlockRange::new(10, 10)));
+        assert_eq!(range(None, None, Some(3), false), Ok(BlockRange::new(7, 10)));
+        assert_eq!(range(None, None, Some(30), true), Ok(BlockRange::new(0, 10)));
+        assert_eq!(range(Some(12), None, None, true), Ok(BlockRange::new(12, 10)));
+        for (start, end, code) in [
+            (Some(11), None, Code::BlockBeyondEnd),
+            (None, Some(11), Code::BlockBeyondEnd),
+            (Some(5), Some(4), Code::BadRequest),
+        ] {
+            let Err(Stop::Failed(failure)) = range(start, end, None, false) else {
+                panic!("{start:?} {end:?} is taken");
+            };
+            assert_eq!(failure.code, code);
+        }
+    }
+
+    #[test]
+    fn json_goes_on_one_line_and_stays_what_it_is() {
+        let text = one_line(b"{\r\n \"b\": 1.10,\n \"a\": \"x\\ny\"}").unwrap();
+        assert_eq!(text, "{   \"b\": 1.10,  \"a\": \"x\\ny\"}");
+        assert_eq!(one_line(b"\xff"), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! `quorate clone`.
+
+use std::time::Instant;
+
+use futures_lite::future;
+use quorate_node::event::Event;
+use quorate_node::model::{CloneStream, StreamInfo};
+use quorate_types::Link;
+
+use crate::args::CloneArgs;
+use crate::backend::{Backend, Events, Serving, sleep};
+use crate::context::Context;
+use crate::news;
+use crate::progress::{Progress, Unit};
+use super::share::print_events;
+use crate::stop::{Outcome, Stop};
+use crate::text;
+use crate::watch::{Verdict, Watch};
+
+/// `quorate clone LINK [NAME]`.
+pub(crate) async fn clone(args: CloneArgs, context: &mut Context) -> Outcome {
+    let link: Link = args.link.parse().map_err(|error: quorate_types::LinkError| {
+        quorate_node::Failure::new(quorate_node::Code::BadLink, error.to_string())
+            .next("copy the link again, whole; its owner has it from quorate info STREAM")
+    })?;
+    let wanted = CloneStream { link: link.to_string(), name: args.name, peers: args.peers, sparse: args.sparse };
+    let backend = context.backend().await?;
+    if backend.is_remote() {
+        let mut events = backend.events().await?;
+        let info = backend.clone_stream(wanted.clone()).await?;
+        let result = follow(&backend, info, &mut events, &wanted, args.live, context).await;
+        let closed = backend.close().await;
+        result?;
+        return Ok(closed?);
+    }
+    backend.close().await?;
+    let node = Serving::open(&context.home, context.timeout).await?;
+    let result = fetch(&node, &wanted, args.live, context).await;
+    if context.interrupt.is_set() && !args.live {
+        context.output.note("ending; the same command resumes; again Ctrl-C ends at once");
+    }
+    let closed = node.shutdown().await;
+    result?;
+    Ok(closed?)
+}
+
+/// Fetches with a node of our own.
+async fn fetch(node: &Serving, wanted: &CloneStream, live: bool, context: &mut Context) -> Outcome {
+    if live {
+        node.serve_api().await?;
+    }
+    let mut events = node.events();
+    let info = node.clone_stream(wanted.clone(), live).await?.info().await?;
+    follow(&node.client(), info, &mut events, wanted, live, context).await
+}
+
+/// Waits until all is here, and with `live` goes on until Ctrl-C.
+async fn follow(
+    backend: &Backend,
+    info: StreamInfo,
+    events: &mut Events,
+    wanted: &CloneStream,
+    live: bool,
+    context: &mut Context,
+) -> Outcome {
+    let name = info.name.clone();
+    context.output.note(&format!("cloning {} as {}", info.link, text::clean(&name)));
+    if info.here > 0 {
+        context.output.note(&format!("{} of it are here", text::count(info.here, "block")));
+    }
+    let started = Instant::now();
+    let before = info.here;
+    wait(&name, wanted, events, context).await?;
+    let info = backend.info(&name).await?;
+    let output = &mut context.output;
+    if output.json {
+        output.object(&info)?;
+    } else {
+        output.line(&told(&info, before, started))?;
+    }
+    output.flush()?;
+    if live {
+        return print_events(events, context).await;
+    }
+    let name = text::shell(&name);
+    let next = [context.command(&format!("cat {name}")), context.command(&format!("share {name}"))];
+    context.output.next(&next);
+    Ok(())
+}
+
+/// Waits for the end of the work, good or bad.
+async fn wait(name: &str, wanted: &CloneStream, events: &mut Events, context: &mut Context) -> Outcome {
+    let mut watch = Watch::new(name, &wanted.peers);
+    let mut progress = Progress::new(&context.output, "cloning", Unit::Blocks);
+    let mut heard = Instant::now();
+    loop {
+        let interrupt = context.interrupt.clone();
+        let ended = async move {
+            interrupt.wait().await;
+            Err(Stop::Interrupted)
+        };
+        let late = async {
+            sleep(heard + context.timeout).await;
+            Ok(None)
+        };
+        let news = async { Ok(Some(events.next().await?)) };
+        let Some(event) = future::or(ended, future::or(news, late)).await? else {
+            return Err(watch.timed_out(context.timeout).into());
+        };
+        tell(&event, &progress, context);
+        match watch.take(&event) {
+            Verdict::Nothing => {}
+            Verdict::Alive => heard = Instant::now(),
+            Verdict::Progress { here, length } => {
+                heard = Instant::now();
+                progress.update(here, length);
+            }
+            Verdict::Done => return Ok(()),
+            Verdict::Failed(failure) => return Err(failure.into()),
+        }
+    }
+}
+
+fn tell(event: &Event, progress: &Progress, context: &Context) {
+    if news::is_notable(event) || matches!(event, Event::Connected { .. } | Event::Disconnected { .. }) {
+        if let Some(line) = news::line(event, context.output.error_paint) {
+            progress.say(&line, &context.output);
+        }
+    }
+}
+
+fn told(info: &StreamInfo, before: u64, started: Instant) -> String {
+    let elapsed = started.elapsed();
+    if info.sparse {
+        return format!(
+            "{}: head of length {} is here and verified; {} here",
+            text::clean(&info.name),
+            info.length,
+            text::count(info.here, "block")
+        );
+    }
+    let came = info.here.saturating_sub(before);
+    let rate = came as f64 / elapsed.as_secs_f64().max(0.001);
+    format!(
+        "{}: all {} ({}) here, verified and on disk; {came} came in {}, {rate:.0}/s",
+        text::clean(&info.name),
+        text::count(info.length, "block"),
+        text::bytes(info.byte_length),
+        text::duration(elapsed)
+    )
+}

@@ -1,0 +1,224 @@
+//! `quorate ls`, `quorate info`, `quorate peers` and `quorate key ls`.
+
+use std::path::Path;
+
+use quorate_node::model::{Content, Direction, Encoding, PeerInfo, StreamInfo};
+use serde::Serialize;
+
+use crate::args::{PeersArgs, StreamArg};
+use crate::backend;
+use crate::context::Context;
+use crate::output::Output;
+use crate::stop::Outcome;
+use crate::text;
+
+/// `quorate ls`.
+pub(crate) async fn ls(context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let streams = backend.streams().await?;
+    backend.close().await?;
+    let output = &mut context.output;
+    if output.json {
+        return streams.iter().try_for_each(|info| output.object(info));
+    }
+    let rows: Vec<Vec<String>> = streams.iter().map(|info| row(info, output)).collect();
+    for line in text::table(&rows, &[false, true, false, true, false, false]) {
+        output.line(&line)?;
+    }
+    if streams.is_empty() {
+        output.note(&format!("no streams in {}", context.home.display()));
+        let next = [context.command("new NAME"), context.command("clone LINK --peer HOST:PORT")];
+        context.output.next(&next);
+    }
+    Ok(())
+}
+
+fn row(info: &StreamInfo, output: &Output) -> Vec<String> {
+    let paint = output.paint;
+    vec![
+        paint.bold(&text::clean(&info.name)),
+        text::count(info.length, "block"),
+        here(info, output),
+        text::bytes(info.byte_length),
+        if info.writable { "writable" } else { "read-only" }.to_string(),
+        info.link.clone(),
+    ]
+}
+
+fn here(info: &StreamInfo, output: &Output) -> String {
+    let paint = output.paint;
+    if info.fork.is_some() {
+        paint.red("fork")
+    } else if info.here == info.length {
+        paint.green("all here")
+    } else {
+        paint.yellow(&format!("{} here", info.here))
+    }
+}
+
+/// `quorate info STREAM`.
+pub(crate) async fn info(args: StreamArg, context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let info = backend.info(&args.stream).await?;
+    backend.close().await?;
+    let output = &mut context.output;
+    if output.json {
+        return output.object(&info);
+    }
+    let name = output.paint.bold(&text::clean(&info.name));
+    output.line(&name)?;
+    let rows: Vec<Vec<String>> = facts(&info, output)
+        .into_iter()
+        .map(|(label, value)| vec![format!("  {label}"), value])
+        .collect();
+    for line in text::table(&rows, &[]) {
+        output.line(&line)?;
+    }
+    if let Content::Hyperdrive { content } = &info.content {
+        let next = context.command(&format!("clone dat://{content} --peer HOST:PORT"));
+        context.output.next(&[next]);
+    }
+    Ok(())
+}
+
+fn facts(info: &StreamInfo, output: &Output) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("link", info.link.clone()),
+        ("discovery key", info.discovery_key.to_string()),
+        ("writable", if info.writable { "yes" } else { "no" }.to_string()),
+        ("length", format!("{}, {}", text::count(info.length, "block"), text::bytes(info.byte_length))),
+        ("here", format!("{} of {}", info.here, info.length)),
+    ];
+    if info.durable != info.length {
+        facts.push(("on disk", format!("{} of {}", info.durable, info.length)));
+    }
+    if let Some(hash) = &info.tree_hash {
+        facts.push(("tree hash", hash.to_string()));
+    }
+    let encoding = match info.encoding {
+        Encoding::Json => "json",
+        Encoding::Utf8 => "utf-8",
+        Encoding::Binary => "binary",
+    };
+    facts.push(("encoding", encoding.to_string()));
+    match &info.content {
+        Content::Plain => {}
+        Content::Hyperdrive { content } => {
+            facts.push(("content", "the metadata of a hyperdrive: names of files and folders".to_string()));
+            facts.push(("content feed", format!("dat://{content}    (the bytes of the files)")));
+        }
+        Content::Other { name } => facts.push(("content", format!("header of type {}", text::clean(name)))),
+    }
+    if info.sparse {
+        facts.push(("sparse", "yes: only what is asked for is fetched".to_string()));
+    }
+    facts.push(("peers", info.peers.to_string()));
+    if info.remote_length > info.length {
+        facts.push(("announced", format!("{}, by a peer", text::count(info.remote_length, "block"))));
+    }
+    if let Some(fork) = &info.fork {
+        facts.push(("fork", output.paint.red(&text::clean(fork))));
+    }
+    facts.push(("directory", text::clean(&info.directory)));
+    facts
+}
+
+/// `quorate peers [STREAM]`.
+pub(crate) async fn peers(args: PeersArgs, context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let running = backend.is_remote();
+    let peers = backend.peers(args.stream.as_deref()).await?;
+    backend.close().await?;
+    let output = &mut context.output;
+    if output.json {
+        return peers.iter().try_for_each(|peer| output.object(peer));
+    }
+    let rows: Vec<Vec<String>> = peers.iter().map(|peer| peer_row(peer, output)).collect();
+    for line in text::table(&rows, &[]) {
+        output.line(&line)?;
+    }
+    if !running {
+        context.output.note("no node runs on this home, so nobody is connected");
+        let share = context.command("share");
+        context.output.next(&[share]);
+    } else if peers.is_empty() {
+        context.output.note("nobody is connected");
+    }
+    Ok(())
+}
+
+fn peer_row(peer: &PeerInfo, output: &Output) -> Vec<String> {
+    let streams: Vec<String> = peer
+        .streams
+        .iter()
+        .map(|stream| format!("{} ({})", text::clean(&stream.name), stream.remote_length))
+        .collect();
+    vec![
+        output.paint.bold(&text::clean(&peer.address)),
+        match peer.direction {
+            Direction::Outgoing => "outgoing",
+            Direction::Incoming => "incoming",
+        }
+        .to_string(),
+        format!("{}{}", text::wire(&peer.wire), if peer.quorate { ", quorate" } else { "" }),
+        streams.join(", "),
+    ]
+}
+
+/// A public key, and where its secret half is.
+#[derive(Serialize)]
+struct Key {
+    schema: &'static str,
+    /// Name of the stream; absent for the key of the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<String>,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl Key {
+    const SCHEMA: &'static str = "quorate.key/1";
+}
+
+/// `quorate key ls`.
+pub(crate) async fn keys(context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let streams = backend.streams().await?;
+    backend.close().await?;
+    let mut keys = vec![Key {
+        schema: Key::SCHEMA,
+        stream: None,
+        key: backend::noise_key(&context.home).await?,
+        secret: None,
+    }];
+    for info in streams {
+        let secret = Path::new(&info.directory).join("secret_key");
+        keys.push(Key {
+            schema: Key::SCHEMA,
+            stream: Some(info.name),
+            key: info.key.to_string(),
+            secret: info.writable.then(|| secret.to_string_lossy().into_owned()),
+        });
+    }
+    let output = &mut context.output;
+    if output.json {
+        return keys.iter().try_for_each(|key| output.object(key));
+    }
+    let rows: Vec<Vec<String>> = keys
+        .iter()
+        .map(|key| {
+            let name = key.stream.as_deref().unwrap_or("this node");
+            let secret = match (&key.secret, key.stream.is_some()) {
+                (Some(path), _) => format!("secret key in {}", text::clean(path)),
+                (None, true) => "read-only".to_string(),
+                (None, false) => String::new(),
+            };
+            vec![output.paint.bold(&text::clean(name)), key.key.clone(), secret]
+        })
+        .collect();
+    for line in text::table(&rows, &[]) {
+        output.line(&line)?;
+    }
+    Ok(())
+}

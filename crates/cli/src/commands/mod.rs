@@ -1,0 +1,61 @@
+//! The commands, one module for each group.
+
+mod append;
+mod cat;
+mod change;
+mod clone;
+mod list;
+mod new;
+mod proof;
+mod share;
+mod system;
+
+use std::future::Future;
+
+use futures_lite::future;
+
+use crate::args::{Command, KeyCommand};
+use crate::context::Context;
+use crate::demo;
+use crate::explain;
+use crate::stop::{Outcome, Stop};
+
+/// Runs a command to its end, or to Ctrl-C.
+pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
+    let interrupt = context.interrupt.clone();
+    match command {
+        // These end in an orderly way by themselves.
+        Command::Append(args) => append::append(args, context).await,
+        Command::Cat(args) if args.range.live => cat::cat(args, context).await,
+        Command::Log(args) if args.range.live => cat::log(args, context).await,
+        Command::Share(args) => share::share(args, context).await,
+        Command::Clone(args) => clone::clone(args, context).await,
+        Command::Demo(args) => demo::demo(&args, context).await,
+        // These change nothing that an end in the middle could harm.
+        Command::New(args) => or_end(new::new(args, context), &interrupt).await,
+        Command::Cat(args) => or_end(cat::cat(args, context), &interrupt).await,
+        Command::Log(args) => or_end(cat::log(args, context), &interrupt).await,
+        Command::Get(args) => or_end(cat::get(args, context), &interrupt).await,
+        Command::Proof(args) => or_end(proof::proof(args, context), &interrupt).await,
+        Command::Verify(args) => proof::verify(&args, context),
+        Command::Ls => or_end(list::ls(context), &interrupt).await,
+        Command::Info(args) => or_end(list::info(args, context), &interrupt).await,
+        Command::Peers(args) => or_end(list::peers(args, context), &interrupt).await,
+        Command::Audit(args) => or_end(proof::audit(args, context), &interrupt).await,
+        Command::Clear(args) => or_end(change::clear(args, context), &interrupt).await,
+        Command::Import(args) => or_end(change::import(args, context), &interrupt).await,
+        Command::Export(args) => or_end(change::export(args, context), &interrupt).await,
+        Command::Key(KeyCommand::Ls) => or_end(list::keys(context), &interrupt).await,
+        Command::Completions(args) => system::completions(&args, &mut context.output),
+        Command::Man(args) => system::man(&args, &mut context.output),
+        Command::Explain(args) => explain::explain(args.code.as_deref(), &mut context.output),
+    }
+}
+
+async fn or_end(work: impl Future<Output = Outcome>, interrupt: &crate::interrupt::Interrupt) -> Outcome {
+    future::or(work, async {
+        interrupt.wait().await;
+        Err(Stop::Interrupted)
+    })
+    .await
+}

@@ -1,0 +1,178 @@
+//! `quorate proof`, `quorate verify` and `quorate audit`: what can be checked, and by whom.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use quorate_node::model::ProofFile;
+use quorate_node::{Code, Failure, proof_file};
+use quorate_types::limits::MAX_BLOCK_BYTES;
+use serde::Serialize;
+
+use crate::args::{ProofArgs, StreamArg, VerifyArgs};
+use crate::context::Context;
+use crate::progress::{Progress, Unit};
+use crate::stop::{Outcome, Stop};
+use crate::text;
+
+/// Largest file that can be a proof: the block in base64, and nodes and names around it.
+const MAX_PROOF_BYTES: u64 = MAX_BLOCK_BYTES as u64 / 3 * 4 + 64 * 1024;
+
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: &'static str,
+    path: &'a str,
+    bytes: usize,
+}
+
+/// `quorate proof STREAM N [-o F]`.
+pub(crate) async fn proof(args: ProofArgs, context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let proof = backend.proof(&args.stream.stream, args.index).await?;
+    backend.close().await?;
+    let output = &mut context.output;
+    let Some(path) = args.output else {
+        return output.object(&proof);
+    };
+    let mut text = serde_json::to_vec(&proof)
+        .map_err(|error| Failure::new(Code::Internal, format!("the proof is no JSON: {error}")))?;
+    text.push(b'\n');
+    write_new(&path, &text)?;
+    let shown = path.to_string_lossy();
+    if output.json {
+        output.object(&Written { schema: "quorate.written/1", path: &shown, bytes: text.len() })?;
+    }
+    output.next(&[format!("quorate verify {}", text::shell(&shown))]);
+    Ok(())
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Outcome {
+    let shown = path.display();
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            Stop::Failed(
+                Failure::new(Code::DestinationExists, format!("expected no file at {shown}, found one"))
+                    .next("name another file, or move that one away"),
+            )
+        } else {
+            Stop::io(format_args!("writing {shown}"), &error)
+        }
+    })?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| Stop::io(format_args!("writing {shown}"), &error))
+}
+
+#[derive(Serialize)]
+struct Verified<'a> {
+    schema: &'static str,
+    key: &'a quorate_types::PublicKey,
+    index: u64,
+    length: u64,
+    bytes: u64,
+    tree_hash: &'a quorate_types::Hash,
+}
+
+/// `quorate verify FILE`.
+pub(crate) fn verify(args: &VerifyArgs, context: &mut Context) -> Outcome {
+    let proof = read_proof(&args.file)?;
+    let verified = proof_file::verify(&proof)?;
+    let bytes = verified.block.len() as u64;
+    let output = &mut context.output;
+    if output.json {
+        return output.object(&Verified {
+            schema: "quorate.verified/1",
+            key: &verified.key,
+            index: verified.index,
+            length: verified.length,
+            bytes,
+            tree_hash: &verified.tree_hash,
+        });
+    }
+    let holds = output.paint.green("the proof holds");
+    output.line(&format!(
+        "{holds}: block {} ({}) is in the feed of length {} that dat://{} signed",
+        verified.index,
+        text::bytes(bytes),
+        verified.length,
+        verified.key
+    ))
+}
+
+fn read_proof(path: &Path) -> Outcome<ProofFile> {
+    let shown = path.display();
+    let reading = |error: io::Error| {
+        let code = if error.kind() == io::ErrorKind::NotFound { Code::BadRequest } else { Code::Io };
+        Stop::Failed(
+            Failure::new(code, format!("expected a proof to read, found {shown}: {error}"))
+                .next("quorate proof STREAM N -o FILE writes one"),
+        )
+    };
+    let mut text = Vec::new();
+    let source: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(path).map_err(reading)?)
+    };
+    source.take(MAX_PROOF_BYTES + 1).read_to_end(&mut text).map_err(reading)?;
+    let no_proof = |found: String| {
+        Stop::Failed(
+            Failure::new(Code::BadProof, format!("expected a proof in {shown}, found {found}"))
+                .next("ask for it again: quorate proof STREAM N -o FILE"),
+        )
+    };
+    if text.len() as u64 > MAX_PROOF_BYTES {
+        return Err(no_proof(format!("more than {}", text::bytes(MAX_PROOF_BYTES))));
+    }
+    let proof: ProofFile =
+        serde_json::from_slice(&text).map_err(|error| no_proof(format!("something else: {error}")))?;
+    if proof.schema != ProofFile::SCHEMA {
+        return Err(no_proof(format!("the schema {:?}, not {:?}", proof.schema, ProofFile::SCHEMA)));
+    }
+    Ok(proof)
+}
+
+/// `quorate audit STREAM`.
+pub(crate) async fn audit(args: StreamArg, context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let mut progress = Progress::new(&context.output, "auditing", Unit::Blocks);
+    let summary = backend.audit(&args.stream, &mut |done, total| progress.update(done, total)).await?;
+    drop(progress);
+    backend.close().await?;
+    let output = &mut context.output;
+    if output.json {
+        output.object(&summary)?;
+    } else {
+        output.line(&format!(
+            "{} of {} hashed again ({}), {}, {}",
+            summary.blocks,
+            text::count(summary.length, "block"),
+            text::bytes(summary.bytes),
+            text::count(summary.parents, "parent"),
+            text::count(summary.signatures, "signature"),
+        ))?;
+        if summary.missing > 0 {
+            let missing = output.paint.yellow(&format!("{} not here", text::count(summary.missing, "block")));
+            output.line(&missing)?;
+        }
+        for fault in &summary.faults {
+            let fault = output.paint.red(&text::clean(fault));
+            output.line(&fault)?;
+        }
+        if summary.faults.is_empty() {
+            let well = output.paint.green("all that is here verifies");
+            output.line(&well)?;
+        }
+    }
+    output.flush()?;
+    if let Some(first) = summary.faults.first() {
+        let faults = text::count(summary.faults.len() as u64, "fault");
+        return Err(Failure::new(
+            Code::Damaged,
+            format!("expected a stream that verifies, found {faults}, the first: {first}"),
+        )
+        .next("quorate explain E2002")
+        .into());
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `quorate share`.
+
+use futures_lite::future;
+use quorate_node::event::Event;
+use quorate_node::{Code, Failure};
+use serde::Serialize;
+
+use crate::args::ShareArgs;
+use crate::backend::{Events, Serving, sleep};
+use crate::context::Context;
+use crate::news;
+use crate::output::Output;
+use crate::screen::{REDRAW, Screen};
+use crate::stop::{Outcome, Stop};
+
+#[derive(Serialize)]
+struct EventObject<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    schema: &'static str,
+}
+
+/// Writes an event as JSON.
+pub(crate) fn print_event(output: &mut Output, event: &Event) -> Outcome {
+    output.object(&EventObject { event, schema: "quorate.event/1" })?;
+    output.flush()
+}
+
+/// `quorate share [STREAM...]`.
+pub(crate) async fn share(args: ShareArgs, context: &mut Context) -> Outcome {
+    let node = Serving::open(&context.home, context.timeout).await?;
+    let mut events = node.events();
+    let result = serve(&args, &node, &mut events, context).await;
+    if context.interrupt.is_set() {
+        context.output.note("ending; again Ctrl-C ends at once");
+    }
+    let closed = node.shutdown().await;
+    match result {
+        Err(Stop::Interrupted) | Ok(()) => {
+            closed?;
+            result
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &mut Context) -> Outcome {
+    node.serve_api().await?;
+    let address = node.listen(args.host, args.port).await?;
+    if args.port.is_none() && address.port() != quorate_types::limits::DEFAULT_PORT {
+        context.output.note(&format!(
+            "port {} is taken; listening on {}",
+            quorate_types::limits::DEFAULT_PORT,
+            address.port()
+        ));
+    }
+    let streams = if args.streams.is_empty() {
+        node.open_all().await?
+    } else {
+        let mut streams = Vec::new();
+        for stream in &args.streams {
+            streams.push(node.open_stream(stream).await?);
+        }
+        streams
+    };
+    if streams.is_empty() {
+        let home = context.home.display();
+        return Err(Failure::new(Code::StreamNotFound, format!("expected streams to share, found none in {home}"))
+            .next(format!(
+                "{}\n{}",
+                context.command("new NAME"),
+                context.command("clone LINK --peer HOST:PORT --live")
+            ))
+            .into());
+    }
+    for peer in &args.peers {
+        node.add_peer(peer);
+    }
+    if !context.output.json {
+        let host = if address.ip().is_unspecified() { "HOST".to_string() } else { host_of(address) };
+        let next: Vec<String> = streams
+            .iter()
+            .take(8)
+            .map(|info| format!("quorate clone {} --peer {host}:{}", info.link, address.port()))
+            .collect();
+        context.output.next(&next);
+    }
+    if context.output.json || !(context.output.terminal && context.output.error_terminal) {
+        print_events(events, context).await
+    } else {
+        let screen = Screen::new(address, context.output.paint);
+        draw(screen, node, events, context).await
+    }
+}
+
+fn host_of(address: std::net::SocketAddr) -> String {
+    match address.ip() {
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// Prints one line, or one object, for each event until Ctrl-C.
+pub(crate) async fn print_events(events: &mut Events, context: &mut Context) -> Outcome {
+    loop {
+        let interrupt = context.interrupt.clone();
+        let ended = async move {
+            interrupt.wait().await;
+            Err(Stop::Interrupted)
+        };
+        let event = future::or(ended, async { Ok(events.next().await?) }).await?;
+        if context.output.json {
+            print_event(&mut context.output, &event)?;
+        } else if let Some(line) = news::line(&event, context.output.paint) {
+            context.output.line(&line)?;
+            context.output.flush()?;
+        }
+    }
+}
+
+enum Turn {
+    News(Event),
+    Tick,
+}
+
+async fn draw(mut screen: Screen, node: &Serving, events: &mut Events, context: &mut Context) -> Outcome {
+    let client = node.client();
+    loop {
+        screen.draw(&client.streams().await?, &client.peers(None).await?);
+        let redraw = std::time::Instant::now() + REDRAW;
+        loop {
+            let interrupt = context.interrupt.clone();
+            let ended = async move {
+                interrupt.wait().await;
+                Err(Stop::Interrupted)
+            };
+            let news = async { Ok(Turn::News(events.next().await?)) };
+            let tick = async {
+                sleep(redraw).await;
+                Ok(Turn::Tick)
+            };
+            match future::or(ended, future::or(tick, news)).await? {
+                Turn::Tick => break,
+                Turn::News(event) => screen.take(&event),
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What happens in a node, in words.
+
+use quorate_node::event::Event;
+use quorate_node::model::Direction;
+
+use crate::text::{self, Paint, clean};
+
+/// Writes an event as a line for people; an event that says nothing new to them has none.
+pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
+    Some(match event {
+        Event::Listening { address } => format!("listening on {}", paint.bold(&clean(address))),
+        Event::Sharing { stream, link, length, .. } => {
+            format!("sharing {} {}, {}", clean(stream), clean(link), text::count(*length, "block"))
+        }
+        Event::Connected { peer, direction, wire, .. } => {
+            let how = match direction {
+                Direction::Incoming => "connected to us",
+                Direction::Outgoing => "connected",
+            };
+            format!("peer {} {how}, {}", clean(peer), text::wire(wire))
+        }
+        Event::Disconnected { peer, reason } => format!("peer {} left: {}", clean(peer), clean(reason)),
+        Event::DialFailed { peer, reason, code } => {
+            let what = paint.yellow(&format!("peer {} not reached", clean(peer)));
+            format!("{what}: {}  ({})", clean(reason), clean(code))
+        }
+        Event::Joined { stream, peer } => format!("peer {} carries {}", clean(peer), clean(stream)),
+        Event::Left { stream, peer } => format!("peer {} no longer carries {}", clean(peer), clean(stream)),
+        Event::Appended { stream, start, length } => {
+            let blocks = text::count(length.saturating_sub(*start), "block");
+            format!("{}: appended {blocks}, length {length}", clean(stream))
+        }
+        Event::Downloaded { stream, blocks, bytes, here, length } => format!(
+            "{}: downloaded {} ({}), {here} of {length} here",
+            clean(stream),
+            text::count(*blocks, "block"),
+            text::bytes(*bytes)
+        ),
+        Event::Uploaded { stream, blocks, bytes } => {
+            format!("{}: uploaded {} ({})", clean(stream), text::count(*blocks, "block"), text::bytes(*bytes))
+        }
+        Event::Synced { stream, length } => {
+            format!("{}: {}, length {length}", clean(stream), paint.green("all here and verified"))
+        }
+        Event::Cleared { stream, start, end } => {
+            format!("{}: deleted blocks {start} to {}", clean(stream), end.saturating_sub(1))
+        }
+        Event::Fork { stream, key, peer, ours, theirs, .. } => format!(
+            "{} in {}: key {} signed two histories, of length {ours} here and of length {theirs} at {}\n  \
+             what is here is kept; usual cause: the same key on two machines, or a restored backup",
+            paint.red("FORK"),
+            clean(stream),
+            key.short(),
+            clean(peer)
+        ),
+        Event::Corrupt { stream, peer, index, reason } => format!(
+            "{} in {}: block {index} from {} was never signed: {}",
+            paint.red("CORRUPT"),
+            clean(stream),
+            clean(peer),
+            clean(reason)
+        ),
+        Event::Extension { .. } => return None,
+        Event::StorageFailed { stream, reason } => {
+            format!("{} of {}: {}", paint.red("STORAGE FAILED"), clean(stream), clean(reason))
+        }
+        Event::Lagged { lost } => format!("{} not shown", text::count(*lost, "event")),
+    })
+}
+
+/// Tells whether an event deserves a line where streams and peers are shown anyway.
+pub(crate) fn is_notable(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Fork { .. } | Event::Corrupt { .. } | Event::StorageFailed { .. } | Event::DialFailed { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::PublicKey;
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_peer_sent_reaches_a_terminal_as_it_came() {
+        let event = Event::Disconnected { peer: "127.0.0.1:1".into(), reason: "\x1b[2Jgone\n".into() };
+        assert_eq!(line(&event, Paint::plain()).unwrap(), "peer 127.0.0.1:1 left: \\u{1b}[2Jgone\\n");
+    }
+
+    #[test]
+    fn a_fork_is_told_with_both_lengths() {
+        let event = Event::Fork {
+            stream: "chess".into(),
+            key: PublicKey::new([0x5d; 32]),
+            peer: "10.0.0.9:1".into(),
+            ours: 6,
+            theirs: 7,
+            evidence: String::new(),
+        };
+        let line = line(&event, Paint::plain()).unwrap();
+        assert!(line.starts_with(
+            "FORK in chess: key 5d5d5d5d signed two histories, of length 6 here and of length 7 at 10.0.0.9:1\n"
+        ));
+        assert!(is_notable(&event));
+    }
+}
