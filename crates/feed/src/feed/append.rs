@@ -77,7 +77,8 @@ impl<S: RandomAccess + Send> Feed<S> {
     async fn write_at_end(&mut self, blocks: &[Bytes]) -> Result<(), StorageError> {
         let mut offset = self.byte_length();
         let mut joined = Vec::new();
-        let mut rest = blocks.iter().filter(|block| !block.is_empty()).peekable();
+        let filled: Vec<&Bytes> = blocks.iter().filter(|block| !block.is_empty()).collect();
+        let mut rest = filled.into_iter().peekable();
         while let Some(block) = rest.next() {
             self.unsynced = true;
             let alone = joined.is_empty() && rest.peek().is_none();

@@ -20,21 +20,28 @@ const READ_BLOCKS: usize = 1024;
 const PROGRESS_STEPS: u64 = 4096;
 
 /// Something on disk that is not what it is claimed to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Corruption {
     /// A block is claimed, and its bytes are not those that were hashed, or are not there.
+    #[error("expected block {0} as it was hashed, found other bytes or none")]
     Block(BlockIndex),
     /// A block is claimed whose hash is not known.
+    #[error("expected the hash of block {0}, which is claimed to be here, found none")]
     UnknownBlock(BlockIndex),
     /// A node is claimed, and its entry is blank or impossible.
+    #[error("expected tree node {0}, which is claimed, found a blank or impossible entry")]
     BlankNode(NodeIndex),
     /// A parent is not the hash of its children.
+    #[error("expected tree node {0} to be the hash of its children, found another hash")]
     Parent(NodeIndex),
     /// The signature of this length, in blocks, does not verify over its peaks.
+    #[error("expected a signature that verifies at length {0}, found one that does not")]
     Signature(u64),
     /// The feed has this length, in blocks, and no signature over it.
+    #[error("expected a signature at length {0}, the end of the feed, found none")]
     Unsigned(u64),
     /// Something is claimed behind the end of the feed.
+    #[error("expected nothing behind the end of the feed, found tree node {0}")]
     BehindTheEnd(NodeIndex),
 }
 
