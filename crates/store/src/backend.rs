@@ -178,7 +178,7 @@ mod tests {
                                 0 | 1 => backend.write(at, &data).await.map(|()| vec![]),
                                 2 | 3 => backend.read(at, len).await,
                                 4 => backend.del(at, len).await.map(|()| vec![]),
-                                _ if len % 3 == 0 => backend.truncate(at).await.map(|()| vec![]),
+                                _ if len.is_multiple_of(3) => backend.truncate(at).await.map(|()| vec![]),
                                 _ => backend.sync_all().await.map(|()| vec![]),
                             }
                         })
