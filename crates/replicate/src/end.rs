@@ -83,10 +83,11 @@ impl Replicator {
         }
         let wants_more = peer.downloading
             && (peer.remote.length() > view.local.length() || !(self.synced || self.work.selects_nothing()));
-        // A finite stock peer wants at first and stops downloading when it has all.
-        let is_done_remote =
-            self.config.let_go && peer.remote_wants && !wants_more && peer.profile.remote_live != Some(true);
-        let may_close = if is_finite { !peer.downloading } else { is_done_remote };
+        let may_go = self.config.let_go
+            && peer.remote_is_done
+            && !wants_more
+            && peer.profile.remote_live != Some(true);
+        let may_close = if is_finite { !peer.downloading } else { may_go };
         if may_close && !peer.remote_downloading {
             self.out.send(id, status(false, false));
             self.drop_peer(id);

@@ -28,6 +28,9 @@ mod timers;
 mod upload;
 mod work;
 
+#[cfg(test)]
+mod sim;
+
 pub use config::{Config, PeerProfile, Selection};
 pub use event::{Input, InvestigationResult, Output, Peer, PeerFault, Refusal, ReplicationEvent};
 pub use local::LocalFeed;

@@ -34,6 +34,8 @@ pub struct Replicator {
     pub(crate) starved: bool,
     #[cfg(test)]
     pub(crate) keeps_timed_out_requests: bool,
+    #[cfg(test)]
+    pub(crate) never_helps: bool,
 }
 
 /// What is to be announced when the outputs are drained.
@@ -104,6 +106,8 @@ impl Replicator {
             starved: false,
             #[cfg(test)]
             keeps_timed_out_requests: false,
+            #[cfg(test)]
+            never_helps: false,
         }
     }
 

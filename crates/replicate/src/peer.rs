@@ -78,6 +78,8 @@ pub(crate) struct PeerState {
     pub(crate) remote: RemoteBits,
     pub(crate) remote_uploading: bool,
     pub(crate) remote_downloading: bool,
+    /// The peer stopped downloading after it had wanted blocks.
+    pub(crate) remote_is_done: bool,
     /// The peer wants to be told what is here.
     pub(crate) remote_wants: bool,
     /// The first want was answered.
@@ -184,6 +186,7 @@ impl PeerState {
             remote: RemoteBits::default(),
             remote_uploading: true,
             remote_downloading: true,
+            remote_is_done: false,
             remote_wants: false,
             answered: false,
             queue: VecDeque::new(),

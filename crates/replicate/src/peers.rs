@@ -52,6 +52,9 @@ impl Replicator {
             self.count_sharers();
         }
         if let (Some(downloading), Some(peer)) = (status.downloading, self.peers.get_mut(&id)) {
+            // A writer says at once that it does not download. A finite peer says so when it has what it wanted.
+            peer.remote_is_done =
+                !downloading && (peer.remote_is_done || peer.remote_downloading && peer.remote_wants);
             peer.remote_downloading = downloading;
         }
         self.check_end = true;

@@ -112,6 +112,10 @@ impl Replicator {
 
     /// Gives a peer without work some of what a slower one still has to do.
     pub(crate) fn help_out(&mut self, view: View<'_>, id: Peer) {
+        #[cfg(test)]
+        if self.never_helps {
+            return;
+        }
         let is_idle = self.work.claims.is_empty() && self.work.singles.is_empty();
         if self.peers.len() < 2 || is_idle {
             return;

@@ -1,0 +1,7 @@
+//! Deterministic simulation of replicators among each other.
+
+mod digests;
+mod hostile;
+mod model;
+mod scenarios;
+mod world;
