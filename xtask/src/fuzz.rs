@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use crate::run::{cargo, root, run as call};
 
 /// Inputs for each target in the gate.
-const SMOKE_INPUTS: &str = "20000";
+const SMOKE_INPUTS: &str = "200000";
 
 /// Runs fuzz targets for some time each, on the stable toolchain.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {

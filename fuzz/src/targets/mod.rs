@@ -1,0 +1,27 @@
+//! The targets.
+
+mod bitfield;
+mod fork;
+mod frames;
+mod handshake;
+mod links;
+mod messages;
+mod proofs;
+mod sleep;
+mod world;
+
+use crate::Target;
+
+/// Every target.
+pub const TARGETS: [Target; 10] = [
+    links::TARGET,
+    messages::TARGET,
+    bitfield::RUN_LENGTH,
+    bitfield::PAGES,
+    sleep::TARGET,
+    proofs::TARGET,
+    fork::TARGET,
+    handshake::TARGET,
+    frames::WIRE_A,
+    frames::WIRE_B2,
+];
