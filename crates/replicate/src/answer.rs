@@ -141,7 +141,12 @@ impl Replicator {
                 self.work.reopen(index);
                 self.check_work = true;
             }
-            Basis::Compared => return self.corrupt(id, index),
+            Basis::Compared => {
+                if !sent.hash {
+                    self.work.reopen(index);
+                }
+                return self.corrupt(id, index);
+            }
             _ if peer.suspect.is_some() => {
                 // It is being found out already.
                 self.work.reopen(index);

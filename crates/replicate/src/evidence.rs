@@ -26,23 +26,22 @@ impl Replicator {
         let Some((sent, data)) = peer.investigating.pop_front() else { return };
         let index = sent.index;
         let is_suspicion = sent.basis == Basis::Nothing(Reason::Suspicion);
+        let is_news = if sent.hash { index >= view.local.length() } else { !view.local.has(index) };
+        peer.suspicions += u32::from(is_suspicion);
+        let too_many = peer.suspicions > MAX_SUSPICIONS;
+        if result == InvestigationResult::Consistent && is_news && !too_many {
+            peer.verifying.push_back(Sent { basis: Basis::Compared, ..sent });
+            self.out.push(Output::Verify { peer: id, data });
+            return;
+        }
+        settle(&mut self.work, id, peer, sent);
+        if is_news && !sent.hash {
+            self.work.reopen(index);
+        }
         match result {
-            InvestigationResult::Consistent => {
-                let is_news = if sent.hash { index >= view.local.length() } else { !view.local.has(index) };
-                peer.suspicions += u32::from(is_suspicion);
-                if peer.suspicions > MAX_SUSPICIONS {
-                    return self.corrupt(id, index);
-                }
-                if is_news {
-                    peer.verifying.push_back(Sent { basis: Basis::Compared, ..sent });
-                    self.out.push(Output::Verify { peer: id, data });
-                    return;
-                }
-                if peer.suspect == Some(index) {
-                    peer.suspect = None;
-                }
-                settle(&mut self.work, id, peer, sent);
-            }
+            _ if too_many => return self.corrupt(id, index),
+            InvestigationResult::Consistent if peer.suspect == Some(index) => peer.suspect = None,
+            InvestigationResult::Consistent => {}
             InvestigationResult::Fork => {
                 self.out.event(ReplicationEvent::ForkFound { peer: id, index });
                 return self.disconnect(id, PeerFault::Fork { index }, None);
@@ -57,7 +56,6 @@ impl Replicator {
                 peer.to_ask.extend(asked.map(|index| (index, true, reason)));
                 let added = peer.to_ask.len() - before;
                 peer.asked += added;
-                settle(&mut self.work, id, peer, sent);
                 if added == 0 && is_suspicion {
                     return self.corrupt(id, index);
                 }
@@ -65,9 +63,6 @@ impl Replicator {
                     // The answers decide; the block itself is asked for again after them.
                     let last = peer.to_ask.back().map(|&(index, _, _)| index);
                     peer.suspect = last.or(peer.suspect);
-                    if !sent.hash {
-                        self.work.reopen(index);
-                    }
                 }
             }
             InvestigationResult::Incomplete if is_suspicion => {
@@ -77,7 +72,7 @@ impl Replicator {
                 }
                 return self.disconnect(id, PeerFault::Unclear { index }, Some(index));
             }
-            InvestigationResult::Incomplete => settle(&mut self.work, id, peer, sent),
+            InvestigationResult::Incomplete => {}
         }
         self.check_work = true;
         self.check_end = true;

@@ -362,9 +362,10 @@ fn a_fork_is_told_from_corruption() {
         let mut world = World::new(15);
         let config = Config { probe_heads: false, ..Config::default() };
         let feed = Model::fork_at(50, 80, 0);
-        let reader = world.add(config.clone(), feed, Selection::Everything, Manner::default());
-        let writer = world.writer(0, Manner { quorate, ..Manner::default() });
-        world.nodes[writer].feed = Model::fork_at(50, 90, 1);
+        let reader = world.add(config, feed, Selection::Everything, Manner::default());
+        let config = Config { download: false, probe_heads: false, ..Config::default() };
+        let manner = Manner { quorate, ..Manner::default() };
+        let writer = world.add(config, Model::fork_at(50, 90, 1), Selection::Nothing, manner);
         world.link(writer, reader);
         for _ in 0..3 {
             world.run_for(Duration::from_secs(2));
