@@ -15,10 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
+use crate::connection::Connection;
 use crate::outbox::{OutboxReceiver, Weigh};
-use crate::runtime::{BoxStream, Runtime};
+use crate::runtime::Runtime;
 
 mod pump;
 
@@ -37,7 +38,7 @@ pub const LINGER: Duration = Duration::from_secs(5);
 /// Time without any progress of a write after which the peer counts as too slow.
 pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The state machine of one connection, without IO. `quorate_wire::Session` is one.
+/// The state machine of one connection, without IO. [`Session`](quorate_wire::Session) is one.
 pub trait Protocol: Send + 'static {
     /// What the connection tells its owner.
     type Event: Send + 'static;
@@ -46,9 +47,8 @@ pub trait Protocol: Send + 'static {
     /// Why it cannot go on.
     type Error: fmt::Display + Send + 'static;
 
-    /// Takes bytes that came; may change them in place. No bytes at all mean that nothing is known
-    /// of the peer's silence, because the driver does not read at the moment.
-    fn receive(&mut self, now: Instant, bytes: &mut [u8]) -> Result<(), Self::Error>;
+    /// Takes bytes that came.
+    fn receive(&mut self, now: Instant, bytes: BytesMut) -> Result<(), Self::Error>;
     /// Learns that the peer ended its direction.
     fn receive_end(&mut self) -> Result<(), Self::Error>;
     /// Returns what happened next, if anything.
@@ -170,15 +170,14 @@ impl<P: Protocol> Shared<P> {
     }
 }
 
-/// Runs a connection to its end. `received` are bytes that were read from the stream already, when
-/// it was found out what the peer speaks.
+/// Runs a connection to its end.
 ///
 /// All events that came before the end are delivered before this returns, except when this node
-/// ends the connection: then a handler that waits is dropped. Dropping the future closes the socket at once.
+/// ends the connection: then a handler that waits is dropped. Dropping the future closes the socket
+/// at once.
 pub async fn drive<P: Protocol, H: Handler<P>>(
     runtime: Arc<dyn Runtime>,
-    stream: BoxStream,
-    received: Vec<u8>,
+    connection: Connection,
     session: P,
     outbox: OutboxReceiver<P::Command>,
     handler: &mut H,
@@ -189,7 +188,7 @@ pub async fn drive<P: Protocol, H: Handler<P>>(
         busy: AtomicBool::new(false),
         touched: AtomicBool::new(false),
     };
-    let mut pump = Pump::new(runtime, stream, received, outbox, &shared);
+    let mut pump = Pump::new(runtime, connection, outbox, &shared);
     let mut dispatch = pin!(dispatch(&shared, handler));
     let mut dispatching = true;
     poll_fn(|cx| {

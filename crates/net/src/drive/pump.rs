@@ -7,15 +7,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{Ended, LINGER, Protocol, READ_BYTES, Shared, WRITE_BATCH_BYTES, WRITE_STALL_TIMEOUT};
+use crate::connection::Connection;
 use crate::outbox::{OutboxReceiver, Status};
-use crate::runtime::{BoxFuture, BoxStream, Runtime};
+use crate::runtime::{BoxFuture, Runtime};
 
 /// Bytes read or written in one turn before other tasks of the thread get theirs.
 const TURN_BYTES: usize = 4 * 1024 * 1024;
+
+/// Reads below this are copied to memory of their own; larger ones share [`BLOCK_BYTES`].
+const SMALL_READ_BYTES: usize = 16 * 1024;
+
+/// Memory that large reads share, bytes: frames that continue in the next read are joined there
+/// without a copy, and the payloads of messages point into it.
+const BLOCK_BYTES: usize = 1024 * 1024;
+
+/// Read while the handler holds reading back, to learn that the peer lives, bytes.
+const PROBE_BYTES: usize = 16 * 1024;
 
 thread_local! {
     /// One buffer for all connections that this thread polls: filled and emptied within a poll.
@@ -36,9 +47,9 @@ enum Phase<E> {
 
 pub(super) struct Pump<'a, P: Protocol> {
     runtime: Arc<dyn Runtime>,
-    stream: BoxStream,
-    /// Bytes that someone else read.
-    received: Vec<u8>,
+    connection: Connection,
+    /// The rest of the block that the last large read went to.
+    block: BytesMut,
     outbox: OutboxReceiver<P::Command>,
     shared: &'a Shared<P>,
     phase: Phase<P::Error>,
@@ -57,15 +68,14 @@ pub(super) struct Pump<'a, P: Protocol> {
 impl<'a, P: Protocol> Pump<'a, P> {
     pub(super) fn new(
         runtime: Arc<dyn Runtime>,
-        stream: BoxStream,
-        received: Vec<u8>,
+        connection: Connection,
         outbox: OutboxReceiver<P::Command>,
         shared: &'a Shared<P>,
     ) -> Self {
         Self {
             runtime,
-            stream,
-            received,
+            connection,
+            block: BytesMut::new(),
             outbox,
             shared,
             phase: Phase::Open,
@@ -154,7 +164,7 @@ impl<'a, P: Protocol> Pump<'a, P> {
                         return Poll::Pending;
                     }
                     let until = *until;
-                    if self.deaf || ready!(Pin::new(&mut self.stream).poll_close(cx)).is_err() {
+                    if self.deaf || ready!(Pin::new(&mut self.connection.stream).poll_close(cx)).is_err() {
                         return Poll::Ready(Ended::Local);
                     }
                     self.phase = Phase::Lingering { until };
@@ -212,10 +222,16 @@ impl<'a, P: Protocol> Pump<'a, P> {
                 return Ok(());
             };
             if deadline <= now && matches!(self.phase, Phase::Open) {
-                let held_back = self.is_held_back();
+                // The peer's bytes may lie in the socket because we do not read. A look at them
+                // tells its silence from ours.
+                if self.is_held_back()
+                    && let Poll::Ready(Err(ended)) = self.read_once(PROBE_BYTES, now, cx)
+                {
+                    self.drain(ended, now);
+                    continue;
+                }
                 let mut session = self.shared.session();
-                let result = if held_back { session.receive(now, &mut []) } else { Ok(()) };
-                let result = result.and_then(|()| session.handle_timeout(now));
+                let result = session.handle_timeout(now);
                 let next = session.poll_timeout();
                 drop(session);
                 if let Err(error) = result {
@@ -223,7 +239,7 @@ impl<'a, P: Protocol> Pump<'a, P> {
                     continue;
                 }
                 if next.is_some_and(|next| next <= now) {
-                    // Nothing moved on: a protocol that is due for ever must not spin.
+                    // Due again at once: others get their turn first.
                     cx.waker().wake_by_ref();
                     return Ok(());
                 }
@@ -263,7 +279,7 @@ impl<'a, P: Protocol> Pump<'a, P> {
                 self.writing = Bytes::new();
                 continue;
             }
-            match Pin::new(&mut self.stream).poll_write(cx, &self.writing) {
+            match Pin::new(&mut self.connection.stream).poll_write(cx, &self.writing) {
                 Poll::Ready(Ok(0)) => self.deaf = true,
                 Poll::Ready(Ok(count)) => {
                     self.writing.advance(count);
@@ -322,45 +338,69 @@ impl<'a, P: Protocol> Pump<'a, P> {
     fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<usize, Ended<P::Error>> {
         let mut moved = 0;
         while matches!(self.phase, Phase::Open) && !self.is_held_back() {
-            if !self.received.is_empty() {
-                let mut received = std::mem::take(&mut self.received);
-                self.take_in(now, &mut received)?;
-                moved += received.len();
-                continue;
-            }
-            let read = READ_BUFFER.with_borrow_mut(|buffer| {
-                let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-                read.map_ok(|count| {
-                    let bytes = buffer.get_mut(..count).unwrap_or_default();
-                    (count, self.take_in(now, bytes))
-                })
-            });
-            match read {
+            match self.read_once(READ_BYTES, now, cx) {
+                Poll::Ready(count) => moved += count?,
                 Poll::Pending => break,
-                Poll::Ready(Ok((0, _))) => {
-                    let end = self.shared.session().receive_end();
-                    self.collect();
-                    return Err(match end {
-                        Ok(()) => Ended::RemoteClosed,
-                        Err(error) => Ended::Protocol(error),
-                    });
-                }
-                Poll::Ready(Ok((count, result))) => {
-                    result?;
-                    moved += count;
-                }
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => return Err(broken(error.kind())),
             }
         }
         Ok(moved)
     }
 
-    /// Feeds bytes to the protocol and collects what they mean, of a broken one as well.
-    fn take_in(&self, now: Instant, bytes: &mut [u8]) -> Result<(), Ended<P::Error>> {
-        let result = self.shared.session().receive(now, bytes);
+    /// Reads once, feeds the bytes to the protocol and collects what they mean.
+    fn read_once(
+        &mut self,
+        limit: usize,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, Ended<P::Error>>> {
+        let bytes = if self.connection.received.is_empty() {
+            match ready!(self.read_bytes(limit, cx)) {
+                Ok(bytes) => bytes,
+                Err(error) => return Poll::Ready(Err(broken(error.kind()))),
+            }
+        } else {
+            std::mem::take(&mut self.connection.received)
+        };
+        let count = bytes.len();
+        let result = {
+            let mut session = self.shared.session();
+            if count == 0 {
+                session.receive_end().and(Ok(false))
+            } else {
+                session.receive(now, bytes).and(Ok(true))
+            }
+        };
+        // A protocol that failed has meaning up to the failure.
         self.collect();
-        result.map_err(ended_by::<P>)
+        Poll::Ready(match result {
+            Ok(true) => Ok(count),
+            Ok(false) => Err(Ended::RemoteClosed),
+            Err(error) => Err(ended_by::<P>(error)),
+        })
+    }
+
+    /// Reads once; no bytes at all are the end.
+    fn read_bytes(&mut self, limit: usize, cx: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let buffer = buffer.get_mut(..limit).unwrap_or_default();
+            let count = loop {
+                match ready!(Pin::new(&mut self.connection.stream).poll_read(cx, buffer)) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Poll::Ready(Err(error)),
+                    Ok(count) => break count,
+                }
+            };
+            let bytes = buffer.get(..count).unwrap_or_default();
+            if count < SMALL_READ_BYTES {
+                self.block = BytesMut::new();
+                return Poll::Ready(Ok(BytesMut::from(bytes)));
+            }
+            if self.block.capacity() < count {
+                self.block.reserve(BLOCK_BYTES);
+            }
+            self.block.extend_from_slice(bytes);
+            Poll::Ready(Ok(self.block.split()))
+        })
     }
 
     fn collect(&self) {
@@ -375,7 +415,7 @@ impl<'a, P: Protocol> Pump<'a, P> {
     fn read_to_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         READ_BUFFER.with_borrow_mut(|buffer| {
             for _ in 0..TURN_BYTES / READ_BYTES {
-                match ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
+                match ready!(Pin::new(&mut self.connection.stream).poll_read(cx, buffer)) {
                     Ok(0) => return Poll::Ready(()),
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

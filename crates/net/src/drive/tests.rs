@@ -1,6 +1,6 @@
 use super::*;
 use crate::outbox::{MAX_OUTBOX_BYTES, Outbox, OutboxError, outbox};
-use crate::runtime::{AsyncStd, before};
+use crate::runtime::{AsyncStd, BoxStream, before};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use quorate_types::limits::MAX_QUEUED_SEND_BYTES;
 
@@ -34,7 +34,7 @@ impl Protocol for Toy {
     type Command = Send;
     type Error = ToyError;
 
-    fn receive(&mut self, now: Instant, bytes: &mut [u8]) -> Result<(), ToyError> {
+    fn receive(&mut self, now: Instant, bytes: BytesMut) -> Result<(), ToyError> {
         self.heard = Some(now);
         let good = bytes.iter().position(|byte| *byte == 0xff);
         if let Some(chunk) = bytes.get(..good.unwrap_or(bytes.len()))
@@ -88,21 +88,21 @@ impl Handler<Toy> for Forward {
     }
 }
 
-struct Connection {
+struct Driven {
     outbox: Outbox<Send>,
     events: async_channel::Receiver<Vec<u8>>,
     ended: async_channel::Receiver<Ended<ToyError>>,
 }
 
-impl Connection {
+impl Driven {
     fn start(stream: BoxStream, session: Toy, received: &[u8]) -> Self {
         let (outbox, receiver) = outbox();
         let (events_in, events) = async_channel::bounded(1);
         let (ended_in, ended) = async_channel::bounded(1);
-        let received = received.to_vec();
+        let connection = Connection { received: received.into(), ..Connection::new(stream) };
         AsyncStd.spawn(Box::pin(async move {
             let mut handler = Forward(events_in);
-            let end = drive(Arc::new(AsyncStd), stream, received, session, receiver, &mut handler).await;
+            let end = drive(Arc::new(AsyncStd), connection, session, receiver, &mut handler).await;
             // The last event first, then the end.
             drop(handler);
             ended_in.send(end).await.ok();
@@ -138,7 +138,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn early_bytes_come_first_and_commands_go_out_in_order() {
     block_on(async {
         let (ours, mut theirs) = pair().await;
-        let connection = Connection::start(ours, Toy::default(), b"early ");
+        let connection = Driven::start(ours, Toy::default(), b"early ");
         theirs.write_all(b"late").await.unwrap();
         assert_eq!(connection.read(10).await, b"early late");
         for part in ["one ", "two ", "three"] {
@@ -154,7 +154,7 @@ fn early_bytes_come_first_and_commands_go_out_in_order() {
 fn shutdown_flushes_then_waits_for_the_peer() {
     block_on(async {
         let (ours, mut theirs) = pair().await;
-        let connection = Connection::start(ours, Toy::default(), b"");
+        let connection = Driven::start(ours, Toy::default(), b"");
         let len = 3 * MAX_QUEUED_SEND_BYTES;
         connection.outbox.try_send(Send(vec![7; len].into())).unwrap();
         connection.outbox.shutdown();
@@ -173,7 +173,7 @@ fn shutdown_flushes_then_waits_for_the_peer() {
 fn a_peer_that_ends_gets_what_was_queued_and_we_get_what_it_said() {
     block_on(async {
         let (ours, mut theirs) = pair().await;
-        let connection = Connection::start(ours, Toy::default(), b"");
+        let connection = Driven::start(ours, Toy::default(), b"");
         let len = 2 * MAX_QUEUED_SEND_BYTES;
         connection.outbox.try_send(Send(vec![7; len].into())).unwrap();
         theirs.write_all(b"last words").await.unwrap();
@@ -190,7 +190,7 @@ fn a_peer_that_ends_gets_what_was_queued_and_we_get_what_it_said() {
 fn errors_come_after_the_events_before_them() {
     block_on(async {
         let (ours, mut theirs) = pair().await;
-        let connection = Connection::start(ours, Toy::default(), b"");
+        let connection = Driven::start(ours, Toy::default(), b"");
         theirs.write_all(b"good\xff").await.unwrap();
         assert_eq!(connection.read(4).await, b"good");
         assert_eq!(connection.ended().await, Ended::Protocol(ToyError::Bad));
@@ -203,15 +203,19 @@ fn silence_is_a_time_out_but_not_while_the_handler_holds_reading_back() {
         let (ours, mut theirs) = pair().await;
         let silence = Duration::from_millis(100);
         let toy = Toy { silence: Some(silence), ..Toy::default() };
-        let connection = Connection::start(ours, toy, b"a");
+        let connection = Driven::start(ours, toy, b"a");
         for byte in [b"b", b"c", b"d"] {
             theirs.write_all(byte).await.unwrap();
             AsyncStd.sleep_until(Instant::now() + silence / 10).await;
         }
-        // One event in the channel, one in the handler, one in the batch: reading has stopped.
-        AsyncStd.sleep_until(Instant::now() + 3 * silence).await;
+        // One event in the channel, one in the handler, one in the batch: reading has stopped,
+        // and the peer's signs of life wait in the socket.
+        for byte in b"efghijkl" {
+            theirs.write_all(&[*byte]).await.unwrap();
+            AsyncStd.sleep_until(Instant::now() + silence / 2).await;
+        }
         assert!(connection.ended.is_empty());
-        assert_eq!(connection.read(4).await, b"abcd");
+        assert_eq!(connection.read(12).await, b"abcdefghijkl");
         assert_eq!(connection.ended().await, Ended::TimedOut);
     });
 }
@@ -220,7 +224,7 @@ fn silence_is_a_time_out_but_not_while_the_handler_holds_reading_back() {
 fn a_handler_that_has_enough_ends_the_connection() {
     block_on(async {
         let (ours, mut theirs) = pair().await;
-        let mut connection = Connection::start(ours, Toy::default(), b"");
+        let mut connection = Driven::start(ours, Toy::default(), b"");
         connection.events = async_channel::bounded(1).1;
         theirs.write_all(b"x").await.unwrap();
         let mut received = Vec::new();
@@ -235,7 +239,7 @@ fn a_handler_that_has_enough_ends_the_connection() {
 fn a_peer_that_does_not_read_costs_bounded_memory_and_then_its_connection() {
     block_on(async {
         let (ours, _theirs) = pair().await;
-        let connection = Connection::start(ours, Toy::default(), b"");
+        let connection = Driven::start(ours, Toy::default(), b"");
         let piece = Bytes::from(vec![7; 64 * 1024]);
         // A producer that asks for room stops.
         let mut sent = 0;
@@ -304,8 +308,9 @@ fn two_nodes_that_flood_each_other_get_through() {
             let mut handler = Count { done: done.clone(), left: total };
             AsyncStd.spawn(Box::pin(async move {
                 let runtime = Arc::new(AsyncStd);
+                let connection = Connection::new(stream);
                 let session = Toy::default();
-                drive(runtime, stream, Vec::new(), session, receiver, &mut handler).await;
+                drive(runtime, connection, session, receiver, &mut handler).await;
             }));
         }
         let deadline = Instant::now() + Duration::from_secs(60);
