@@ -11,6 +11,7 @@ mod open;
 mod put;
 mod read;
 mod recover;
+mod settle;
 mod verify;
 
 use quorate_types::{DiscoveryKey, Node, PublicKey, SecretKey, Signature};

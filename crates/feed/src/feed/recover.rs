@@ -21,6 +21,12 @@ const CHECKED_BLOCKS: usize = 16;
 /// Bytes before the end that are looked at when a feed is opened.
 const CHECKED_BYTES: u64 = 1024 * 1024;
 
+/// Blocks before the end among which a writer looks for blocks that lost their claim.
+const SEARCHED_BLOCKS: usize = 64 * 1024;
+
+/// Bytes that are hashed in that search.
+const SEARCHED_BYTES: u64 = 64 * 1024 * 1024;
+
 /// What opening a feed has found at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovery {
@@ -29,7 +35,7 @@ pub struct Recovery {
     /// Length of the feed now. Where it is below `claimed`, durable history was lost, which a crash alone
     /// does not explain.
     pub length: u64,
-    /// Blocks that were not claimed, and are here and verified.
+    /// Blocks that were not all claimed, and are here and verified.
     pub recovered: BlockRange,
     /// Blocks of which something was on disk, and which are dropped because no signature covers all of it.
     pub dropped: BlockRange,
@@ -60,10 +66,17 @@ impl<S: RandomAccess + Send> Feed<S> {
         } else if claimed > 0 {
             return Err(OpenError::NothingVerifies { key: *self.key(), claimed });
         }
-        if self.length() < claimed {
+        let behind = BlockRange::new(self.length(), u64::MAX);
+        let stray = self.bitfield.tree_bits() > self.length().saturating_mul(2);
+        if stray || self.bitfield.first_present(behind).is_some() {
             self.bitfield.truncate(self.length());
-        } else {
+        }
+        self.settle().await?;
+        if self.length() == claimed {
             self.extend(&mut recovery).await?;
+        }
+        if self.is_writable() {
+            self.restore_unclaimed(&mut recovery).await?;
         }
         self.check_end(&mut recovery).await?;
         recovery.length = self.length();
@@ -214,6 +227,33 @@ impl<S: RandomAccess + Send> Feed<S> {
         }
         self.bitfield.set(index, true);
         Ok(true)
+    }
+
+    /// Claims blocks near the end that are here, and whose claim a torn page has lost while it kept that of
+    /// their leaves: nobody else has a writer's last blocks. The search ends at a block that was cleared.
+    async fn restore_unclaimed(&mut self, recovery: &mut Recovery) -> Result<(), StorageError> {
+        let mut bytes = 0_u64;
+        for index in (0..self.length()).rev().take(SEARCHED_BLOCKS) {
+            if self.has(index) {
+                continue;
+            }
+            let (Some(leaf), Some(offset)) = (self.node(2 * index).await?, self.byte_offset(index).await?)
+            else {
+                break;
+            };
+            bytes = bytes.saturating_add(leaf.size);
+            let block = self.bytes_on_disk(offset, leaf.size).await?;
+            if bytes > SEARCHED_BYTES
+                || block.is_none_or(|block| hash::leaf(Flavour::Dat, &block) != leaf.hash)
+            {
+                break;
+            }
+            self.bitfield.set(index, true);
+            self.unsynced = true;
+            let end = recovery.recovered.end.max(index.saturating_add(1));
+            recovery.recovered = BlockRange::new(index, end);
+        }
+        Ok(())
     }
 
     /// Hashes the last blocks that are claimed to be here, and lets go of those that are not what they were.

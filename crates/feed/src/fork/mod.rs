@@ -190,6 +190,3 @@ impl VerifiedForkProof {
         first.map_or(self.proof.a.roots.length(), |node| flat::length_to_complete(node.index.get()))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,12 @@
+//! Tests of the feed through its public interface.
+
+mod answers;
+mod corruption;
+mod crash;
+mod fixtures;
+mod forks;
+mod model;
+mod proofs;
+mod replication;
+mod support;
+mod vectors;
