@@ -1,7 +1,37 @@
 //! The node: streams, peers, events, and the one API that the command line and the local HTTP API share.
+//!
+//! A [`Node`] holds the streams of one home. Each open stream is a task that owns its feed; each connection is a task
+//! that moves bytes. A stream never waits for a connection; a connection waits for a stream.
+//! [`Client`] is the same face on a node in this process and on one in another.
 
-pub mod event;
+mod client;
+mod connect;
+mod connection;
+mod content;
+mod events;
 mod failure;
-pub mod model;
+mod node;
+mod open;
+mod peers;
+mod probes;
+mod stream;
 
+pub mod api;
+pub mod event;
+pub mod model;
+pub mod proof_file;
+
+pub use client::Client;
+pub use events::EventStream;
 pub use failure::{Code, Failure, FailureBody, FailureKind};
+pub use node::{Listen, Node, NodeConfig};
+pub use stream::{ExtensionMessage, Stream};
+
+/// Name of the extension by which quorate nodes know each other; its messages carry votes and evidence.
+pub const EXTENSION: &str = "quorate/1";
+
+/// Blocks that one question about blocks is answered for.
+pub const MAX_BLOCKS_DESCRIBED: u64 = 1024;
+
+/// Way into a connection.
+pub(crate) type WireOutbox = quorate_net::outbox::Outbox<quorate_net::Command>;

@@ -5,19 +5,7 @@
 use quorate_types::{DiscoveryKey, Hash, PublicKey};
 use serde::{Deserialize, Serialize};
 
-/// How payloads are meant to be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Encoding {
-    /// One JSON value a block.
-    Json,
-    /// Text.
-    #[default]
-    #[serde(rename = "utf-8")]
-    Utf8,
-    /// Bytes without a meaning of their own.
-    Binary,
-}
+pub use quorate_store::Encoding;
 
 /// What block 0 says a feed is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,10 +156,6 @@ pub struct PeerInfo {
     pub quorate: bool,
     /// Streams open on the connection, by name.
     pub streams: Vec<PeerStream>,
-    /// Bytes received, encrypted.
-    pub received: u64,
-    /// Bytes sent, encrypted.
-    pub sent: u64,
 }
 
 impl PeerInfo {

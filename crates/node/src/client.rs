@@ -1,0 +1,162 @@
+//! One face for whoever uses streams, whether a node runs on the home or not.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use quorate_types::BlockRange;
+
+use crate::api::RemoteNode;
+use crate::model::{
+    Appended, AuditSummary, BlockInfo, CloneStream, NewStream, PeerInfo, ProofFile, StreamInfo,
+};
+use crate::{EventStream, Failure, Node, NodeConfig};
+
+/// What can be done with the streams of a home.
+///
+/// Where a node runs on the home (`quorate share`), it does the work and is asked over its local API; else the files are
+/// opened here. Nothing is started in secret.
+#[derive(Debug, Clone)]
+pub enum Client {
+    /// The files are opened here.
+    Local(Node),
+    /// A node runs.
+    Remote(RemoteNode),
+}
+
+impl Client {
+    /// Finds out whether a node runs on the home.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] when the home can be neither used nor created.
+    pub async fn connect(home: &Path) -> Result<Self, Failure> {
+        let node = Node::open(NodeConfig::new(home)).await?;
+        match RemoteNode::find(node.socket_path(), node.runtime().clone()).await? {
+            Some(remote) => Ok(Self::Remote(remote)),
+            None => Ok(Self::Local(node)),
+        }
+    }
+
+    /// Tells whether a running node does the work.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
+
+    /// Lists the streams of the home, by name.
+    pub async fn streams(&self) -> Result<Vec<StreamInfo>, Failure> {
+        match self {
+            Self::Local(node) => node.streams().await,
+            Self::Remote(node) => node.streams().await,
+        }
+    }
+
+    /// Says how a stream stands; `stream` is a name, a short key or a link, here and below.
+    pub async fn info(&self, stream: &str) -> Result<StreamInfo, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.info().await,
+            Self::Remote(node) => node.info(stream).await,
+        }
+    }
+
+    /// Creates a stream that is written here.
+    pub async fn create(&self, new: NewStream) -> Result<StreamInfo, Failure> {
+        match self {
+            Self::Local(node) => node.create(new).await?.info().await,
+            Self::Remote(node) => node.create(new).await,
+        }
+    }
+
+    /// Appends one batch; it is durable when this returns.
+    pub async fn append(&self, stream: &str, blocks: Vec<Bytes>) -> Result<Appended, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.append(blocks).await,
+            Self::Remote(node) => node.append(stream, blocks).await,
+        }
+    }
+
+    /// Reads a block that is here.
+    pub async fn get(&self, stream: &str, index: u64) -> Result<Bytes, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.get(index).await,
+            Self::Remote(node) => node.get(stream, index).await,
+        }
+    }
+
+    /// Describes blocks, at most [`MAX_BLOCKS_DESCRIBED`](crate::MAX_BLOCKS_DESCRIBED) of the range.
+    pub async fn blocks(&self, stream: &str, range: BlockRange) -> Result<Vec<BlockInfo>, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.blocks(range).await,
+            Self::Remote(node) => node.blocks(stream, range).await,
+        }
+    }
+
+    /// Proves a block, so that it can be checked offline.
+    pub async fn proof(&self, stream: &str, index: u64) -> Result<ProofFile, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.prove(index).await,
+            Self::Remote(node) => node.proof(stream, index).await,
+        }
+    }
+
+    /// Checks every block, parent and signature again; `progress` gets (done, total).
+    pub async fn audit(
+        &self,
+        stream: &str,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Result<AuditSummary, Failure> {
+        match self {
+            Self::Local(node) => {
+                let stream = node.open_stream(stream).await?;
+                let (to, from) = async_channel::bounded(16);
+                let watch = async {
+                    while let Ok((done, total)) = from.recv().await {
+                        progress(done, total);
+                    }
+                    futures_lite::future::pending().await
+                };
+                futures_lite::future::or(stream.audit(to), watch).await
+            }
+            Self::Remote(node) => node.audit(stream, progress).await,
+        }
+    }
+
+    /// Deletes blocks here; returns how many.
+    pub async fn clear(&self, stream: &str, range: BlockRange) -> Result<u64, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.clear(range).await,
+            Self::Remote(node) => node.clear(stream, range).await,
+        }
+    }
+
+    /// Lists connections, of one stream or of all; none when no node runs.
+    pub async fn peers(&self, stream: Option<&str>) -> Result<Vec<PeerInfo>, Failure> {
+        match self {
+            Self::Local(node) => node.peers(stream).await,
+            Self::Remote(node) => node.peers(stream).await,
+        }
+    }
+
+    /// Listens to what happens from now on.
+    pub async fn events(&self) -> Result<EventStream, Failure> {
+        match self {
+            Self::Local(node) => Ok(node.events()),
+            Self::Remote(node) => Ok(EventStream::Remote(node.events().await?)),
+        }
+    }
+
+    /// Begins to carry a stream of somebody else; a running node fetches it from then on.
+    pub async fn clone_stream(&self, clone: CloneStream) -> Result<StreamInfo, Failure> {
+        match self {
+            Self::Local(node) => node.clone_stream(clone, true).await?.info().await,
+            Self::Remote(node) => node.clone_stream(clone).await,
+        }
+    }
+
+    /// Writes everything down and lets go of what was opened here. A running node goes on.
+    pub async fn close(self) -> Result<(), Failure> {
+        match self {
+            Self::Local(node) => node.shutdown().await,
+            Self::Remote(_) => Ok(()),
+        }
+    }
+}

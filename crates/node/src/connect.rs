@@ -1,0 +1,336 @@
+//! Connections made and taken: from an address or a listening port to a running connection.
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_lite::future;
+use quorate_net::dial::{Attempt, DialError, Dialled, persist};
+use quorate_net::drive::{Ended, drive};
+use quorate_net::http::{self, LocalSocket};
+use quorate_net::listen::{self, ListenConfig, ListenError, Listening, Port};
+use quorate_net::outbox::outbox;
+use quorate_net::resolve::resolve;
+use quorate_net::runtime::before;
+use quorate_types::{PublicKey, Wire};
+use quorate_wire::{Role, Session, SessionConfig, SessionEntropy, SessionError};
+
+use crate::connection::{Connection, ConnectionParts};
+use crate::event::Event;
+use crate::model::Direction;
+use crate::node::{Inner, Listen, random, with_port};
+use crate::open::lock_failure;
+use crate::stream::Stream;
+use crate::{Code, EXTENSION, Failure, Node};
+
+/// Time that connections have to send what is queued when the node stops.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(3);
+
+/// What is opened on a connection that this node makes.
+#[derive(Debug, Clone)]
+enum Offer {
+    /// Every stream that is open, and those that are opened later.
+    All,
+    /// One stream; others only when the peer asks for them.
+    One(PublicKey),
+}
+
+/// How a connection ended.
+struct Outcome {
+    /// The handshake was completed.
+    connected: bool,
+    ended: Ended<SessionError>,
+}
+
+impl Node {
+    /// Listens for peers; returns the address.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::AddressInUse`] when the port is taken and no other may be used.
+    pub async fn listen(&self, listen: Listen) -> Result<SocketAddr, Failure> {
+        let port = if listen.or_next_free { Port::Preferred } else { Port::Exactly(listen.port) };
+        let config = ListenConfig { host: listen.host, port, ..ListenConfig::default() };
+        let listening = listen::listen(Arc::clone(self.runtime()), config)
+            .await
+            .map_err(|error| listen_failure(&error))?;
+        let address = listening.local_addr();
+        self.inner.events.send(Event::Listening { address: address.to_string() });
+        let inner = Arc::clone(&self.inner);
+        self.runtime().spawn(Box::pin(async move {
+            let stopped = inner.stopped.clone();
+            let stop = async move {
+                let _ = stopped.recv().await;
+            };
+            future::or(accept(inner, listening), stop).await;
+        }));
+        Ok(address)
+    }
+
+    /// Serves the local API until the node stops.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::HomeInUse`] when a node runs on the home already.
+    pub async fn serve_api(&self) -> Result<(), Failure> {
+        let lock = self.inner.home.lock_node().map_err(|error| {
+            let failure = lock_failure(&error);
+            match failure.code {
+                Code::Locked => Failure::new(Code::HomeInUse, failure.message)
+                    .next("stop the other node, or use another --home"),
+                _ => failure,
+            }
+        })?;
+        let socket = LocalSocket::bind(&**self.runtime(), &self.socket_path())
+            .map_err(|error| Failure::new(Code::Io, error.to_string()))?;
+        let node = self.clone();
+        let service = Arc::new(move |request| {
+            let node = node.clone();
+            crate::api::serve(node, request)
+        });
+        let runtime = Arc::clone(self.runtime());
+        let stopped = self.inner.stopped.clone();
+        self.runtime().spawn(Box::pin(async move {
+            let stop = async move {
+                let _ = stopped.recv().await;
+            };
+            future::or(http::serve(runtime, socket, service), stop).await;
+            drop(lock);
+        }));
+        Ok(())
+    }
+
+    /// Dials a peer, offers it every open stream, and dials again whenever the connection is lost.
+    ///
+    /// `peer` is `host:port`, or a host with the default port.
+    pub fn add_peer(&self, peer: &str) {
+        self.dial(peer, Offer::All, true);
+    }
+
+    /// Dials a peer for one stream; see [`clone_stream`](Self::clone_stream) for `live`.
+    pub(crate) fn add_peer_of(&self, stream: &Stream, peer: &str, live: bool) {
+        self.dial(peer, Offer::One(*stream.key()), live);
+    }
+
+    /// Opens a stream on the connections that offer every stream.
+    pub(crate) fn offer(&self, stream: &Stream) {
+        for outbox in self.inner.peers.offering_all() {
+            let _ = outbox.try_send(quorate_net::Command::Open(*stream.key()));
+        }
+    }
+
+    fn dial(&self, peer: &str, offer: Offer, live: bool) {
+        let (inner, peer) = (Arc::clone(&self.inner), with_port(peer));
+        self.runtime().spawn(Box::pin(async move {
+            let stopped = inner.stopped.clone();
+            let stop = async move {
+                let _ = stopped.recv().await;
+            };
+            let runtime = Arc::clone(&inner.config.runtime);
+            let attempts =
+                persist(&*runtime, || attempt(Arc::clone(&inner), peer.clone(), offer.clone(), live));
+            future::or(attempts, stop).await;
+        }));
+    }
+}
+
+/// Connects once and stays connected as long as it lasts.
+async fn attempt(inner: Arc<Inner>, peer: String, offer: Offer, live: bool) -> Attempt {
+    match connect(&inner, &peer, &offer).await {
+        Ok(()) => Attempt::Again,
+        Err(failure) => {
+            inner.events.send(Event::DialFailed {
+                peer,
+                reason: failure.message,
+                code: failure.code.to_string(),
+            });
+            if live { Attempt::Again } else { Attempt::Enough }
+        }
+    }
+}
+
+async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Failure> {
+    let unreachable = |reason: String| {
+        Failure::new(Code::PeerUnreachable, format!("expected a peer at {peer}: {reason}"))
+            .next("see whether the peer runs: quorate share STREAM")
+    };
+    let addresses = resolve(peer).await.map_err(|error| unreachable(error.to_string()))?;
+    let offered = match offer {
+        Offer::All => inner.streams().values().map(|stream| *stream.key()).collect(),
+        Offer::One(key) => vec![*key],
+    };
+    let mut failure = unreachable("no address".into());
+    for address in addresses {
+        let dialled = inner.dialer.dial(address, |wire, now| inner.session(wire, Role::Initiator, now)).await;
+        let Dialled { connection, mut session } = match dialled {
+            Ok(dialled) => dialled,
+            Err(error) => {
+                failure = dial_failure(&error);
+                continue;
+            }
+        };
+        let wire = session.wire();
+        if wire == Wire::A {
+            // Wire A begins with a feed.
+            let Some(first) = offered.first() else {
+                failure = Failure::new(
+                    Code::NotCarried,
+                    format!("expected a stream to offer {peer}, found none open"),
+                );
+                continue;
+            };
+            session.open(first).map_err(|error| unreachable(error.to_string()))?;
+        }
+        let parts = ConnectionParts {
+            direction: Direction::Outgoing,
+            wire,
+            offered: offered.clone(),
+            offers_all: matches!(offer, Offer::All),
+        };
+        let outcome = run(inner, connection, session, parts).await;
+        if outcome.connected {
+            if wire == Wire::A {
+                inner.dialer.remember(address, wire);
+            }
+            return Ok(());
+        }
+        inner.dialer.forget(address);
+        failure = match outcome.ended {
+            Ended::Protocol(error) => refused(peer, &error),
+            ended => Failure::new(
+                Code::NotCarried,
+                format!("expected a peer that carries the stream at {peer}, found one that ends the connection: {ended}"),
+            )
+            .next("see whether the peer carries this stream and speaks Dat: quorate info on its side"),
+        };
+    }
+    Err(failure)
+}
+
+/// Takes peers as they come.
+async fn accept(inner: Arc<Inner>, listening: Listening) {
+    loop {
+        let incoming = listening.next().await;
+        let wire = incoming.wire;
+        // The time that the peer took to say its first bytes counts.
+        let session = match inner.session(wire, Role::Responder, incoming.since) {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::warn!("cannot take a connection: {error}");
+                continue;
+            }
+        };
+        let runtime = Arc::clone(&inner.config.runtime);
+        let inner = Arc::clone(&inner);
+        runtime.spawn(Box::pin(async move {
+            let parts = ConnectionParts {
+                direction: Direction::Incoming,
+                wire,
+                offered: Vec::new(),
+                offers_all: false,
+            };
+            run(&inner, incoming.connection, session, parts).await;
+        }));
+    }
+}
+
+/// Runs a connection to its end.
+async fn run(
+    inner: &Arc<Inner>,
+    connection: quorate_net::Connection,
+    session: Session,
+    parts: ConnectionParts,
+) -> Outcome {
+    let (sender, receiver) = outbox();
+    let id = inner.next_number();
+    let address = connection.remote.map_or_else(|| "unknown".into(), |remote| remote.to_string());
+    inner.peers.add(id, address.clone(), parts.direction, parts.offers_all, sender.clone());
+    let connected = Arc::new(AtomicBool::new(false));
+    let mut handler =
+        Connection::new(Arc::clone(inner), id, address.clone(), sender, parts, Arc::clone(&connected));
+    let ended = drive(Arc::clone(&inner.config.runtime), connection, session, receiver, &mut handler).await;
+    inner.peers.remove(id);
+    handler.end().await;
+    let connected = connected.load(Ordering::Relaxed);
+    if connected {
+        inner.events.send(Event::Disconnected { peer: address, reason: ended.to_string() });
+    } else {
+        tracing::debug!(peer = address, "ended before the handshake was complete: {ended}");
+    }
+    Outcome { connected, ended }
+}
+
+/// Waits until the connections have sent what they had to, for a while.
+pub(crate) async fn wait_for_connections(inner: &Inner) {
+    let runtime = &*inner.config.runtime;
+    let deadline = runtime.now() + SHUTDOWN_TIME;
+    while inner.peers.count() > 0 {
+        if before(runtime, deadline, inner.peers.removed()).await.is_none() {
+            return;
+        }
+    }
+}
+
+impl Inner {
+    /// Makes the session of a new connection.
+    fn session(&self, wire: Wire, role: Role, now: Instant) -> Result<Session, SessionError> {
+        let entropy = random().map_err(|_| SessionError::HandshakeSetup {
+            reason: "the operating system gives no randomness".into(),
+        })?;
+        let mut config =
+            SessionConfig::new(role, wire, self.noise.clone(), self.id, SessionEntropy::new(&entropy));
+        config.extensions = self.config.extensions.clone();
+        config.extensions.push(EXTENSION.to_owned());
+        config.live = self.config.replication.live;
+        config.peers = self.config.policy.clone();
+        Session::new(config, now)
+    }
+}
+
+/// Tells whether a peer is this very node.
+pub(crate) fn is_self(inner: &Inner, session: &Session) -> bool {
+    session.remote_key().as_ref() == Some(inner.noise.public()) || session.remote_id() == Some(inner.id)
+}
+
+fn dial_failure(error: &DialError) -> Failure {
+    let (code, next) = match error {
+        DialError::OtherWire { .. } => {
+            (Code::OtherWire, "quorate speaks Dat 1 (wire A) and Dat 2 (wire B2); see: quorate explain E4003")
+        }
+        DialError::Session { error: SessionError::PeerDenied { .. }, .. } => {
+            (Code::Denied, "ask the peer's operator to admit this node's key: quorate key ls")
+        }
+        DialError::Refused { .. }
+        | DialError::TimedOut { .. }
+        | DialError::Network { .. }
+        | DialError::Session { .. } => {
+            (Code::PeerUnreachable, "see whether the peer runs: quorate share STREAM")
+        }
+    };
+    Failure::new(code, error.to_string()).next(next)
+}
+
+fn refused(peer: &str, error: &SessionError) -> Failure {
+    let code = match error {
+        SessionError::FirstFeed { .. } => Code::NotCarried,
+        SessionError::PeerDenied { .. } => Code::Denied,
+        SessionError::HandshakeTimeout { .. } => Code::TimedOut,
+        _ => Code::OtherWire,
+    };
+    Failure::new(code, format!("no connection with {peer}: {error}")).next(format!("quorate explain {code}"))
+}
+
+fn listen_failure(error: &ListenError) -> Failure {
+    let (code, next) = match error {
+        ListenError::AddressInUse { .. } => {
+            (Code::AddressInUse, "leave --port out to take the next free one, or stop the other program")
+        }
+        ListenError::Io { .. } => (Code::Io, "name an address of this machine: --host ADDRESS"),
+    };
+    Failure::new(code, error.to_string()).next(next)
+}
+
+/// Lets a handler end its connection.
+pub(crate) const END: ControlFlow<()> = ControlFlow::Break(());

@@ -1,0 +1,356 @@
+//! Streams of the home: found, made, opened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use quorate_feed::sign::key_pair;
+use quorate_feed::{Feed, FeedConfig, Keys, Recovery};
+use quorate_replicate::{Config as ReplicationConfig, Input, Replicator, Selection};
+use quorate_store::{
+    DirectoryError, FeedDirectory, FeedFiles, HomeError, LockError, NameError, Origin, SecretKeyPolicy,
+    StreamInfo as StoredInfo, StreamName, find_feeds,
+};
+use quorate_types::{Link, PublicKey};
+
+use crate::model::{CloneStream, Encoding, NewStream, StreamInfo};
+use crate::node::random;
+use crate::stream::{Stream, StreamIdentity, StreamTask, TaskParts, open_failure};
+use crate::{Code, Failure, Node};
+
+/// Commands that wait for a stream before whoever sends them waits.
+const INBOX_COMMANDS: usize = 256;
+
+/// Digits of the key that name a cloned stream for which no name is given.
+const NAME_DIGITS: usize = 8;
+
+impl Node {
+    /// Lists the streams of the home, by name. Streams that are not open are opened for it and stay open.
+    pub async fn streams(&self) -> Result<Vec<StreamInfo>, Failure> {
+        let listing = self.inner.home.list().map_err(|error| home_failure(&error))?;
+        for (name, error) in &listing.damaged {
+            tracing::warn!(stream = %name, "left out: {error}");
+        }
+        let mut streams = Vec::new();
+        for stored in listing.streams {
+            streams.push(self.open_stored(stored).await?.info().await?);
+        }
+        Ok(streams)
+    }
+
+    /// Opens a stream by name, short key or link; from then on it is replicated with everyone who connects.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::StreamNotFound`], [`Code::Ambiguous`], [`Code::Locked`], [`Code::Damaged`].
+    pub async fn open_stream(&self, stream: &str) -> Result<Stream, Failure> {
+        let stored = self.inner.home.find(stream).map_err(|error| home_failure(&error))?;
+        self.open_stored(stored).await
+    }
+
+    /// Makes a stream that is written here, with a fresh key pair.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NameTaken`], [`Code::BadName`].
+    pub async fn create(&self, new: NewStream) -> Result<Stream, Failure> {
+        let name = parse_name(&new.name)?;
+        let (public, secret) = key_pair(&random()?);
+        let keys = Keys { public, secret: Some(secret) };
+        let info = StoredInfo::new(now_unix_s(), new.encoding, Origin::Created);
+        self.make(&name, keys, info).await
+    }
+
+    /// Carries a stream of somebody else from now on: made here when it is new, resumed when it is not.
+    ///
+    /// Its peers are dialled at once, and remembered. They are dialled again after a loss; with `live` false, one that
+    /// cannot be reached is given up.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::BadLink`], [`Code::NameTaken`] when the name belongs to another stream.
+    pub async fn clone_stream(&self, clone: CloneStream, live: bool) -> Result<Stream, Failure> {
+        let link: Link = clone.link.parse().map_err(|error: quorate_types::LinkError| {
+            Failure::new(Code::BadLink, error.to_string()).next("quorate clone dat://KEY --peer HOST:PORT")
+        })?;
+        let stream = match self.inner.home.find(&link.key.to_string()) {
+            Ok(stored) => self.open_stored(stored).await?,
+            Err(HomeError::NotFound { .. }) => {
+                let fallback = link.key.to_string().chars().take(NAME_DIGITS).collect();
+                let name = parse_name(&clone.name.unwrap_or(fallback))?;
+                let keys = Keys { public: link.key, secret: None };
+                let mut info = StoredInfo::new(now_unix_s(), Encoding::default(), Origin::Cloned);
+                info.sparse = clone.sparse;
+                self.make(&name, keys, info).await?
+            }
+            Err(error) => return Err(home_failure(&error)),
+        };
+        for peer in &clone.peers {
+            self.remember_peer(&stream, peer);
+            self.add_peer_of(&stream, peer, live);
+        }
+        Ok(stream)
+    }
+
+    /// Copies a feed of another program into the home; `progress` is told bytes copied and bytes in all.
+    ///
+    /// With `take_secret_key`, the copy can be appended to: the original must never be appended to again.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotAFeed`], [`Code::NameTaken`], [`Code::Locked`] when the other program runs.
+    pub async fn import(
+        &self,
+        from: &FeedFiles,
+        name: &str,
+        take_secret_key: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Stream, Failure> {
+        let name = parse_name(name)?;
+        let policy = if take_secret_key { SecretKeyPolicy::Take } else { SecretKeyPolicy::Leave };
+        let info = StoredInfo::new(now_unix_s(), Encoding::default(), Origin::Imported);
+        let stored = {
+            let _opening = self.inner.opening.lock().await;
+            self.inner
+                .home
+                .import(&name, from, policy, &info, progress)
+                .map_err(|error| home_failure(&error))?
+        };
+        self.open_stored(stored).await
+    }
+
+    /// Copies a stream into a directory that stock clients open; `progress` is told bytes copied and bytes in all.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::DestinationExists`], [`Code::Locked`] when another process has the stream open.
+    pub async fn export(
+        &self,
+        stream: &str,
+        to: &Path,
+        with_secret_key: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<PublicKey, Failure> {
+        let stored = self.inner.home.find(stream).map_err(|error| home_failure(&error))?;
+        self.close_stream(&stored.key).await?;
+        let policy = if with_secret_key { SecretKeyPolicy::Take } else { SecretKeyPolicy::Leave };
+        let keys = quorate_store::export(&stored.files, &FeedFiles::plain(to), policy, progress)
+            .map_err(|error| directory_failure(&error))?;
+        Ok(keys.public)
+    }
+
+    /// Lists the feeds in a directory of another program.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotAFeed`] when there is none.
+    pub fn feeds_in(directory: &Path) -> Result<Vec<quorate_store::FoundFeed>, Failure> {
+        let found = find_feeds(directory);
+        if found.is_empty() {
+            return Err(Failure::new(
+                Code::NotAFeed,
+                format!(
+                    "expected a hypercore directory (key, tree, data, ...) or a .dat folder in {}, found neither",
+                    directory.display()
+                ),
+            )
+            .next("name the directory that holds the file `key` or the folder `.dat`"));
+        }
+        Ok(found)
+    }
+
+    async fn close_stream(&self, key: &PublicKey) -> Result<(), Failure> {
+        let _opening = self.inner.opening.lock().await;
+        let open = self.inner.streams().remove(&key.discovery_key());
+        match open {
+            Some(stream) => stream.close().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn make(&self, name: &StreamName, keys: Keys, info: StoredInfo) -> Result<Stream, Failure> {
+        let _opening = self.inner.opening.lock().await;
+        let directory =
+            self.inner.home.create(name, keys, &info).await.map_err(|error| home_failure(&error))?;
+        let path = directory.files.directory().display().to_string();
+        let FeedDirectory { keys, storage, files, lock } = directory;
+        let feed = Feed::create(keys, storage, FeedConfig::default())
+            .await
+            .map_err(|error| open_failure(name.as_str(), &path, &error))?;
+        let identity = identity(name.as_str(), &feed, &info, &files);
+        Ok(self.start(identity, feed, lock))
+    }
+
+    async fn open_stored(&self, stored: quorate_store::Stream) -> Result<Stream, Failure> {
+        let _opening = self.inner.opening.lock().await;
+        if let Some(stream) = self.inner.stream(&stored.key.discovery_key()) {
+            return Ok(stream);
+        }
+        let name = stored.name.as_str();
+        let path = stored.files.directory().display().to_string();
+        let FeedDirectory { keys, storage, files, lock } =
+            FeedDirectory::open(&stored.files).await.map_err(|error| directory_failure(&error))?;
+        let (feed, recovery) = Feed::open(keys, storage, FeedConfig::default())
+            .await
+            .map_err(|error| open_failure(name, &path, &error))?;
+        tell_recovery(name, &recovery);
+        let identity = identity(name, &feed, &stored.info, &files);
+        Ok(self.start(identity, feed, lock))
+    }
+
+    /// Starts the task of a stream.
+    fn start(
+        &self,
+        identity: StreamIdentity,
+        feed: Feed<quorate_store::Backend>,
+        lock: quorate_store::Lock,
+    ) -> Stream {
+        let identity = Arc::new(identity);
+        let (to, inbox) = async_channel::bounded(INBOX_COMMANDS);
+        let (signal, room) = async_channel::bounded(1);
+        let config = ReplicationConfig {
+            // Nobody else can extend a feed that is written here, but blocks that were cleared can come back.
+            ..self.inner.config.replication.clone()
+        };
+        let stream = Stream::new(Arc::clone(&identity), to);
+        let selection =
+            if identity.sparse || identity.writable { Selection::Nothing } else { Selection::Everything };
+        let mut replicator = Replicator::new(config);
+        replicator.handle(self.runtime().now(), &crate::stream::View(&feed), Input::Select { selection });
+        let task = StreamTask::new(TaskParts {
+            identity: Arc::clone(&identity),
+            feed,
+            replicator,
+            inbox,
+            room,
+            signal,
+            events: self.inner.events.clone(),
+            probes: Arc::clone(&self.inner.probes),
+            runtime: Arc::clone(self.runtime()),
+        });
+        self.runtime().spawn(Box::pin(async move {
+            let closed = task.run().await;
+            drop(lock);
+            if let Some((reply, flushed)) = closed {
+                let _ = reply.try_send(flushed);
+            }
+        }));
+        self.inner.streams().insert(identity.discovery_key, stream.clone());
+        self.offer(&stream);
+        stream
+    }
+
+    /// Dials the peers that were remembered for a stream, again and again.
+    pub fn add_remembered_peers(&self, stream: &Stream) {
+        let peers = self
+            .inner
+            .home
+            .find(stream.name())
+            .map_or_else(|_| Vec::new(), |stored| stored.info.peers().to_vec());
+        for peer in peers {
+            self.add_peer_of(stream, &peer, true);
+        }
+    }
+
+    fn remember_peer(&self, stream: &Stream, peer: &str) {
+        let noted = self.inner.home.find(stream.name()).and_then(|mut stored| {
+            stored.info.add_peer(peer);
+            self.inner.home.write_info(&stored.name, &stored.info)
+        });
+        if let Err(error) = noted {
+            tracing::warn!(stream = stream.name(), "the peer is not remembered: {error}");
+        }
+    }
+}
+
+fn identity(
+    name: &str,
+    feed: &Feed<quorate_store::Backend>,
+    info: &StoredInfo,
+    files: &FeedFiles,
+) -> StreamIdentity {
+    StreamIdentity {
+        name: name.to_owned(),
+        key: *feed.key(),
+        discovery_key: *feed.discovery_key(),
+        writable: feed.is_writable(),
+        encoding: info.encoding,
+        sparse: info.sparse,
+        directory: files.directory().display().to_string(),
+    }
+}
+
+fn tell_recovery(name: &str, recovery: &Recovery) {
+    if !recovery.is_clean() {
+        tracing::warn!(
+            stream = name,
+            claimed = recovery.claimed,
+            length = recovery.length,
+            recovered = %recovery.recovered,
+            dropped = %recovery.dropped,
+            damaged = recovery.damaged.len(),
+            "recovered after a crash"
+        );
+    }
+}
+
+fn parse_name(name: &str) -> Result<StreamName, Failure> {
+    name.parse().map_err(|error: NameError| Failure::new(Code::BadName, error.to_string()))
+}
+
+fn now_unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+pub(crate) fn home_failure(error: &HomeError) -> Failure {
+    match error {
+        HomeError::Directory(error) => directory_failure(error),
+        HomeError::NotFound { .. } => {
+            Failure::new(Code::StreamNotFound, error.to_string()).next("quorate ls")
+        }
+        HomeError::Ambiguous { .. } => {
+            Failure::new(Code::Ambiguous, error.to_string()).next("give more digits, or the name")
+        }
+        HomeError::Link(_) => Failure::new(Code::BadLink, error.to_string()),
+        HomeError::NameTaken { name } => Failure::new(Code::NameTaken, error.to_string())
+            .next(format!("choose another name, or see what is there: quorate info {name}")),
+        HomeError::KeyTaken { name, .. } => {
+            Failure::new(Code::NameTaken, error.to_string()).next(format!("quorate info {name}"))
+        }
+        HomeError::NoiseKey { path, .. } => Failure::new(Code::Damaged, error.to_string()).next(format!(
+            "move {} away: a new key is made, and peers will not know this node",
+            path.display()
+        )),
+        HomeError::Io { .. } => Failure::new(Code::Io, error.to_string())
+            .next("check permissions and space, or use another --home"),
+    }
+}
+
+pub(crate) fn directory_failure(error: &DirectoryError) -> Failure {
+    match error {
+        DirectoryError::Locked(error) => lock_failure(error),
+        DirectoryError::NotFound { .. } | DirectoryError::OtherFormat { .. } => {
+            Failure::new(Code::NotAFeed, error.to_string())
+        }
+        DirectoryError::AlreadyExists { .. } => {
+            Failure::new(Code::DestinationExists, error.to_string()).next("name an empty or new directory")
+        }
+        DirectoryError::KeyLength { .. } | DirectoryError::OtherSecretKey { .. } => {
+            Failure::new(Code::Damaged, error.to_string()).next("restore the key file from where it came")
+        }
+        DirectoryError::Io { .. } | DirectoryError::Open { .. } => {
+            Failure::new(Code::Io, error.to_string()).next("check permissions and space")
+        }
+    }
+}
+
+pub(crate) fn lock_failure(error: &LockError) -> Failure {
+    match error {
+        LockError::Held { .. } => Failure::new(Code::Locked, error.to_string())
+            .next("stop that process, or use the stream through it: quorate share keeps a local API"),
+        LockError::HeldByOther { .. } => {
+            Failure::new(Code::Locked, error.to_string()).next("close the other program first")
+        }
+        LockError::Io { .. } => Failure::new(Code::Io, error.to_string()),
+    }
+}

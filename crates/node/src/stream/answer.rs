@@ -1,0 +1,120 @@
+//! Questions about a stream that change nothing.
+
+use async_channel::Sender;
+use bytes::Bytes;
+use futures_lite::future;
+use quorate_types::BlockRange;
+
+use super::failures::read_failure;
+use super::failures::storage_failure;
+use super::peer::Joined;
+use super::task::StreamTask;
+use crate::content::content_of;
+use crate::model::{AuditSummary, BlockInfo, Content, ProofFile, StreamInfo};
+use crate::{Code, Failure, MAX_BLOCKS_DESCRIBED, proof_file};
+
+impl StreamTask {
+    pub(super) async fn get(&mut self, index: u64) -> Result<Bytes, Failure> {
+        match self.feed.get(index).await {
+            Ok(Some(block)) => Ok(block),
+            Ok(None) => Err(self.missing(index)),
+            Err(error) => Err(read_failure(&self.identity, &error)),
+        }
+    }
+
+    pub(super) async fn info(&mut self) -> Result<StreamInfo, Failure> {
+        let content = match self.feed.get(0).await {
+            Ok(Some(block)) => content_of(&block),
+            // A damaged first block is the audit's to report.
+            Ok(None) | Err(_) => Content::Plain,
+        };
+        let length = self.feed.length();
+        let identity = &self.identity;
+        Ok(StreamInfo {
+            schema: StreamInfo::SCHEMA.into(),
+            name: identity.name.clone(),
+            key: identity.key,
+            link: quorate_types::Link::new(identity.key).to_string(),
+            discovery_key: identity.discovery_key,
+            writable: identity.writable,
+            length,
+            byte_length: self.feed.byte_length(),
+            here: self.feed.bitfield().count(BlockRange::new(0, length)),
+            durable: self.feed.durable_length(),
+            tree_hash: (length > 0).then(|| self.feed.roots().tree_hash(quorate_feed::Flavour::Dat)),
+            encoding: identity.encoding,
+            content,
+            directory: identity.directory.clone(),
+            peers: self.peers.len(),
+            remote_length: self.peers.values().map(Joined::remote_length).max().unwrap_or(0),
+            sparse: identity.sparse,
+            fork: self.fork.clone(),
+        })
+    }
+
+    pub(super) async fn blocks(&mut self, range: BlockRange) -> Result<Vec<BlockInfo>, Failure> {
+        let end = range.end.min(self.feed.length()).min(range.start.saturating_add(MAX_BLOCKS_DESCRIBED));
+        let mut blocks = Vec::new();
+        for index in range.start..end {
+            let node =
+                self.feed.node(2 * index).await.map_err(|error| storage_failure(&self.identity, &error))?;
+            blocks.push(BlockInfo {
+                schema: BlockInfo::SCHEMA.into(),
+                index,
+                here: self.feed.has(index),
+                size: node.map(|node| node.size),
+                hash: node.map(|node| node.hash),
+            });
+        }
+        Ok(blocks)
+    }
+
+    pub(super) async fn prove(&mut self, index: u64) -> Result<ProofFile, Failure> {
+        if !self.feed.has(index) {
+            return Err(self.missing(index));
+        }
+        match self.feed.proof(index).await {
+            Ok(Some(data)) => proof_file::write(&self.identity.key, &data),
+            Ok(None) => Err(self.missing(index)),
+            Err(error) => Err(read_failure(&self.identity, &error)),
+        }
+    }
+
+    pub(super) async fn audit(&mut self, progress: &Sender<(u64, u64)>) -> Result<AuditSummary, Failure> {
+        let mut told = |done: u64, total: u64| {
+            let _ = progress.try_send((done, total));
+        };
+        let report =
+            self.feed.audit(&mut told).await.map_err(|error| read_failure(&self.identity, &error))?;
+        // The last figure of the progress is read before the answer.
+        future::yield_now().await;
+        let length = self.feed.length();
+        Ok(AuditSummary {
+            schema: AuditSummary::SCHEMA.into(),
+            key: self.identity.key,
+            length,
+            blocks: report.blocks,
+            bytes: report.bytes,
+            parents: report.parents,
+            signatures: report.signatures,
+            missing: length - self.feed.bitfield().count(BlockRange::new(0, length)),
+            faults: report.findings.listed().iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    fn missing(&self, index: u64) -> Failure {
+        let (name, length) = (&self.identity.name, self.feed.length());
+        if index >= length {
+            return Failure::new(
+                Code::BlockBeyondEnd,
+                format!("expected a block of stream {name} below its length {length}, found block {index}"),
+            )
+            .next(format!("quorate info {name}"));
+        }
+        Failure::new(
+            Code::BlockNotHere,
+            format!("expected block {index} of stream {name} here, found it missing"),
+        )
+        .next(format!("quorate clone dat://{} --peer HOST:PORT", self.identity.key))
+    }
+}

@@ -1,0 +1,86 @@
+//! What can be asked of a stream's task.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use async_channel::Sender;
+use bytes::Bytes;
+use quorate_proto::dat::FeedMessage;
+use quorate_replicate::{Peer, PeerProfile, Selection};
+use quorate_types::BlockRange;
+use quorate_wire::Channel;
+
+use crate::model::{Appended, AuditSummary, BlockInfo, ProofFile, StreamInfo};
+use crate::{Failure, WireOutbox};
+
+/// Way back to whoever asked; a stream that ends drops it unanswered.
+pub(crate) type Reply<T> = Sender<Result<T, Failure>>;
+
+/// What can be asked of a stream's task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Append one batch; answered when it is durable.
+    Append { blocks: Vec<Bytes>, reply: Reply<Appended> },
+    /// Read a block that is here.
+    Get { index: u64, reply: Reply<Bytes> },
+    /// Read a block, from peers if need be; answered when it came.
+    Fetch { index: u64, reply: Reply<Bytes> },
+    /// Say how the stream stands.
+    Info { reply: Reply<StreamInfo> },
+    /// Describe blocks.
+    Blocks { range: BlockRange, reply: Reply<Vec<BlockInfo>> },
+    /// Prove a block.
+    Prove { index: u64, reply: Reply<ProofFile> },
+    /// Delete blocks.
+    Clear { range: BlockRange, reply: Reply<u64> },
+    /// Check everything again.
+    Audit { progress: Sender<(u64, u64)>, reply: Reply<AuditSummary> },
+    /// Fetch these blocks from now on.
+    Select { selection: Selection, reply: Reply<()> },
+    /// Wait until everything selected is here and on disk.
+    Synced { reply: Reply<u64> },
+    /// Send an extension message to every peer that lists the name; answered with their number.
+    SendExtension { name: String, payload: Bytes, reply: Reply<usize> },
+    /// Hand over extension messages from now on.
+    WatchExtensions { to: Sender<ExtensionMessage> },
+    /// Write everything down and end.
+    Close { reply: Reply<()> },
+    /// The stream is open on a connection.
+    PeerOpened { peer: Peer, opened: Box<OpenedPeer> },
+    /// The peer is a quorate node.
+    PeerIsQuorate { peer: Peer },
+    /// The peer wants acknowledgements.
+    PeerWantsAcks { peer: Peer },
+    /// Messages of a peer, in order.
+    PeerMessages { peer: Peer, messages: Vec<FeedMessage> },
+    /// An extension message of a peer.
+    PeerExtension { peer: Peer, name: String, payload: Bytes },
+    /// The stream is no longer open on the connection.
+    PeerClosed { peer: Peer },
+}
+
+/// A connection on which the stream is open.
+#[derive(Debug)]
+pub(crate) struct OpenedPeer {
+    /// Channel on the connection.
+    pub(crate) channel: Channel,
+    /// Way out.
+    pub(crate) outbox: WireOutbox,
+    /// What the machine is told.
+    pub(crate) profile: PeerProfile,
+    /// Remote `ip:port`, for people.
+    pub(crate) address: String,
+    /// Length that the peer announces, for people.
+    pub(crate) remote_length: Arc<AtomicU64>,
+}
+
+/// An extension message that came on a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtensionMessage {
+    /// Remote `ip:port`.
+    pub peer: String,
+    /// Name of the extension.
+    pub name: String,
+    /// Its bytes.
+    pub payload: Bytes,
+}

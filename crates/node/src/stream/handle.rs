@@ -1,0 +1,154 @@
+//! The handle to an open stream.
+
+use std::sync::Arc;
+
+use async_channel::{Receiver, Sender};
+use bytes::Bytes;
+use quorate_replicate::Selection;
+use quorate_types::{BlockRange, DiscoveryKey, Link, PublicKey};
+
+use super::command::{Command, ExtensionMessage, Reply};
+use crate::model::{Appended, AuditSummary, BlockInfo, Encoding, ProofFile, StreamInfo};
+use crate::{Code, Failure};
+
+/// What of a stream never changes while it is open.
+#[derive(Debug)]
+pub(crate) struct StreamIdentity {
+    pub(crate) name: String,
+    pub(crate) key: PublicKey,
+    pub(crate) discovery_key: DiscoveryKey,
+    pub(crate) writable: bool,
+    pub(crate) encoding: Encoding,
+    pub(crate) sparse: bool,
+    pub(crate) directory: String,
+}
+
+/// An open stream. Clones name the same stream; it stays open until [`Node::shutdown`](crate::Node::shutdown).
+///
+/// Every method waits for the stream's task and fails with [`Code::Internal`] when that has ended.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    identity: Arc<StreamIdentity>,
+    inbox: Sender<Command>,
+}
+
+impl Stream {
+    pub(crate) fn new(identity: Arc<StreamIdentity>, inbox: Sender<Command>) -> Self {
+        Self { identity, inbox }
+    }
+
+    /// Returns the local name.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// Returns the feed's key.
+    pub fn key(&self) -> &PublicKey {
+        &self.identity.key
+    }
+
+    /// Returns the discovery key.
+    pub fn discovery_key(&self) -> &DiscoveryKey {
+        &self.identity.discovery_key
+    }
+
+    /// Returns `dat://<key>`.
+    pub fn link(&self) -> Link {
+        Link::new(self.identity.key)
+    }
+
+    /// Tells whether the secret key is here.
+    pub fn is_writable(&self) -> bool {
+        self.identity.writable
+    }
+
+    /// Tells whether the stream only fetches what is asked for.
+    pub fn is_sparse(&self) -> bool {
+        self.identity.sparse
+    }
+
+    /// Appends one batch; it is durable when this returns.
+    pub async fn append(&self, blocks: Vec<Bytes>) -> Result<Appended, Failure> {
+        self.ask(|reply| Command::Append { blocks, reply }).await
+    }
+
+    /// Reads a block that is here.
+    pub async fn get(&self, index: u64) -> Result<Bytes, Failure> {
+        self.ask(|reply| Command::Get { index, reply }).await
+    }
+
+    /// Reads a block, from peers if need be; waits until one has it.
+    pub async fn fetch(&self, index: u64) -> Result<Bytes, Failure> {
+        self.ask(|reply| Command::Fetch { index, reply }).await
+    }
+
+    /// Says how the stream stands.
+    pub async fn info(&self) -> Result<StreamInfo, Failure> {
+        self.ask(|reply| Command::Info { reply }).await
+    }
+
+    /// Describes blocks, at most [`MAX_BLOCKS_DESCRIBED`](crate::MAX_BLOCKS_DESCRIBED) of the range.
+    pub async fn blocks(&self, range: BlockRange) -> Result<Vec<BlockInfo>, Failure> {
+        self.ask(|reply| Command::Blocks { range, reply }).await
+    }
+
+    /// Proves a block that is here, so that it can be checked offline.
+    pub async fn prove(&self, index: u64) -> Result<ProofFile, Failure> {
+        self.ask(|reply| Command::Prove { index, reply }).await
+    }
+
+    /// Deletes blocks here; returns how many.
+    pub async fn clear(&self, range: BlockRange) -> Result<u64, Failure> {
+        self.ask(|reply| Command::Clear { range, reply }).await
+    }
+
+    /// Checks every block, parent and signature again; `progress` gets (done, total).
+    pub async fn audit(&self, progress: Sender<(u64, u64)>) -> Result<AuditSummary, Failure> {
+        self.ask(|reply| Command::Audit { progress, reply }).await
+    }
+
+    /// Fetches these blocks from now on.
+    pub async fn select(&self, selection: Selection) -> Result<(), Failure> {
+        self.ask(|reply| Command::Select { selection, reply }).await
+    }
+
+    /// Waits until everything selected is here and on disk, as far as connected peers tell; returns the length.
+    pub async fn synced(&self) -> Result<u64, Failure> {
+        self.ask(|reply| Command::Synced { reply }).await
+    }
+
+    /// Sends an extension message to every connected peer; returns to how many.
+    pub async fn send_extension(&self, name: &str, payload: Bytes) -> Result<usize, Failure> {
+        let name = name.to_owned();
+        self.ask(|reply| Command::SendExtension { name, payload, reply }).await
+    }
+
+    /// Hands over extension messages from now on. Messages that nobody reads in time are dropped.
+    pub async fn extensions(&self) -> Result<Receiver<ExtensionMessage>, Failure> {
+        let (to, messages) = async_channel::bounded(256);
+        self.tell(Command::WatchExtensions { to }).await?;
+        Ok(messages)
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), Failure> {
+        self.ask(|reply| Command::Close { reply }).await
+    }
+
+    /// Hands a command to the task; waits while its inbox is full.
+    pub(crate) async fn tell(&self, command: Command) -> Result<(), Failure> {
+        self.inbox.send(command).await.map_err(|_| self.ended())
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Failure> {
+        let (reply, answer) = async_channel::bounded(1);
+        self.tell(command(reply)).await?;
+        answer.recv().await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    fn ended(&self) -> Failure {
+        Failure::new(
+            Code::Internal,
+            format!("expected stream {} to be open, found it closed", self.identity.name),
+        )
+    }
+}

@@ -1,0 +1,18 @@
+//! One open stream: a task that owns the feed and its replicator, and the handle to it.
+
+mod answer;
+mod command;
+mod failures;
+mod handle;
+mod peer;
+mod progress;
+mod task;
+mod view;
+
+pub use command::ExtensionMessage;
+pub(crate) use command::{Command, OpenedPeer};
+pub(crate) use failures::open_failure;
+pub use handle::Stream;
+pub(crate) use handle::StreamIdentity;
+pub(crate) use task::{StreamTask, TaskParts};
+pub(crate) use view::View;

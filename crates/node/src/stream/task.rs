@@ -1,0 +1,604 @@
+//! The task of one stream.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+use bytes::Bytes;
+use futures_lite::future;
+use quorate_feed::{Feed, Investigation, RemoteTree};
+use quorate_proto::dat::{Data, FeedMessage, Unhave};
+use quorate_replicate::{
+    Input, InvestigationResult, Output, Peer, PeerFault, ReplicationEvent, Replicator, Selection,
+};
+use quorate_store::Backend;
+use quorate_types::BlockRange;
+
+use super::command::{Command, ExtensionMessage, Reply};
+use super::failures::{append_failure, put_refusal, read_failure, storage_failure, verify_refusal};
+use super::handle::StreamIdentity;
+use super::peer::Joined;
+use super::progress::Progress;
+use super::view::View;
+use crate::event::Event;
+use crate::events::EventSender;
+use crate::model::Appended;
+use crate::probes::Probes;
+use crate::{Code, Failure};
+
+/// Commands taken in before outputs are worked off.
+const COMMANDS_AT_ONCE: usize = 64;
+
+/// Answers produced before the inbox is looked at again.
+const ANSWERS_AT_ONCE: usize = 512;
+
+/// Time after which received blocks are written down although nothing asked for it.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What a stream's task is made of.
+#[derive(Debug)]
+pub(crate) struct TaskParts {
+    pub(crate) identity: Arc<StreamIdentity>,
+    pub(crate) feed: Feed<Backend>,
+    pub(crate) replicator: Replicator,
+    pub(crate) inbox: Receiver<Command>,
+    /// Hears when a connection of this stream has room again.
+    pub(crate) room: Receiver<()>,
+    /// The other end of `room`, for connections.
+    pub(crate) signal: Sender<()>,
+    pub(crate) events: EventSender,
+    pub(crate) probes: Arc<Probes>,
+    pub(crate) runtime: Arc<dyn quorate_net::runtime::Runtime>,
+}
+
+/// The task of one stream: the only one that touches its feed.
+///
+/// It never waits for a connection; whoever sends to it waits for it.
+pub(crate) struct StreamTask {
+    pub(super) identity: Arc<StreamIdentity>,
+    pub(super) feed: Feed<Backend>,
+    pub(super) peers: BTreeMap<Peer, Joined>,
+    pub(super) fork: Option<String>,
+    replicator: Replicator,
+    inbox: Receiver<Command>,
+    room: Receiver<()>,
+    signal: Sender<()>,
+    events: EventSender,
+    probes: Arc<Probes>,
+    runtime: Arc<dyn quorate_net::runtime::Runtime>,
+    progress: Progress,
+    serving: BTreeSet<Peer>,
+    appends: Vec<(Vec<Bytes>, Reply<Appended>)>,
+    fetching: BTreeMap<u64, Vec<Reply<Bytes>>>,
+    waiting: Vec<Reply<u64>>,
+    synced: bool,
+    watchers: Vec<Sender<ExtensionMessage>>,
+    unflushed_since: Option<Instant>,
+    failed: bool,
+}
+
+enum Woken {
+    By(Option<Command>),
+    Idle,
+}
+
+impl StreamTask {
+    pub(crate) fn new(parts: TaskParts) -> Self {
+        let TaskParts { identity, feed, replicator, inbox, room, signal, events, probes, runtime } = parts;
+        Self {
+            identity,
+            feed,
+            peers: BTreeMap::new(),
+            fork: None,
+            replicator,
+            inbox,
+            room,
+            signal,
+            events,
+            probes,
+            runtime,
+            progress: Progress::new(),
+            serving: BTreeSet::new(),
+            appends: Vec::new(),
+            fetching: BTreeMap::new(),
+            waiting: Vec::new(),
+            synced: false,
+            watchers: Vec::new(),
+            unflushed_since: None,
+            failed: false,
+        }
+    }
+
+    /// Runs until it is told to close or every handle is gone; then everything is on disk.
+    ///
+    /// Returns who is to be told, and what, once the directory has been let go of.
+    pub(crate) async fn run(mut self) -> Option<(Reply<()>, Result<(), Failure>)> {
+        loop {
+            let mut closing = None;
+            let mut open = true;
+            match self.wake().await {
+                Woken::By(Some(command)) => {
+                    let mut next = Some(command);
+                    for _ in 0..COMMANDS_AT_ONCE {
+                        let Some(command) = next.take() else { break };
+                        if let Command::Close { reply } = command {
+                            closing = Some(reply);
+                            break;
+                        }
+                        self.take(command).await;
+                        next = self.inbox.try_recv().ok();
+                    }
+                    if let Some(Command::Close { reply }) = next {
+                        closing = Some(reply);
+                    } else if let Some(command) = next {
+                        self.take(command).await;
+                    }
+                }
+                Woken::By(None) => open = false,
+                Woken::Idle => {}
+            }
+            self.commit().await;
+            self.handle_timeout();
+            self.work().await;
+            self.serve().await;
+            self.ship();
+            self.report(false);
+            if self.unflushed_since.is_some_and(|since| self.runtime.now() >= since + FLUSH_INTERVAL) {
+                let _ = self.flush().await;
+            }
+            if closing.is_some() || !open {
+                let flushed = self.flush().await;
+                self.report(true);
+                return closing.map(|reply| (reply, flushed));
+            }
+            // A busy stream lets the other tasks of its thread run in between.
+            future::yield_now().await;
+        }
+    }
+
+    /// Waits for a command, a deadline, or room on a connection.
+    async fn wake(&mut self) -> Woken {
+        if let Ok(command) = self.inbox.try_recv() {
+            return Woken::By(Some(command));
+        }
+        if self.room.try_recv().is_ok() || self.can_serve() {
+            return Woken::Idle;
+        }
+        let deadline = [
+            self.replicator.poll_timeout(),
+            self.progress.due(),
+            self.unflushed_since.map(|since| since + FLUSH_INTERVAL),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+        let command = async { Woken::By(self.inbox.recv().await.ok()) };
+        let room = async {
+            let _ = self.room.recv().await;
+            Woken::Idle
+        };
+        let timer = async {
+            match deadline {
+                Some(deadline) => self.runtime.sleep_until(deadline).await,
+                None => future::pending().await,
+            }
+            Woken::Idle
+        };
+        future::or(command, future::or(room, timer)).await
+    }
+
+    fn can_serve(&self) -> bool {
+        self.serving.iter().any(|peer| self.peers.get(peer).is_some_and(Joined::has_room))
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.runtime.now();
+        self.replicator.handle(now, &View(&self.feed), input);
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = self.runtime.now();
+        if self.replicator.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.replicator.handle(now, &View(&self.feed), Input::Timeout);
+        }
+    }
+
+    async fn take(&mut self, command: Command) {
+        match command {
+            Command::PeerMessages { peer, messages } => {
+                let now = self.runtime.now();
+                for message in messages {
+                    self.replicator.handle(now, &View(&self.feed), Input::Message { peer, message });
+                }
+                self.work().await;
+            }
+            Command::PeerOpened { peer, opened } => {
+                self.emit(Event::Joined { stream: self.identity.name.clone(), peer: opened.address.clone() });
+                let profile = opened.profile;
+                opened.outbox.signal_room(self.signal.clone());
+                self.peers.insert(peer, Joined::new(*opened));
+                self.handle(Input::PeerOpened { peer, profile });
+            }
+            Command::PeerIsQuorate { peer } => self.handle(Input::PeerIsQuorate { peer }),
+            Command::PeerWantsAcks { peer } => self.handle(Input::PeerWantsAcks { peer }),
+            Command::PeerClosed { peer } => {
+                self.forget(peer);
+                self.handle(Input::PeerClosed { peer });
+            }
+            Command::PeerExtension { peer, name, payload } => self.take_extension(peer, name, payload),
+            Command::Append { blocks, reply } => self.appends.push((blocks, reply)),
+            Command::Fetch { index, reply } => self.fetch(index, reply).await,
+            Command::Select { selection, reply } => {
+                self.select(selection);
+                let _ = reply.try_send(Ok(()));
+            }
+            Command::Synced { reply } => {
+                if self.synced {
+                    let length = self.feed.length();
+                    let flushed = self.flush().await;
+                    let _ = reply.try_send(flushed.map(|()| length));
+                } else {
+                    self.waiting.push(reply);
+                }
+            }
+            Command::Clear { range, reply } => {
+                let cleared = self.clear(range).await;
+                let _ = reply.try_send(cleared);
+            }
+            Command::SendExtension { name, payload, reply } => {
+                let sent = self
+                    .peers
+                    .values_mut()
+                    .map(|peer| peer.extension(&name, payload.clone()))
+                    .filter(|sent| *sent);
+                let count = sent.count();
+                let _ = reply.try_send(Ok(count));
+            }
+            Command::WatchExtensions { to } => self.watchers.push(to),
+            Command::Get { index, reply } => {
+                let _ = reply.try_send(self.get(index).await);
+            }
+            Command::Info { reply } => {
+                let _ = reply.try_send(self.info().await);
+            }
+            Command::Blocks { range, reply } => {
+                let _ = reply.try_send(self.blocks(range).await);
+            }
+            Command::Prove { index, reply } => {
+                let _ = reply.try_send(self.prove(index).await);
+            }
+            Command::Audit { progress, reply } => {
+                let _ = reply.try_send(self.audit(&progress).await);
+            }
+            Command::Close { .. } => {}
+        }
+    }
+
+    /// Writes all appends that wait, makes them durable at once, then answers and announces.
+    async fn commit(&mut self) {
+        if self.appends.is_empty() {
+            return;
+        }
+        let before = self.feed.length();
+        let mut done = Vec::new();
+        for (blocks, reply) in std::mem::take(&mut self.appends) {
+            let bytes = blocks.iter().map(|block| block.len() as u64).sum();
+            match erased(self.feed.append(&blocks)).await {
+                Ok(range) => done.push((range, bytes, reply)),
+                Err(error) => {
+                    let _ = reply.try_send(Err(append_failure(&self.identity, &error)));
+                }
+            }
+        }
+        let flushed = self.flush().await;
+        for (range, bytes, reply) in done {
+            let _ = reply.try_send(flushed.clone().map(|()| Appended {
+                schema: Appended::SCHEMA.into(),
+                key: self.identity.key,
+                start: range.start,
+                length: range.end,
+                bytes,
+            }));
+        }
+        let after = self.feed.length();
+        if flushed.is_ok() && after > before {
+            self.handle(Input::Appended { range: BlockRange::new(before, after) });
+            self.emit(Event::Appended { stream: self.identity.name.clone(), start: before, length: after });
+        }
+    }
+
+    /// Works off what the replicator asks for, until it asks for nothing more.
+    async fn work(&mut self) {
+        while let Some(output) = self.replicator.poll_output() {
+            match output {
+                Output::Send { peer, message } => {
+                    if let Some(joined) = self.peers.get_mut(&peer) {
+                        joined.push(message);
+                    }
+                }
+                Output::Serve { peer } => {
+                    self.serving.insert(peer);
+                }
+                Output::Verify { peer, data } => self.verify(peer, data).await,
+                Output::Investigate { peer, data } => self.investigate(peer, data).await,
+                Output::Event(event) => self.on_event(event).await,
+                Output::CloseChannel { peer } => {
+                    if let Some(joined) = self.peers.get_mut(&peer) {
+                        joined.close_channel();
+                    }
+                    self.forget(peer);
+                }
+                Output::Disconnect { peer, fault, probe } => self.disconnect(peer, fault, probe),
+            }
+        }
+    }
+
+    async fn verify(&mut self, peer: Peer, data: Data) {
+        let index = data.index;
+        let bytes = data.value.as_ref().map(Bytes::len);
+        let value = if self.fetching.contains_key(&index) { data.value.clone() } else { None };
+        let before = self.feed.length();
+        let refusal = match self.feed.verify(data).await {
+            Ok(block) => match self.feed.put(block).await {
+                Ok(stored) => {
+                    let now = self.runtime.now();
+                    self.unflushed_since.get_or_insert(now);
+                    if stored.new {
+                        self.progress.downloaded(now, bytes.unwrap_or(0));
+                    }
+                    if let Some(value) = value {
+                        self.answer_fetches(index, &value);
+                    }
+                    let upgraded = self.feed.length() > before;
+                    self.handle(Input::Stored { peer, index, new: stored.new, upgraded });
+                    return;
+                }
+                Err(error) => put_refusal(&error, &mut |failure| self.storage_failed(failure)),
+            },
+            Err(error) => verify_refusal(&error, &mut |failure| self.storage_failed(failure)),
+        };
+        self.handle(Input::Refused { peer, index, refusal });
+    }
+
+    async fn investigate(&mut self, peer: Peer, data: Data) {
+        let result = match self.feed.investigate(&data).await {
+            Ok(Investigation::Consistent) => InvestigationResult::Consistent,
+            Ok(Investigation::Incomplete) => InvestigationResult::Incomplete,
+            Ok(Investigation::Ask(indexes)) => {
+                InvestigationResult::Ask(indexes.into_iter().map(|index| index.get()).collect())
+            }
+            Ok(Investigation::Fork(proof)) => {
+                self.report_fork(peer, &proof);
+                InvestigationResult::Fork
+            }
+            Ok(Investigation::Corrupt(corruption)) => {
+                let address = self.address(peer);
+                self.emit(Event::Corrupt {
+                    stream: self.identity.name.clone(),
+                    peer: address,
+                    index: data.index,
+                    reason: corruption.to_string(),
+                });
+                InvestigationResult::Corrupt
+            }
+            Err(error) => {
+                self.storage_failed(read_failure(&self.identity, &error).message);
+                InvestigationResult::Consistent
+            }
+        };
+        self.handle(Input::Investigated { peer, result });
+    }
+
+    fn report_fork(&mut self, peer: Peer, proof: &quorate_feed::fork::VerifiedForkProof) {
+        let proof = proof.proof();
+        let (ours, theirs) = (self.feed.length(), proof.a.roots.length().max(proof.b.roots.length()));
+        let lengths = (proof.a.roots.length(), proof.b.roots.length());
+        self.fork = Some(format!(
+            "key {} signed two different histories, of lengths {} and {}",
+            self.identity.key.short(),
+            lengths.0,
+            lengths.1
+        ));
+        let address = self.address(peer);
+        tracing::warn!(stream = self.identity.name, peer = address, "fork: {:?}", lengths);
+        self.emit(Event::Fork {
+            stream: self.identity.name.clone(),
+            key: self.identity.key,
+            peer: address,
+            ours,
+            theirs,
+            evidence: data_encoding::HEXLOWER.encode(&proof.encode()),
+        });
+    }
+
+    async fn on_event(&mut self, event: ReplicationEvent) {
+        match event {
+            ReplicationEvent::RemoteLength { peer, length } => {
+                self.synced = self.synced && length <= self.feed.length();
+                if let Some(joined) = self.peers.get(&peer) {
+                    joined.set_remote_length(length);
+                }
+            }
+            ReplicationEvent::Synced { length } => {
+                self.synced = true;
+                let flushed = self.flush().await;
+                self.report(true);
+                if flushed.is_ok() {
+                    self.emit(Event::Synced { stream: self.identity.name.clone(), length });
+                }
+                for reply in std::mem::take(&mut self.waiting) {
+                    let _ = reply.try_send(flushed.clone().map(|()| length));
+                }
+            }
+            ReplicationEvent::Suspected { peer, index, refusal } => {
+                tracing::info!(
+                    peer = self.address(peer),
+                    index,
+                    ?refusal,
+                    "a block does not verify; asking for evidence"
+                );
+            }
+            ReplicationEvent::ForkFound { peer, index } => {
+                tracing::warn!(peer = self.address(peer), index, "fork found");
+            }
+            ReplicationEvent::CorruptPeer { peer, index } => {
+                tracing::warn!(peer = self.address(peer), index, "corrupt peer");
+            }
+            ReplicationEvent::GivenUp { index, refusal } => {
+                let failure =
+                    Failure::new(Code::Refused, format!("block {index} was refused here: {refusal:?}"));
+                for reply in self.fetching.remove(&index).unwrap_or_default() {
+                    let _ = reply.try_send(Err(failure.clone()));
+                }
+            }
+            ReplicationEvent::Starved { .. } | ReplicationEvent::Updated { .. } => {}
+        }
+    }
+
+    fn disconnect(&mut self, peer: Peer, fault: PeerFault, probe: Option<u64>) {
+        if let Some(joined) = self.peers.get_mut(&peer) {
+            if let Some(index) = probe {
+                self.probes.set(&joined.address, self.identity.discovery_key, index);
+            }
+            tracing::info!(peer = joined.address, "disconnecting: {fault}");
+            joined.disconnect();
+        }
+        self.forget(peer);
+    }
+
+    fn forget(&mut self, peer: Peer) {
+        self.serving.remove(&peer);
+        if let Some(joined) = self.peers.remove(&peer) {
+            self.emit(Event::Left { stream: self.identity.name.clone(), peer: joined.address });
+        }
+    }
+
+    /// Answers requests of peers whose connections have room, a stretch each in turn.
+    async fn serve(&mut self) {
+        let mut turns: VecDeque<Peer> = self.serving.iter().copied().collect();
+        let share = ANSWERS_AT_ONCE / turns.len().max(1);
+        while let Some(peer) = turns.pop_front() {
+            for _ in 0..share.max(1) {
+                if !self.peers.get(&peer).is_some_and(Joined::has_room) {
+                    break;
+                }
+                let Some(request) = self.replicator.next_request(peer) else {
+                    self.serving.remove(&peer);
+                    break;
+                };
+                let message = match erased(self.feed.answer(&request, &mut RemoteTree::new())).await {
+                    Ok(Some(data)) => {
+                        if let Some(value) = &data.value {
+                            self.progress.uploaded(self.runtime.now(), value.len());
+                        }
+                        FeedMessage::Data(data)
+                    }
+                    Ok(None) => FeedMessage::Unhave(Unhave { start: request.index, length: 1 }),
+                    Err(error) => {
+                        self.storage_failed(read_failure(&self.identity, &error).message);
+                        FeedMessage::Unhave(Unhave { start: request.index, length: 1 })
+                    }
+                };
+                if let Some(joined) = self.peers.get_mut(&peer) {
+                    joined.push(message);
+                }
+            }
+        }
+    }
+
+    fn ship(&mut self) {
+        for joined in self.peers.values_mut() {
+            joined.ship();
+        }
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
+        self.unflushed_since = None;
+        self.feed.flush().await.map_err(|error| {
+            let failure = storage_failure(&self.identity, &error);
+            self.storage_failed(failure.message.clone());
+            failure
+        })
+    }
+
+    fn select(&mut self, selection: Selection) {
+        self.synced = false;
+        self.handle(Input::Select { selection });
+    }
+
+    async fn fetch(&mut self, index: u64, reply: Reply<Bytes>) {
+        if self.feed.has(index) {
+            let _ = reply.try_send(self.get(index).await);
+            return;
+        }
+        self.fetching.entry(index).or_default().push(reply);
+        self.handle(Input::Want { index });
+    }
+
+    fn answer_fetches(&mut self, index: u64, value: &Bytes) {
+        for reply in self.fetching.remove(&index).unwrap_or_default() {
+            let _ = reply.try_send(Ok(value.clone()));
+        }
+    }
+
+    async fn clear(&mut self, range: BlockRange) -> Result<u64, Failure> {
+        let cleared = self
+            .feed
+            .clear(range)
+            .await
+            .map_err(|error| super::failures::clear_failure(&self.identity, &error))?;
+        self.handle(Input::Cleared { range });
+        self.emit(Event::Cleared { stream: self.identity.name.clone(), start: range.start, end: range.end });
+        Ok(cleared)
+    }
+
+    fn take_extension(&mut self, peer: Peer, name: String, payload: Bytes) {
+        let Some(joined) = self.peers.get(&peer) else { return };
+        let message = ExtensionMessage { peer: joined.address.clone(), name, payload };
+        self.emit(Event::Extension {
+            stream: self.identity.name.clone(),
+            peer: message.peer.clone(),
+            name: message.name.clone(),
+            bytes: message.payload.len(),
+        });
+        self.watchers.retain(|watcher| {
+            !matches!(watcher.try_send(message.clone()), Err(async_channel::TrySendError::Closed(_)))
+        });
+    }
+
+    fn report(&mut self, force: bool) {
+        let now = self.runtime.now();
+        if self.progress.due().is_none() || (!force && self.progress.due() > Some(now)) {
+            return;
+        }
+        let length = self.feed.length();
+        let here = self.feed.bitfield().count(BlockRange::new(0, length));
+        for event in self.progress.take(now, force, &self.identity.name, here, length) {
+            self.emit(event);
+        }
+    }
+
+    /// Says once that storage failed.
+    fn storage_failed(&mut self, reason: String) {
+        if !std::mem::replace(&mut self.failed, true) {
+            tracing::error!(stream = self.identity.name, "{reason}");
+            self.emit(Event::StorageFailed { stream: self.identity.name.clone(), reason });
+        }
+    }
+
+    fn address(&self, peer: Peer) -> String {
+        self.peers.get(&peer).map_or_else(|| "a peer that is gone".into(), |joined| joined.address.clone())
+    }
+
+    fn emit(&self, event: Event) {
+        self.events.send(event);
+    }
+}
+
+/// Forgets the type of a future: the compiler cannot tell that a future with borrowed arguments deep inside is `Send`.
+fn erased<'a, T>(
+    future: impl Future<Output = T> + Send + 'a,
+) -> std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
+}
