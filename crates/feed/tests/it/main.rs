@@ -5,6 +5,7 @@ mod corruption;
 mod crash;
 mod fixtures;
 mod forks;
+mod hypercore10;
 mod model;
 mod proofs;
 mod replication;
