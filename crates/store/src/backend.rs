@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use random_access_disk::RandomAccessDisk;
 use random_access_memory::RandomAccessMemory;
 use random_access_storage::{RandomAccess, RandomAccessError};
 
 use crate::cached::{CacheConfig, Cached};
+use crate::disk::DiskFile;
 use crate::faulty::Faulty;
 
 /// Bytes of a page in memory.
@@ -19,7 +19,7 @@ const MEMORY_PAGE_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub enum Backend {
     /// A file, behind a cache; dropping it loses what was not synced.
-    Disk(Cached<RandomAccessDisk>),
+    Disk(Cached<DiskFile>),
     /// Memory.
     Memory(RandomAccessMemory),
     /// A file that fails as planned, each call straight through.
@@ -35,8 +35,7 @@ impl Backend {
     ///
     /// Fails when the file cannot be opened for reading and writing.
     pub async fn disk(path: &Path, config: CacheConfig) -> Result<Self, RandomAccessError> {
-        let file = RandomAccessDisk::builder(path).auto_sync(false).build().await?;
-        Ok(Self::Disk(Cached::new(file, config).await?))
+        Ok(Self::Disk(Cached::new(DiskFile::open(path).await?, config).await?))
     }
 
     /// Makes an empty file in memory.

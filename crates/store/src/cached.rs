@@ -40,7 +40,7 @@ pub struct CacheConfig {
 impl CacheConfig {
     /// For the blocks of a feed: 3 MiB at most.
     pub const DATA: Self =
-        Self { page_bytes: 64 * 1024, clean_bytes: 1024 * 1024, dirty_bytes: 2 * 1024 * 1024 };
+        Self { page_bytes: 16 * 1024, clean_bytes: 1024 * 1024, dirty_bytes: 2 * 1024 * 1024 };
     /// For the Merkle tree of a feed: 2 MiB at most.
     pub const TREE: Self = Self { page_bytes: 8 * 1024, clean_bytes: 1024 * 1024, dirty_bytes: 1024 * 1024 };
     /// For signatures: 384 KiB at most.
@@ -233,9 +233,6 @@ impl<S: RandomAccess + Send> Cached<S> {
     }
 
     async fn delete_inner(&mut self, range: Range<u64>) -> Result<(), RandomAccessError> {
-        // RandomAccessDisk punches its hole past a buffer of unwritten bytes, which would fill the
-        // hole again. A read makes it write them first.
-        self.inner.read(0, 0).await?;
         match self.inner.del(range.start, range.end - range.start).await {
             Err(RandomAccessError::IO { source, .. }) if is_unsupported(&source) => {
                 let mut at = range.start;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use futures_lite::future::zip;
 use quorate_feed::sleep::HEADER_BYTES;
 use quorate_feed::{Keys, Storage};
 use quorate_types::{PublicKey, SecretKey};
@@ -226,16 +227,21 @@ pub(crate) fn check_vacant(files: &FeedFiles) -> Result<(), DirectoryError> {
 }
 
 async fn open_storage(files: &FeedFiles) -> Result<Storage<Backend>, DirectoryError> {
-    let storage = Storage {
-        tree: open_file(files.tree(), CacheConfig::TREE).await?,
-        data: open_file(files.data(), CacheConfig::DATA).await?,
-        signatures: open_file(files.signatures(), CacheConfig::SIGNATURES).await?,
-        bitfield: open_file(files.bitfield(), CacheConfig::BITFIELD).await?,
-    };
-    // Files that were just made have durable names before anything in them is relied on.
-    let directory = files.directory();
-    atomic::sync_directory(directory).map_err(DirectoryError::io("sync", directory))?;
-    Ok(storage)
+    let paths = [files.tree(), files.data(), files.signatures(), files.bitfield()];
+    let are_there = paths.iter().all(|path| path.exists());
+    let [tree, data, signatures, bitfield] = paths;
+    // Each is synced when it is opened: together they wait once.
+    let ((tree, data), (signatures, bitfield)) = zip(
+        zip(open_file(tree, CacheConfig::TREE), open_file(data, CacheConfig::DATA)),
+        zip(open_file(signatures, CacheConfig::SIGNATURES), open_file(bitfield, CacheConfig::BITFIELD)),
+    )
+    .await;
+    if !are_there {
+        // New files have durable names before anything in them is relied on.
+        let directory = files.directory();
+        atomic::sync_directory(directory).map_err(DirectoryError::io("sync", directory))?;
+    }
+    Ok(Storage { tree: tree?, data: data?, signatures: signatures?, bitfield: bitfield? })
 }
 
 async fn open_file(path: PathBuf, config: CacheConfig) -> Result<Backend, DirectoryError> {

@@ -1,0 +1,123 @@
+//! A file on disk: written through `random-access-disk`, read at its offsets.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use random_access_disk::RandomAccessDisk;
+use random_access_storage::{RandomAccess, RandomAccessError};
+
+/// A file on disk.
+///
+/// `RandomAccessDisk` keeps what it writes in a buffer until its next call, hands every read to
+/// another thread, and takes a read that ends early for zeros. So reads go past it, at their offset, and
+/// a file that was cut short by someone else is an error. They block the thread, as long as the system
+/// needs for a page that is mostly in its memory; callers keep them small.
+#[derive(Debug)]
+pub struct DiskFile {
+    writer: RandomAccessDisk,
+    reader: File,
+    /// Whether the writer may hold bytes that the file does not have yet.
+    is_buffered: bool,
+}
+
+impl DiskFile {
+    /// Opens a file, which is made if it is not there. Nothing is synced but by `sync_all`, and when
+    /// it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be opened for reading and writing.
+    pub async fn open(path: &Path) -> Result<Self, RandomAccessError> {
+        let writer = RandomAccessDisk::builder(path).auto_sync(false).build().await?;
+        Ok(Self { writer, reader: File::open(path)?, is_buffered: false })
+    }
+
+    /// Makes the writer empty its buffer into the file.
+    async fn settle(&mut self) -> Result<(), RandomAccessError> {
+        if self.is_buffered {
+            // It seeks before it reads, and writes its buffer before it seeks.
+            self.writer.read(0, 0).await?;
+            self.is_buffered = false;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl RandomAccess for DiskFile {
+    async fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), RandomAccessError> {
+        self.is_buffered = true;
+        self.writer.write(offset, data).await
+    }
+
+    async fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, RandomAccessError> {
+        let end = offset.checked_add(length);
+        let there = self.writer.len().await?;
+        if end.is_none_or(|end| end > there) {
+            return Err(RandomAccessError::OutOfBounds { offset, end, length: there });
+        }
+        self.settle().await?;
+        let mut bytes = vec![0; length as usize];
+        self.reader.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    async fn del(&mut self, offset: u64, length: u64) -> Result<(), RandomAccessError> {
+        // The hole is punched past the buffer, which would fill it again.
+        self.settle().await?;
+        self.writer.del(offset, length).await
+    }
+
+    async fn truncate(&mut self, length: u64) -> Result<(), RandomAccessError> {
+        self.writer.truncate(length).await
+    }
+
+    async fn len(&mut self) -> Result<u64, RandomAccessError> {
+        self.writer.len().await
+    }
+
+    async fn is_empty(&mut self) -> Result<bool, RandomAccessError> {
+        self.writer.is_empty().await
+    }
+
+    async fn sync_all(&mut self) -> Result<(), RandomAccessError> {
+        self.writer.sync_all().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::ErrorKind;
+
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = block_on(DiskFile::open(&directory.path().join("file"))).unwrap();
+        block_on(file.write(5, b"abc")).unwrap();
+        assert_eq!(block_on(file.read(4, 4)).unwrap(), b"\0abc");
+        block_on(file.write(6, b"XYZ")).unwrap();
+        assert_eq!(block_on(file.read(5, 4)).unwrap(), b"aXYZ");
+        assert!(matches!(block_on(file.read(5, 5)), Err(RandomAccessError::OutOfBounds { length: 9, .. })));
+        assert!(matches!(block_on(file.read(1, u64::MAX)), Err(RandomAccessError::OutOfBounds { .. })));
+    }
+
+    #[test]
+    fn a_file_that_was_cut_short_is_not_zeros() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let mut file = block_on(DiskFile::open(&path)).unwrap();
+        block_on(file.write(0, &[1; 100])).unwrap();
+        block_on(file.sync_all()).unwrap();
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(50).unwrap();
+        match block_on(file.read(0, 100)) {
+            Err(RandomAccessError::IO { source, .. }) => assert_eq!(source.kind(), ErrorKind::UnexpectedEof),
+            other => panic!("expected an error, found {other:?}"),
+        }
+    }
+}
