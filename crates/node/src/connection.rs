@@ -219,10 +219,10 @@ impl Handler<Session> for Connection {
                         return END;
                     }
                 }
-                WireEvent::RemoteOpen { discovery_key } => {
-                    if self.remote_open(link, &discovery_key).is_break() {
-                        return END;
-                    }
+                WireEvent::RemoteOpen { discovery_key }
+                    if self.remote_open(link, &discovery_key).is_break() =>
+                {
+                    return END;
                 }
                 WireEvent::Opened { channel, key } => {
                     self.opened(channel, key).await;
