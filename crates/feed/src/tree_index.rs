@@ -148,6 +148,8 @@ fn note_digest(local: &Bitfield, node: u64, digest: u64, remote: &mut RemoteTree
 
 /// Says which nodes of a proof for `node` are known here, as a request carries it; 1 when nothing is
 /// missing (`lib/tree-index.js`, `digest`). `length` is that of the feed.
+///
+/// The reference stops looking at the highest node it knows, and so leaves out roots that reach further.
 pub(crate) fn digest(local: &impl Known, node: u64, length: u64) -> u64 {
     if local.knows(node) {
         return 1;
@@ -197,7 +199,51 @@ mod tests {
         plan.map(|plan| (plan.nodes, plan.signed_length)).unwrap()
     }
 
-    /// From the test suite of hypercore 9, `test/tree-index.js`.
+    /// Proofs and digests over whole and sparse trees, as hypercore 9.12.0 `lib/tree-index.js` gives them:
+    /// sequences of requests by one peer, whose digests come from its own tree or are made up.
+    #[test]
+    fn vectors_of_the_reference() {
+        let text = include_str!("../tests/vectors/tree_index.txt");
+        let number = |word: &str| word.parse::<u64>().unwrap();
+        let numbers = |list: &str| {
+            let list = list.trim_matches(['[', ']']);
+            list.split(',').filter(|word| !word.is_empty()).map(number).collect::<Vec<u64>>()
+        };
+        let (mut local, mut remote) = (Bitfield::new(), RemoteTree::new());
+        let (mut asking, mut span) = (Bitfield::new(), 0);
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words.as_slice() {
+                ["tree", length, nodes] => {
+                    (local, remote) = (full(number(length)), RemoteTree::new());
+                    for node in numbers(nodes) {
+                        local.tree_set(node);
+                    }
+                }
+                ["proof", index, digest, hash, nodes, verified_by] => {
+                    let plan = proof(&local, 2 * number(index), number(digest), *hash == "true", &mut remote);
+                    let expected = Plan { nodes: numbers(nodes), signed_length: number(verified_by) / 2 };
+                    assert_eq!(plan, Some(expected), "{line}");
+                }
+                ["none", index, digest, hash] => {
+                    let plan = proof(&local, 2 * number(index), number(digest), *hash == "true", &mut remote);
+                    assert_eq!(plan, None, "{line}");
+                }
+                ["asks", length, nodes] => {
+                    (asking, span) = (Bitfield::new(), number(length));
+                    for node in numbers(nodes) {
+                        asking.tree_set(node);
+                    }
+                }
+                ["digest", index, expected] => {
+                    assert_eq!(digest(&asking, 2 * number(index), span), number(expected), "{line}");
+                }
+                _ => panic!("{line}"),
+            }
+        }
+        assert_eq!(text.lines().count(), 150 * 22);
+    }
+
     #[test]
     fn proofs_of_the_reference() {
         let bits = full(3);
