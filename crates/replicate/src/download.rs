@@ -27,10 +27,19 @@ impl Replicator {
         self.work.select(selection);
         self.synced = false;
         self.starved = false;
+        // What is in flight still comes, block by block; all else is searched for anew. A stretch may hold blocks that
+        // were here when it was sent and were cleared since.
+        self.work.claims.clear();
+        for (&id, peer) in self.peers.iter_mut() {
+            peer.stretch = None;
+            peer.break_run();
+            for sent in peer.waiting.iter_mut().chain(&mut peer.verifying).filter(|sent| sent.stretch) {
+                sent.stretch = false;
+                self.work.singles.insert(sent.index, id);
+            }
+        }
         let ids: Vec<Peer> = self.peers.keys().copied().collect();
         for id in ids {
-            // What is in flight still comes; what was not sent is searched for anew.
-            self.drop_unsent(id);
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             peer.cursor = 0;
             // A peer that was told that this side is done is told otherwise.
@@ -70,9 +79,10 @@ impl Replicator {
     }
 
     fn is_in_flight(&self, index: u64) -> bool {
-        let Some((_, owner)) = self.work.claims.at(index) else { return false };
-        let is_unsent = |peer: &PeerState| peer.stretch.is_some_and(|at| at.next <= index && index < at.end);
-        self.peers.get(&owner).is_some_and(|peer| !is_unsent(peer))
+        let Some(peer) = self.work.claims.at(index).and_then(|(_, owner)| self.peers.get(&owner)) else {
+            return false;
+        };
+        peer.waiting.iter().chain(&peer.verifying).any(|sent| sent.index == index && !sent.hash)
     }
 
     pub(crate) fn fill_all(&mut self, view: View<'_>) {

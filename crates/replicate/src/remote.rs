@@ -135,7 +135,7 @@ impl RemoteBits {
         self.set(start, end, false);
         let windows = &mut self.windows;
         for_each_piece(coded, MAX_BITFIELD_BYTES, |offset, piece| match piece {
-            Piece::Run { ones: false, .. } => {}
+            Piece::Run { ones: false, .. } | Piece::Run { bytes: 0, .. } => {}
             Piece::Run { ones: true, bytes } => {
                 let (from, to) = (at(offset), at(offset + bytes));
                 see(from, to);
@@ -266,6 +266,8 @@ mod tests {
         assert_eq!(bits.load(1, W, &[]), Err(BadBitfield));
         // A window that is not kept still tells how far it goes.
         assert_eq!(bits.load(5 * W, W, &[0x02, 0x18]), Ok(Some((5 * W + 3, 5 * W + 5))));
+        // A run of nothing.
+        assert_eq!(bits.load(W, W, &[0x03]), Ok(None));
         // Longer than one window.
         assert_eq!(bits.load(0, W, &[0x87, 0x80, 0x20]), Err(BadBitfield));
     }
