@@ -2,95 +2,21 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Peer, accept, dialling, feed, listening, pause, run, runtime};
+use common::{Peer, accept, connect, feed, is_served, listening, pause, run, runtime};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-use quorate_net::Command;
-use quorate_net::dial::Dialer;
 use quorate_net::drive::Ended;
-use quorate_net::listen::{ListenConfig, Listening};
-use quorate_net::runtime::{BoxStream, Runtime};
-use quorate_types::Wire;
+use quorate_net::listen::ListenConfig;
+use quorate_net::runtime::BoxStream;
 use quorate_wire::SessionError;
-
-async fn connect(runtime: &Arc<dyn Runtime>, address: SocketAddr) -> BoxStream {
-    runtime.connect(address).await.unwrap()
-}
 
 /// Waits until the other side has closed, and says how much it had sent.
 async fn closed(mut stream: BoxStream) -> usize {
     let mut received = Vec::new();
     stream.read_to_end(&mut received).await.ok();
     received.len()
-}
-
-/// A well-meaning peer gets through.
-async fn is_served(runtime: &Arc<dyn Runtime>, listening: &Listening) {
-    let dialer = Dialer::new(Arc::clone(runtime));
-    let accept = accept(listening, vec![feed(1)]);
-    let (dialled, (theirs, wire)) = future::zip(dialer.dial(listening.local_addr(), dialling), accept).await;
-    let dialled = dialled.unwrap();
-    assert_eq!(wire, Wire::B2);
-    let ours = Peer::start(dialled.connection, dialled.session, &[]);
-    ours.outbox.try_send(Command::Open(feed(1))).unwrap();
-    future::zip(ours.opened(), theirs.opened()).await;
-    ours.outbox.shutdown();
-    theirs.ended().await;
-    ours.ended().await;
-}
-
-/// Resident memory of this process, bytes.
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = text.split(' ').nth(1).unwrap().parse().unwrap();
-    pages * 4096
-}
-
-#[test]
-fn a_thousand_idle_connections_cost_little_and_others_are_served() {
-    run(async {
-        let runtime = runtime();
-        let (listening, address) = listening(&runtime, ListenConfig::default()).await;
-        let before = resident();
-        let mut idle = Vec::new();
-        for _ in 0..1000 {
-            idle.push(connect(&runtime, address).await);
-        }
-        while listening.connections() < 1000 {
-            pause(Duration::from_millis(5)).await;
-        }
-        let each = resident().saturating_sub(before) / 1000;
-        assert!(each < 16 * 1024, "{each} bytes for both ends of an idle connection");
-        is_served(&runtime, &listening).await;
-        drop(idle);
-        while listening.connections() > 0 {
-            pause(Duration::from_millis(5)).await;
-        }
-    });
-}
-
-#[test]
-fn a_thousand_driven_connections_cost_little() {
-    run(async {
-        let runtime = runtime();
-        let (listening, _) = listening(&runtime, ListenConfig::default()).await;
-        let dialer = Dialer::new(Arc::clone(&runtime));
-        let mut peers = Vec::new();
-        let before = resident();
-        for _ in 0..500 {
-            let accept = accept(&listening, vec![feed(1)]);
-            let dial = dialer.dial(listening.local_addr(), dialling);
-            let (dialled, (theirs, _)) = future::zip(dial, accept).await;
-            let dialled = dialled.unwrap();
-            peers.push(Peer::start(dialled.connection, dialled.session, &[]));
-            peers.push(theirs);
-        }
-        let each = resident().saturating_sub(before) / peers.len();
-        assert!(each < 32 * 1024, "{each} bytes for one end of a connection");
-    });
 }
 
 #[test]

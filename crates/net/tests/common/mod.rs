@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
+use futures_lite::future;
+use quorate_net::dial::Dialer;
 use quorate_net::drive::{Ended, Handler, Link, drive};
 use quorate_net::listen::{ListenConfig, Listening, Port, listen};
 use quorate_net::outbox::{Outbox, outbox};
-use quorate_net::runtime::{AsyncStd, Runtime, before};
+use quorate_net::runtime::{AsyncStd, BoxStream, Runtime, before};
 use quorate_net::{Command, Connection};
 use quorate_types::{NoiseSecretKey, PeerId, PublicKey, Wire};
 use quorate_wire::{
@@ -142,4 +144,23 @@ pub async fn accept(listening: &Listening, feeds: Vec<PublicKey>) -> (Peer, Wire
     let incoming = listening.next().await;
     let session = session(Role::Responder, incoming.wire, incoming.since).unwrap();
     (Peer::start(incoming.connection, session, &feeds), incoming.wire)
+}
+
+pub async fn connect(runtime: &Arc<dyn Runtime>, address: SocketAddr) -> BoxStream {
+    runtime.connect(address).await.unwrap()
+}
+
+/// A well-meaning peer gets through.
+pub async fn is_served(runtime: &Arc<dyn Runtime>, listening: &Listening) {
+    let dialer = Dialer::new(Arc::clone(runtime));
+    let accept = accept(listening, vec![feed(1)]);
+    let (dialled, (theirs, wire)) = future::zip(dialer.dial(listening.local_addr(), dialling), accept).await;
+    let dialled = dialled.unwrap();
+    assert_eq!(wire, Wire::B2);
+    let ours = Peer::start(dialled.connection, dialled.session, &[]);
+    ours.outbox.try_send(Command::Open(feed(1))).unwrap();
+    future::zip(ours.opened(), theirs.opened()).await;
+    ours.outbox.shutdown();
+    theirs.ended().await;
+    ours.ended().await;
 }
