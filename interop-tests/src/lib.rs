@@ -5,12 +5,14 @@
 
 mod binary;
 mod blocks;
+mod node;
 mod process;
 mod stock_peer;
 mod workspace;
 
 pub use binary::{Quorate, quorate_binary};
 pub use blocks::{checksum, generated_block, generated_blocks};
+pub use node::{Node, NodeOptions, block_on, soon, stream_checksum, until_info, within};
 pub use process::{EventProcess, PATIENCE};
 pub use stock_peer::{FeedOptions, Generation, PeerOptions, StockPeer};
 pub use workspace::{Workspace, project_root};
