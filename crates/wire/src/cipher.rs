@@ -3,8 +3,8 @@
 use std::fmt;
 
 use quorate_types::NoiseNonce;
-use salsa20::XSalsa20;
-use salsa20::cipher::{KeyIvInit, StreamCipher};
+
+use crate::xsalsa20::XSalsa20;
 
 /// One direction of a connection. Applying it encrypts on one side and decrypts on the other, and
 /// every byte must pass through it exactly once.
@@ -13,12 +13,12 @@ pub(crate) struct Cipher(XSalsa20);
 impl Cipher {
     /// Starts a stream.
     pub(crate) fn new(key: &[u8; 32], nonce: &NoiseNonce) -> Self {
-        Self(XSalsa20::new(key.into(), nonce.as_bytes().into()))
+        Self(XSalsa20::new(key, nonce.as_bytes()))
     }
 
     /// Encrypts or decrypts the next bytes of the stream in place.
     pub(crate) fn apply(&mut self, bytes: &mut [u8]) {
-        self.0.apply_keystream(bytes);
+        self.0.apply(bytes);
     }
 }
 

@@ -26,6 +26,7 @@ mod outbound;
 mod session;
 mod sniff;
 mod varint;
+mod xsalsa20;
 
 pub use config::{NoiseKeyPair, PeerPolicy, Role, SessionConfig, SessionEntropy, Timeouts};
 pub use error::SessionError;

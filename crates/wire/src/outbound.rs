@@ -8,12 +8,17 @@ use crate::varint;
 /// Clear text that is encrypted while it is still in the processor's cache, bytes.
 const SEAL_BYTES: usize = 32 * 1024;
 
+/// Largest buffer that is asked for ahead of what is appended, bytes.
+const MAX_AHEAD_BYTES: usize = 256 * 1024;
+
 /// Writing direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     buf: BytesMut,
     /// Bytes at the front that go out as they are.
     sealed: usize,
+    /// Size of the last batch, which the next one is likely to have.
+    last_batch: usize,
     cipher: Option<Cipher>,
 }
 
@@ -40,7 +45,11 @@ impl Outbound {
     /// Appends a frame whose body has `body_len` bytes and is written by `body`.
     pub(crate) fn push_frame(&mut self, header: u64, body_len: usize, body: impl FnOnce(&mut BytesMut)) {
         let len = frame_len(header, body_len);
-        self.buf.reserve(varint::MAX_LEN.saturating_add(len));
+        let needed = varint::MAX_LEN.saturating_add(len);
+        if self.buf.capacity() - self.buf.len() < needed {
+            let ahead = self.last_batch.min(MAX_AHEAD_BYTES).saturating_sub(self.buf.len());
+            self.buf.reserve(needed.max(ahead));
+        }
         varint::write(&mut self.buf, len as u64);
         varint::write(&mut self.buf, header);
         body(&mut self.buf);
@@ -67,6 +76,7 @@ impl Outbound {
         }
         self.seal();
         self.sealed = 0;
+        self.last_batch = self.buf.len();
         Some(self.buf.split().freeze())
     }
 
