@@ -15,10 +15,22 @@ const STEPS: [Step; 8] = [
     ("fmt", || call(&mut cargo(&["fmt", "--all", "--check"]))),
     ("floors", floors::run),
     ("generated code", codegen::check),
-    ("clippy", || call(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+    ("clippy", || {
+        call(&mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    }),
     ("tests", tests),
-    ("doc tests", || call(&mut cargo(&["test", "--workspace", "--doc"]))),
-    ("rustdoc", || call(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))),
+    ("doc tests", || call(&mut cargo(&["test", "--workspace", "--all-features", "--doc"]))),
+    ("rustdoc", || {
+        call(cargo(&["doc", "--workspace", "--all-features", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
     ("fuzz smoke", fuzz::smoke),
 ];
 
@@ -56,14 +68,13 @@ pub(crate) fn run() -> Result<()> {
 
 /// Runs all tests but the doc tests, with cargo-nextest where it is installed.
 fn tests() -> Result<()> {
-    call(&mut cargo(&["build", "--package", "quorate-cli"]))?;
+    call(&mut cargo(&["build", "--workspace", "--all-features", "--bin", "quorate"]))?;
     let mut binary = target_directory().join("debug").join("quorate").into_os_string();
     binary.push(OsString::from(std::env::consts::EXE_SUFFIX));
-    let mut command = match is_there(&mut cargo(&["nextest"])) {
-        true => cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]),
-        false => {
-            cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"])
-        }
+    let runner: &[&str] = match is_there(&mut cargo(&["nextest"])) {
+        true => &["nextest", "run"],
+        false => &["test", "--lib", "--bins", "--tests", "--examples"],
     };
-    call(command.env("QUORATE_BIN", binary))
+    let all = ["--workspace", "--all-features", "--no-fail-fast"];
+    call(cargo(&[runner, &all].concat()).env("QUORATE_BIN", binary))
 }

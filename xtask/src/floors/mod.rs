@@ -1,12 +1,14 @@
 //! `cargo xtask floors`: dependencies point down, and the lower floors do no IO.
 
+mod dependencies;
 mod manifest;
 mod rules;
 mod source;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -36,7 +38,7 @@ impl fmt::Display for Violation {
 pub(crate) fn run() -> Result<()> {
     let violations = check(root())?;
     if violations.is_empty() {
-        eprintln!("floors: every dependency points down, floors 0 and 1 do no IO");
+        eprintln!("floors: dependencies point down and have a reason; floors 0 and 1 do no IO");
         return Ok(());
     }
     let list: Vec<_> = violations.iter().map(Violation::to_string).collect();
@@ -45,17 +47,12 @@ pub(crate) fn run() -> Result<()> {
 
 fn check(root: &Path) -> Result<Vec<Violation>> {
     let mut violations = Vec::new();
-    let crates = root.join("crates");
-    let mut directories: Vec<_> = fs::read_dir(&crates)
-        .with_context(|| format!("cannot list {}", crates.display()))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    directories.sort();
-    for directory in directories.iter().filter(|directory| directory.join("Cargo.toml").is_file()) {
+    let mut manifests = BTreeMap::new();
+    for directory in directories(&root.join("crates"))? {
         let role = directory.file_name().context("a crate's directory has a name")?.to_string_lossy();
-        let text = fs::read_to_string(directory.join("Cargo.toml"))?;
-        let manifest = Manifest::parse(&text).with_context(|| format!("in the Cargo.toml of {role}"))?;
+        let manifest = read_manifest(&directory)?;
         violations.extend(rules::check_manifest(&role, &manifest));
+        manifests.insert(format!("crates/{role}/Cargo.toml"), manifest);
         for file in source::rust_files(&directory.join("src"))? {
             let place = file.strip_prefix(root)?.to_string_lossy().into_owned();
             let text = fs::read_to_string(&file)?;
@@ -66,8 +63,34 @@ fn check(root: &Path) -> Result<Vec<Violation>> {
             }
         }
     }
+    for package in TOOLS.into_iter().filter(|package| root.join(package).is_dir()) {
+        manifests.insert(format!("{package}/Cargo.toml"), read_manifest(&root.join(package))?);
+    }
+    let document = fs::read_to_string(root.join(dependencies::DOCUMENT))
+        .with_context(|| format!("cannot read {}", dependencies::DOCUMENT))?;
+    violations.extend(dependencies::check(&manifests, &document));
     violations.sort();
     Ok(violations)
+}
+
+/// Packages of the workspace that lie outside the floors.
+const TOOLS: [&str; 3] = ["fuzz", "interop-tests", "xtask"];
+
+/// Lists the directories that hold a crate.
+fn directories(parent: &Path) -> Result<Vec<PathBuf>> {
+    let mut directories: Vec<_> = fs::read_dir(parent)
+        .with_context(|| format!("cannot list {}", parent.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    directories.retain(|directory| directory.join("Cargo.toml").is_file());
+    directories.sort();
+    Ok(directories)
+}
+
+fn read_manifest(directory: &Path) -> Result<Manifest> {
+    let file = directory.join("Cargo.toml");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    Manifest::parse(&text).with_context(|| format!("in {}", file.display()))
 }
 
 #[cfg(test)]
@@ -78,6 +101,8 @@ mod tests {
     fn workspace() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         let feed = root.path().join("crates/feed");
+        fs::create_dir_all(root.path().join("docs/decisions")).unwrap();
+        fs::write(root.path().join(dependencies::DOCUMENT), "no table\n").unwrap();
         fs::create_dir_all(feed.join("src")).unwrap();
         fs::write(
             feed.join("Cargo.toml"),
