@@ -5,7 +5,7 @@
 //! lanes does a double round of all of them, which the compiler turns into vector instructions:
 //! 128 bits wide on every x86-64, 256 where the processor is found to have them. The crate
 //! derives the key of the stream, and is the oracle of the tests. Figures and reasons:
-//! `docs/decisions/xsalsa20.md`.
+//! `docs/decisions/0006-xsalsa20.md`.
 
 #![allow(
     clippy::indexing_slicing,
