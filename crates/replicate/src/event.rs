@@ -258,7 +258,8 @@ pub enum PeerFault {
         /// Block that did not verify.
         index: u64,
     },
-    /// A block did not verify and this connection cannot tell why: not a fault until a fresh one has told.
+    /// A block did not verify and this connection cannot tell why. With a probe a fresh one may; without, a fresh one
+    /// could not tell either.
     #[error("expected a whole proof of block {index}, found one that leaves out nodes claimed before")]
     Unclear {
         /// Block that did not verify.

@@ -49,33 +49,33 @@ impl Replicator {
             InvestigationResult::Corrupt => return self.corrupt(id, index),
             InvestigationResult::Ask(indexes) => {
                 let reason = if is_suspicion { Reason::Suspicion } else { Reason::Probe };
-                let room = MAX_ASKED.saturating_sub(peer.asked);
                 let length = peer.remote.length();
-                let asked = indexes.into_iter().filter(|&index| index < length).take(room);
-                let before = peer.to_ask.len();
-                peer.to_ask.extend(asked.map(|index| (index, true, reason)));
-                let added = peer.to_ask.len() - before;
-                peer.asked += added;
-                if added == 0 && is_suspicion {
-                    return self.corrupt(id, index);
+                for index in indexes.into_iter().filter(|&index| index < length) {
+                    // Each is asked for once: the same question has the same answer.
+                    if peer.asked.len() < MAX_ASKED && peer.asked.insert(index) {
+                        peer.to_ask.push_back((index, true, reason));
+                        if is_suspicion {
+                            peer.suspect = Some(index);
+                        }
+                    }
                 }
-                if is_suspicion {
-                    // The answers decide; the block itself is asked for again after them.
-                    let last = peer.to_ask.back().map(|&(index, _, _)| index);
-                    peer.suspect = last.or(peer.suspect);
+                if is_suspicion && peer.suspect == Some(sent.index) {
+                    // It was the last that could be asked for.
+                    return self.unclear(id, index);
                 }
             }
-            InvestigationResult::Incomplete if is_suspicion => {
-                // On a fresh connection the first answer stands alone, unless the peer leaves something out.
-                if peer.profile.probe == Some(index) {
-                    return self.corrupt(id, index);
-                }
-                return self.disconnect(id, PeerFault::Unclear { index }, Some(index));
-            }
+            InvestigationResult::Incomplete if is_suspicion => return self.unclear(id, index),
             InvestigationResult::Incomplete => {}
         }
         self.check_work = true;
         self.check_end = true;
+    }
+
+    /// This connection cannot tell. On a fresh one the first answer stands alone, unless the peer leaves something out.
+    fn unclear(&mut self, id: Peer, index: u64) {
+        let is_fresh = self.peers.get(&id).is_some_and(|peer| peer.profile.probe.is_some());
+        let probe = if is_fresh { None } else { Some(index) };
+        self.disconnect(id, PeerFault::Unclear { index }, probe);
     }
 
     pub(crate) fn corrupt(&mut self, id: Peer, index: u64) {

@@ -116,7 +116,8 @@ pub(crate) struct PeerState {
     pub(crate) head_probed: bool,
     pub(crate) suspect: Option<u64>,
     pub(crate) suspicions: u32,
-    pub(crate) asked: usize,
+    /// Blocks whose proofs were asked for because a comparison needed them.
+    pub(crate) asked: BTreeSet<u64>,
 
     /// Blocks that came from this peer and were not announced to the others yet.
     pub(crate) fresh: Vec<BlockRange>,
@@ -210,7 +211,7 @@ impl PeerState {
             head_probed: false,
             suspect: None,
             suspicions: 0,
-            asked: 0,
+            asked: BTreeSet::new(),
             fresh: Vec::new(),
         }
     }
