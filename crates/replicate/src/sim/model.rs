@@ -347,6 +347,11 @@ impl Model {
         if alone.tree.iter().enumerate().any(differs) {
             return InvestigationResult::Fork;
         }
+        // Our peaks must be seen inside the longer history.
+        let is_shown = |root: &u64| alone.has_node(*root);
+        if self.length > 0 && alone.length > self.length && !full_roots(self.length).iter().all(is_shown) {
+            return InvestigationResult::Ask(vec![self.length - 1, self.length]);
+        }
         InvestigationResult::Consistent
     }
 
