@@ -73,20 +73,34 @@ pub(crate) enum Encoding {
     Binary,
 }
 
+impl From<Encoding> for quorate_node::model::Encoding {
+    fn from(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Json => Self::Json,
+            Encoding::Utf8 => Self::Utf8,
+            Encoding::Binary => Self::Binary,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a stream; print its link
     #[command(after_help = "With --json: a single JSON object, quorate.stream/1.")]
     New(NewArgs),
     /// Append blocks: a message, files, or the lines of standard input
-    #[command(after_help = "A line of output says that its blocks are on disk. Only the end of the input is a \
+    #[command(
+        after_help = "A line of output says that its blocks are on disk. Only the end of the input is a \
                             reason to stop reading lines; lines that are read together are appended together.\n\n\
-                            With --json: newline-delimited JSON, one quorate.appended/1 a batch.")]
+                            With --json: newline-delimited JSON, one quorate.appended/1 a batch."
+    )]
     Append(AppendArgs),
     /// Print the payloads
-    #[command(after_help = "Text and JSON: a line a block, with a newline added where it is missing. Binary: the \
+    #[command(
+        after_help = "Text and JSON: a line a block, with a newline added where it is missing. Binary: the \
                             bytes and nothing else, escaped on a terminal.\n\n\
-                            With --json: newline-delimited JSON, one quorate.payload/1 a block.")]
+                            With --json: newline-delimited JSON, one quorate.payload/1 a block."
+    )]
     Cat(CatArgs),
     /// Print a line about each block: height, size, hash, whether it is here
     #[command(after_help = "With --json: newline-delimited JSON, one quorate.block/1 a block.")]
@@ -126,8 +140,10 @@ pub(crate) enum Command {
                             With --json: a single JSON object, quorate.audit/1.")]
     Audit(StreamArg),
     /// Delete the bytes of blocks here; what is deleted can only come back from a peer
-    #[command(after_help = "Without --yes nothing is deleted: the command says what would be lost, and exits 2.\n\n\
-                            With --json: a single JSON object, quorate.cleared/1.")]
+    #[command(
+        after_help = "Without --yes nothing is deleted: the command says what would be lost, and exits 2.\n\n\
+                            With --json: a single JSON object, quorate.cleared/1."
+    )]
     Clear(ClearArgs),
     /// Take a directory of a stock client as a stream: SLEEP files, or a folder with .dat
     #[command(after_help = "With --json: a single JSON object, quorate.stream/1.")]
@@ -205,6 +221,9 @@ pub(crate) struct CatArgs {
     pub(crate) stream: StreamArg,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
+    /// How to show payloads: json, utf-8 or binary [default: as the stream was created; a clone is binary]
+    #[arg(long, value_name = "ENCODING", hide_possible_values = true)]
+    pub(crate) encoding: Option<Encoding>,
 }
 
 #[derive(Debug, Args)]
@@ -257,9 +276,9 @@ pub(crate) struct ShareArgs {
     /// TCP port; 0 is any free one [default: 3282, or the next free one]
     #[arg(long)]
     pub(crate) port: Option<u16>,
-    /// Address to listen on
-    #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
-    pub(crate) host: IpAddr,
+    /// Address of this machine to listen on [default: all, IPv4 and IPv6]
+    #[arg(long, value_name = "IP")]
+    pub(crate) host: Option<IpAddr>,
     /// Peer to dial, and to dial again when it is lost; may be repeated
     #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer)]
     pub(crate) peers: Vec<String>,

@@ -11,7 +11,7 @@ use quorate_node::event::Event;
 use quorate_node::model::{
     Appended, AuditSummary, BlockInfo, CloneStream, NewStream, PeerInfo, ProofFile, StreamInfo,
 };
-use quorate_node::{Client, Code, EventStream, Failure, Listen, Node, NodeConfig, Stream};
+use quorate_node::{Client, Code, EventStream, Failure, Listen, Node, NodeConfig};
 use quorate_types::BlockRange;
 use quorate_types::limits::DEFAULT_PORT;
 
@@ -43,7 +43,7 @@ impl Backend {
         if let Client::Local(node) = &backend.client {
             node.serve_api().await?;
             let stream = node.open_stream(stream).await?;
-            node.dial_remembered(&stream);
+            node.add_remembered_peers(&stream);
         }
         Ok(backend)
     }
@@ -173,29 +173,44 @@ impl Serving {
     }
 
     /// Listens for peers; without a port on the default one or the next free one.
-    pub(crate) async fn listen(&self, host: IpAddr, port: Option<u16>) -> Result<SocketAddr, Failure> {
+    pub(crate) async fn listen(
+        &self,
+        host: Option<IpAddr>,
+        port: Option<u16>,
+    ) -> Result<SocketAddr, Failure> {
         let listen = Listen { host, port: port.unwrap_or(DEFAULT_PORT), or_next_free: port.is_none() };
         self.node.listen(listen).await
     }
 
-    /// Opens every stream of the home.
+    /// Opens every stream of the home, and dials the peers they came from.
     pub(crate) async fn open_all(&self) -> Result<Vec<StreamInfo>, Failure> {
-        self.node.open_all().await
+        let streams = self.node.streams().await?;
+        for info in &streams {
+            self.open_stream(&info.name).await?;
+        }
+        Ok(streams)
     }
 
-    /// Opens a stream.
+    /// Opens a stream, and dials the peers it came from.
     pub(crate) async fn open_stream(&self, stream: &str) -> Result<StreamInfo, Failure> {
-        self.node.open_stream(stream).await?.info().await
+        let stream = self.node.open_stream(stream).await?;
+        self.node.add_remembered_peers(&stream);
+        stream.info().await
     }
 
     /// Dials a peer, and again when it is lost.
     pub(crate) fn add_peer(&self, peer: &str) {
-        self.node.add_peer(peer, true);
+        self.node.add_peer(peer);
     }
 
-    /// Begins to carry a stream of somebody else.
-    pub(crate) async fn clone_stream(&self, clone: CloneStream, live: bool) -> Result<Stream, Failure> {
-        self.node.clone_stream(clone, live).await
+    /// Begins to carry a stream of somebody else; without a peer, from those that it came from before.
+    pub(crate) async fn clone_stream(&self, clone: CloneStream, live: bool) -> Result<StreamInfo, Failure> {
+        let remembered = clone.peers.is_empty();
+        let stream = self.node.clone_stream(clone, live).await?;
+        if remembered {
+            self.node.add_remembered_peers(&stream);
+        }
+        stream.info().await
     }
 
     /// Ends connections in order, writes everything down and lets go of every stream.

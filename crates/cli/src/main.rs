@@ -50,8 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: Output) -> Outcome {
-    let interrupt =
-        Interrupt::install().map_err(|error| Stop::io("preparing for Ctrl-C", &error))?;
+    let interrupt = Interrupt::install().map_err(|error| Stop::io("preparing for Ctrl-C", &error))?;
     let mut context = Context::new(&cli.global, output, interrupt)?;
     let result = backend::block_on(commands::run(cli.command, &mut context));
     // What was written before a failure is data, too.
@@ -105,7 +104,9 @@ fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
 
 fn start_log(global: &Global, paint: Paint) {
     let level = match global.verbose {
-        0 => "off",
+        // Warnings are sentences for people: with --json, standard error is for failures.
+        0 if global.json || global.quiet => "off",
+        0 => "warn",
         1 => "info",
         2 => "debug",
         _ => "trace",

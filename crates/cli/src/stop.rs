@@ -148,10 +148,7 @@ mod tests {
             "error: expected a stream, found \"x\\u{1b}[2J\"  (E1001)\nnext: quorate explain E1001\n"
         );
         let failure = Failure::new(Code::Locked, "held").next("stop it\nor wait");
-        assert_eq!(
-            as_text(&failure, Paint::plain()),
-            "error: held  (E2001)\nnext: stop it\n      or wait\n"
-        );
+        assert_eq!(as_text(&failure, Paint::plain()), "error: held  (E2001)\nnext: stop it\n      or wait\n");
         assert_eq!(
             as_json(&failure),
             "{\"schema\":\"quorate.error/1\",\"code\":\"E2001\",\"kind\":\"storage\",\"message\":\"held\",\

@@ -93,11 +93,17 @@ impl Watch {
         }
         let silence = text::duration(timeout);
         if self.connected.is_empty() && self.named.is_empty() {
-            Failure::new(Code::NoPeers, "expected a peer to fetch from, found none: none was named or is remembered")
-                .next("name one: --peer HOST:PORT")
+            Failure::new(
+                Code::NoPeers,
+                "expected a peer to fetch from, found none: none was named or is remembered",
+            )
+            .next("name one: --peer HOST:PORT")
         } else if !self.joined.is_empty() {
-            Failure::new(Code::TimedOut, format!("expected blocks of {}, found none for {silence}", self.stream))
-                .next("repeat the command: it resumes; --timeout SECONDS waits longer")
+            Failure::new(
+                Code::TimedOut,
+                format!("expected blocks of {}, found none for {silence}", self.stream),
+            )
+            .next("repeat the command: it resumes; --timeout SECONDS waits longer")
         } else if self.connected.is_empty() {
             Failure::new(Code::TimedOut, format!("expected an answer of a peer, found none for {silence}"))
                 .next("check the address; --timeout SECONDS waits longer")
@@ -136,8 +142,7 @@ impl Watch {
             Code::Denied => "ask the owner to allow the key that quorate key ls prints",
             _ => "check the address, and that the other side runs: quorate share prints its port",
         };
-        let failure =
-            Failure::new(code, format!("expected {peer} to answer, found: {reason}")).next(next);
+        let failure = Failure::new(code, format!("expected {peer} to answer, found: {reason}")).next(next);
         if let Some(named) = self.named.get_mut(peer) {
             *named = Some(failure.clone());
         }
@@ -189,12 +194,7 @@ mod tests {
     }
 
     fn connected(peer: &str) -> Event {
-        Event::Connected {
-            peer: peer.into(),
-            direction: Direction::Outgoing,
-            wire: "B2".into(),
-            id: None,
-        }
+        Event::Connected { peer: peer.into(), direction: Direction::Outgoing, wire: "B2".into(), id: None }
     }
 
     fn dial_failed(code: &str) -> Event {

@@ -33,7 +33,10 @@ pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
     if !info.writable {
         return Err(Failure::new(
             Code::NotWritable,
-            format!("expected the secret key of {}, found only its public key; nothing was appended", info.name),
+            format!(
+                "expected the secret key of {}, found only its public key; nothing was appended",
+                info.name
+            ),
         )
         .into());
     }
@@ -134,16 +137,17 @@ impl Appender<'_> {
 
     /// Takes a block into the group, after a look at what the stream says its blocks are.
     fn push(&mut self, block: Bytes, what: &dyn Fn() -> String) -> Outcome {
-        if self.info.encoding == Encoding::Json {
-            if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&block) {
-                let what = what();
-                return Err(Failure::new(
-                    Code::BadRequest,
-                    format!("expected JSON in {what}, as {} has it, found {error}; it was not appended", self.info.name),
-                )
-                .next("correct it, or create the stream with another --encoding")
-                .into());
-            }
+        if self.info.encoding == Encoding::Json
+            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&block)
+        {
+            let what = what();
+            let name = &self.info.name;
+            return Err(Failure::new(
+                Code::BadRequest,
+                format!("expected JSON in {what}, as {name} has it, found {error}; it was not appended"),
+            )
+            .next("correct it, or create the stream with another --encoding")
+            .into());
         }
         self.group.push(block);
         Ok(())
@@ -212,7 +216,10 @@ impl Lines {
                 loop {
                     let group = read_lines(&mut input);
                     let last = !matches!(&group, Ok(lines) if !lines.is_empty());
-                    if matches!(&group, Ok(lines) if lines.is_empty()) || sender.send_blocking(group).is_err() || last {
+                    if matches!(&group, Ok(lines) if lines.is_empty())
+                        || sender.send_blocking(group).is_err()
+                        || last
+                    {
                         return;
                     }
                 }

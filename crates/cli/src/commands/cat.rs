@@ -20,15 +20,16 @@ const PAGE: u64 = 1024;
 /// `quorate cat STREAM`.
 pub(crate) async fn cat(args: CatArgs, context: &mut Context) -> Outcome {
     let mut follow = Follow::open(context, &args.stream.stream, args.range.live).await?;
-    let result = print_payloads(&mut follow, args.range, &mut context.output).await;
+    let result = print_payloads(&mut follow, &args, &mut context.output).await;
     let closed = follow.close().await;
     result?;
     closed
 }
 
-async fn print_payloads(follow: &mut Follow, range: RangeArgs, output: &mut Output) -> Outcome {
+async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output) -> Outcome {
+    let range = args.range;
     let wanted = resolve(range, &follow.info)?;
-    let encoding = follow.info.encoding;
+    let encoding = args.encoding.map_or(follow.info.encoding, Encoding::from);
     let mut index = wanted.start;
     let mut end = wanted.end;
     loop {
@@ -158,7 +159,11 @@ async fn page_of(backend: &Backend, info: &StreamInfo, page: BlockRange) -> Outc
     } else {
         Err(Failure::new(
             Code::Internal,
-            format!("expected {} of the log for {page}, found {}", text::count(page.len(), "line"), blocks.len()),
+            format!(
+                "expected {} of the log for {page}, found {}",
+                text::count(page.len(), "line"),
+                blocks.len()
+            ),
         )
         .into())
     }

@@ -40,19 +40,25 @@ pub(crate) async fn clear(args: ClearArgs, context: &mut Context) -> Outcome {
     if end > info.length {
         return Err(Failure::new(
             Code::BlockBeyondEnd,
-            format!("expected blocks {range} of {}, found a length of {}; nothing was deleted", info.name, info.length),
+            format!(
+                "expected blocks {range} of {}, found a length of {}; nothing was deleted",
+                info.name, info.length
+            ),
         )
         .into());
     }
     let lost = count_here(&backend, &info.name, range).await?;
-    let what = format!("{} ({}) of {}", text::count(lost.blocks, "block"), text::bytes(lost.bytes), info.name);
+    let what =
+        format!("{} ({}) of {}", text::count(lost.blocks, "block"), text::bytes(lost.bytes), info.name);
     if !args.yes {
         backend.close().await?;
         let only = if info.writable { ", the writer's copy, perhaps the only one" } else { "" };
         return Err(Stop::Failed(
             Failure::new(
                 Code::BadRequest,
-                format!("expected --yes, found none: {what} would be deleted here{only}; nothing was deleted"),
+                format!(
+                    "expected --yes, found none: {what} would be deleted here{only}; nothing was deleted"
+                ),
             )
             .next(context.command(&format!(
                 "clear {} {} {end} --yes",
@@ -106,8 +112,10 @@ pub(crate) async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
         None => name_of(&args.directory)?,
     };
     let mut progress = Progress::new(&context.output, "importing", Unit::Bytes);
-    let streams =
-        backend::import(&context.home, &args.directory, &name, &mut |done, total| progress.update(done, total)).await?;
+    let streams = backend::import(&context.home, &args.directory, &name, &mut |done, total| {
+        progress.update(done, total)
+    })
+    .await?;
     drop(progress);
     for info in &streams {
         let output = &mut context.output;
@@ -130,7 +138,9 @@ pub(crate) async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
         let next = [context.command(&format!("audit {name}")), context.command(&format!("share {name}"))];
         context.output.next(&next);
         if info.writable {
-            context.output.note("append on one side only: a copy that appends too makes a fork (quorate explain E5001)");
+            context.output.note(
+                "append on one side only: a copy that appends too makes a fork (quorate explain E5001)",
+            );
         }
     }
     Ok(())
@@ -146,8 +156,11 @@ fn name_of(directory: &Path) -> Outcome<String> {
     };
     let full = directory.canonicalize().map_err(|error| {
         Stop::Failed(
-            Failure::new(Code::NotAFeed, format!("expected a directory at {}, found: {error}", directory.display()))
-                .next("name the directory that holds the file `key` or the folder `.dat`"),
+            Failure::new(
+                Code::NotAFeed,
+                format!("expected a directory at {}, found: {error}", directory.display()),
+            )
+            .next("name the directory that holds the file `key` or the folder `.dat`"),
         )
     })?;
     let folder = if full.ends_with(".dat") { full.parent() } else { Some(full.as_path()) };
@@ -171,14 +184,11 @@ struct Exported<'a> {
 pub(crate) async fn export(args: ExportArgs, context: &mut Context) -> Outcome {
     let mut progress = Progress::new(&context.output, "exporting", Unit::Bytes);
     let stream = &args.stream.stream;
-    let info = backend::export(
-        &context.home,
-        stream,
-        &args.directory,
-        args.with_secret_key,
-        &mut |done, total| progress.update(done, total),
-    )
-    .await?;
+    let info =
+        backend::export(&context.home, stream, &args.directory, args.with_secret_key, &mut |done, total| {
+            progress.update(done, total)
+        })
+        .await?;
     drop(progress);
     let directory = args.directory.to_string_lossy();
     let output = &mut context.output;
@@ -216,7 +226,9 @@ mod tests {
             std::fs::create_dir_all(&directory).unwrap();
             assert_eq!(name_of(&directory).as_deref(), Ok(name));
         }
-        assert!(matches!(name_of(Path::new("/")), Err(Stop::Failed(failure)) if failure.code == Code::BadRequest));
+        assert!(
+            matches!(name_of(Path::new("/")), Err(Stop::Failed(failure)) if failure.code == Code::BadRequest)
+        );
         let nowhere = root.path().join("nowhere");
         assert!(matches!(name_of(&nowhere), Err(Stop::Failed(failure)) if failure.code == Code::NotAFeed));
     }

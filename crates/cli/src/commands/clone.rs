@@ -1,21 +1,24 @@
 //! `quorate clone`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_lite::future;
 use quorate_node::event::Event;
 use quorate_node::model::{CloneStream, StreamInfo};
 use quorate_types::Link;
 
+use super::share::print_events;
 use crate::args::CloneArgs;
 use crate::backend::{Backend, Events, Serving, sleep};
 use crate::context::Context;
 use crate::news;
 use crate::progress::{Progress, Unit};
-use super::share::print_events;
 use crate::stop::{Outcome, Stop};
 use crate::text;
 use crate::watch::{Verdict, Watch};
+
+/// Time between two looks at a stream that another process fetches.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// `quorate clone LINK [NAME]`.
 pub(crate) async fn clone(args: CloneArgs, context: &mut Context) -> Outcome {
@@ -23,7 +26,8 @@ pub(crate) async fn clone(args: CloneArgs, context: &mut Context) -> Outcome {
         quorate_node::Failure::new(quorate_node::Code::BadLink, error.to_string())
             .next("copy the link again, whole; its owner has it from quorate info STREAM")
     })?;
-    let wanted = CloneStream { link: link.to_string(), name: args.name, peers: args.peers, sparse: args.sparse };
+    let wanted =
+        CloneStream { link: link.to_string(), name: args.name, peers: args.peers, sparse: args.sparse };
     let backend = context.backend().await?;
     if backend.is_remote() {
         let mut events = backend.events().await?;
@@ -50,7 +54,7 @@ async fn fetch(node: &Serving, wanted: &CloneStream, live: bool, context: &mut C
         node.serve_api().await?;
     }
     let mut events = node.events();
-    let info = node.clone_stream(wanted.clone(), live).await?.info().await?;
+    let info = node.clone_stream(wanted.clone(), live).await?;
     follow(&node.client(), info, &mut events, wanted, live, context).await
 }
 
@@ -70,7 +74,7 @@ async fn follow(
     }
     let started = Instant::now();
     let before = info.here;
-    wait(&name, wanted, events, context).await?;
+    wait(backend, &name, wanted, events, context).await?;
     let info = backend.info(&name).await?;
     let output = &mut context.output;
     if output.json {
@@ -89,22 +93,37 @@ async fn follow(
 }
 
 /// Waits for the end of the work, good or bad.
-async fn wait(name: &str, wanted: &CloneStream, events: &mut Events, context: &mut Context) -> Outcome {
+async fn wait(
+    backend: &Backend,
+    name: &str,
+    wanted: &CloneStream,
+    events: &mut Events,
+    context: &mut Context,
+) -> Outcome {
     let mut watch = Watch::new(name, &wanted.peers);
     let mut progress = Progress::new(&context.output, "cloning", Unit::Blocks);
     let mut heard = Instant::now();
+    let mut look = Instant::now() + LOOK;
     loop {
         let interrupt = context.interrupt.clone();
         let ended = async move {
             interrupt.wait().await;
             Err(Stop::Interrupted)
         };
+        let give_up = heard + context.timeout;
         let late = async {
-            sleep(heard + context.timeout).await;
+            sleep(give_up.min(look)).await;
             Ok(None)
         };
         let news = async { Ok(Some(events.next().await?)) };
         let Some(event) = future::or(ended, future::or(news, late)).await? else {
+            look = Instant::now() + LOOK;
+            if backend.is_remote() && is_complete(&backend.info(name).await?) {
+                return Ok(());
+            }
+            if Instant::now() < give_up {
+                continue;
+            }
             return Err(watch.timed_out(context.timeout).into());
         };
         tell(&event, &progress, context);
@@ -121,11 +140,19 @@ async fn wait(name: &str, wanted: &CloneStream, events: &mut Events, context: &m
     }
 }
 
+/// Tells whether everything that connected peers announce is here.
+///
+/// A node that runs has told it long ago when the stream was complete before we asked.
+fn is_complete(info: &StreamInfo) -> bool {
+    let all = info.sparse || info.here == info.length;
+    all && info.durable == info.length && info.remote_length > 0 && info.remote_length <= info.length
+}
+
 fn tell(event: &Event, progress: &Progress, context: &Context) {
-    if news::is_notable(event) || matches!(event, Event::Connected { .. } | Event::Disconnected { .. }) {
-        if let Some(line) = news::line(event, context.output.error_paint) {
-            progress.say(&line, &context.output);
-        }
+    let told =
+        news::is_notable(event) || matches!(event, Event::Connected { .. } | Event::Disconnected { .. });
+    if told && let Some(line) = news::line(event, context.output.error_paint) {
+        progress.say(&line, &context.output);
     }
 }
 

@@ -67,10 +67,8 @@ pub(crate) async fn info(args: StreamArg, context: &mut Context) -> Outcome {
     }
     let name = output.paint.bold(&text::clean(&info.name));
     output.line(&name)?;
-    let rows: Vec<Vec<String>> = facts(&info, output)
-        .into_iter()
-        .map(|(label, value)| vec![format!("  {label}"), value])
-        .collect();
+    let rows: Vec<Vec<String>> =
+        facts(&info, output).into_iter().map(|(label, value)| vec![format!("  {label}"), value]).collect();
     for line in text::table(&rows, &[]) {
         output.line(&line)?;
     }

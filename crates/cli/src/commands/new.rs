@@ -2,7 +2,7 @@
 
 use quorate_node::model::{Encoding, NewStream};
 
-use crate::args::{self, NewArgs};
+use crate::args::NewArgs;
 use crate::context::Context;
 use crate::stop::Outcome;
 use crate::text;
@@ -10,11 +10,7 @@ use crate::text;
 /// `quorate new NAME [--encoding E]`.
 pub(crate) async fn new(args: NewArgs, context: &mut Context) -> Outcome {
     let backend = context.backend().await?;
-    let encoding = match args.encoding {
-        args::Encoding::Json => Encoding::Json,
-        args::Encoding::Utf8 => Encoding::Utf8,
-        args::Encoding::Binary => Encoding::Binary,
-    };
+    let encoding = args.encoding.into();
     let running = backend.is_remote();
     let info = backend.create(NewStream { name: args.name, encoding }).await?;
     backend.close().await?;

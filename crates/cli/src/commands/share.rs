@@ -2,6 +2,7 @@
 
 use futures_lite::future;
 use quorate_node::event::Event;
+use quorate_node::model::StreamInfo;
 use quorate_node::{Code, Failure};
 use serde::Serialize;
 
@@ -9,7 +10,6 @@ use crate::args::ShareArgs;
 use crate::backend::{Events, Serving, sleep};
 use crate::context::Context;
 use crate::news;
-use crate::output::Output;
 use crate::screen::{REDRAW, Screen};
 use crate::stop::{Outcome, Stop};
 
@@ -18,12 +18,6 @@ struct EventObject<'a> {
     #[serde(flatten)]
     event: &'a Event,
     schema: &'static str,
-}
-
-/// Writes an event as JSON.
-pub(crate) fn print_event(output: &mut Output, event: &Event) -> Outcome {
-    output.object(&EventObject { event, schema: "quorate.event/1" })?;
-    output.flush()
 }
 
 /// `quorate share [STREAM...]`.
@@ -46,14 +40,6 @@ pub(crate) async fn share(args: ShareArgs, context: &mut Context) -> Outcome {
 
 async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &mut Context) -> Outcome {
     node.serve_api().await?;
-    let address = node.listen(args.host, args.port).await?;
-    if args.port.is_none() && address.port() != quorate_types::limits::DEFAULT_PORT {
-        context.output.note(&format!(
-            "port {} is taken; listening on {}",
-            quorate_types::limits::DEFAULT_PORT,
-            address.port()
-        ));
-    }
     let streams = if args.streams.is_empty() {
         node.open_all().await?
     } else {
@@ -65,13 +51,24 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
     };
     if streams.is_empty() {
         let home = context.home.display();
-        return Err(Failure::new(Code::StreamNotFound, format!("expected streams to share, found none in {home}"))
-            .next(format!(
-                "{}\n{}",
-                context.command("new NAME"),
-                context.command("clone LINK --peer HOST:PORT --live")
-            ))
-            .into());
+        return Err(Failure::new(
+            Code::StreamNotFound,
+            format!("expected streams to share, found none in {home}"),
+        )
+        .next(format!(
+            "{}\n{}",
+            context.command("new NAME"),
+            context.command("clone LINK --peer HOST:PORT --live")
+        ))
+        .into());
+    }
+    let address = node.listen(args.host, args.port).await?;
+    if args.port.is_none() && address.port() != quorate_types::limits::DEFAULT_PORT {
+        context.output.note(&format!(
+            "port {} is taken; listening on {}",
+            quorate_types::limits::DEFAULT_PORT,
+            address.port()
+        ));
     }
     for peer in &args.peers {
         node.add_peer(peer);
@@ -86,6 +83,12 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
         context.output.next(&next);
     }
     if context.output.json || !(context.output.terminal && context.output.error_terminal) {
+        // The node said the first already; here it is sure to come before everything else.
+        let listening = Event::Listening { address: address.to_string() };
+        print_news(&listening, context)?;
+        for info in &streams {
+            print_news(&sharing(info), context)?;
+        }
         print_events(events, context).await
     } else {
         let screen = Screen::new(address, context.output.paint);
@@ -109,13 +112,24 @@ pub(crate) async fn print_events(events: &mut Events, context: &mut Context) -> 
             Err(Stop::Interrupted)
         };
         let event = future::or(ended, async { Ok(events.next().await?) }).await?;
-        if context.output.json {
-            print_event(&mut context.output, &event)?;
-        } else if let Some(line) = news::line(&event, context.output.paint) {
-            context.output.line(&line)?;
-            context.output.flush()?;
+        if !matches!(event, Event::Listening { .. }) {
+            print_news(&event, context)?;
         }
     }
+}
+
+fn print_news(event: &Event, context: &mut Context) -> Outcome {
+    let output = &mut context.output;
+    if output.json {
+        output.object(&EventObject { event, schema: "quorate.event/1" })?;
+    } else if let Some(line) = news::line(event, output.paint) {
+        output.line(&line)?;
+    }
+    output.flush()
+}
+
+fn sharing(info: &StreamInfo) -> Event {
+    Event::Sharing { stream: info.name.clone(), key: info.key, link: info.link.clone(), length: info.length }
 }
 
 enum Turn {

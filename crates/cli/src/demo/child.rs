@@ -81,7 +81,9 @@ impl Stage {
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(actor.failure(Code::TimedOut, &format!("expected {what}, found nothing in time")));
+                    return Err(
+                        actor.failure(Code::TimedOut, &format!("expected {what}, found nothing in time"))
+                    );
                 }
             }
         }
@@ -111,7 +113,8 @@ impl Stage {
         while let Some(object) = self.next(&mut actor, "an object or the end")? {
             objects.push(object);
         }
-        let status = actor.child.wait().map_err(|error| Stop::io(format_args!("waiting for {name}"), &error))?;
+        let status =
+            actor.child.wait().map_err(|error| Stop::io(format_args!("waiting for {name}"), &error))?;
         if status.success() {
             Ok(objects)
         } else {

@@ -23,7 +23,7 @@ use stock::{Found, Running, Stock};
 /// Blocks that are there before anybody joins.
 const FIRST: u64 = 1000;
 /// Blocks that are appended while everybody watches.
-const LIVE: u64 = 200;
+const LIVE: u64 = 100;
 /// Blocks that each stock client writes.
 const THEIRS: u64 = 100;
 /// Time after which the demo is given up.
@@ -75,7 +75,8 @@ fn share(context: &mut Context) -> Outcome {
         interrupt: context.interrupt.clone(),
     };
     let program = std::env::current_exe().map_err(|error| Stop::io("looking for this program", &error))?;
-    let mut play = Play { stage, program, output: &mut context.output, blocks: Vec::new(), report: Report::default() };
+    let mut play =
+        Play { stage, program, output: &mut context.output, blocks: Vec::new(), report: Report::default() };
     play.report.schema = "quorate.demo/1";
     play.run()?;
     let mut report = play.report;
@@ -109,9 +110,14 @@ impl Play<'_> {
         let bob = self.clone(&link, &address)?;
         let (mut stocks, missing) = match stock::find() {
             Found::Peers(stocks) => (stocks, None),
-            Found::NoCheckout => (Vec::new(), Some("no checkout of the project around; clone it, and there: cargo xtask peers")),
+            Found::NoCheckout => (
+                Vec::new(),
+                Some("no checkout of the project around; clone it, and there: cargo xtask peers"),
+            ),
             Found::NotInstalled => (Vec::new(), Some("not installed; to get them: cargo xtask peers")),
-            Found::NoNode => (Vec::new(), Some("no Node.js found as `node`; install it, then: cargo xtask peers")),
+            Found::NoNode => {
+                (Vec::new(), Some("no Node.js found as `node`; install it, then: cargo xtask peers"))
+            }
         };
         let mut cloners = Vec::new();
         for stock in &stocks {
@@ -157,7 +163,11 @@ impl Play<'_> {
         let link = text_of(created, "link")?;
         let lines = self.write(FIRST);
         let started = Instant::now();
-        let batches = self.stage.run("quorate append", &mut self.quorate("alice", &["append", "demo", "--batch"]), &lines)?;
+        let batches = self.stage.run(
+            "quorate append",
+            &mut self.quorate("alice", &["append", "demo", "--batch"]),
+            &lines,
+        )?;
         expect("the length", FIRST, number_of(first(&batches, "quorate append")?, "length")?)?;
         self.say(&format!("alice   quorate new demo          {link}"))?;
         self.say(&format!(
@@ -211,10 +221,13 @@ impl Play<'_> {
 
     /// Alice appends while Bob reads; each block is timed from the one to the other.
     fn live(&mut self) -> Outcome {
-        let mut appender = self.stage.start("quorate append", &mut self.quorate("alice", &["append", "demo"]))?;
+        let mut appender =
+            self.stage.start("quorate append", &mut self.quorate("alice", &["append", "demo"]))?;
         let start = FIRST.to_string();
-        let mut reader =
-            self.stage.start("quorate cat", &mut self.quorate("bob", &["cat", "demo", "--start", &start, "--live"]))?;
+        let mut reader = self.stage.start(
+            "quorate cat",
+            &mut self.quorate("bob", &["cat", "demo", "--start", &start, "--live", "--encoding", "utf-8"]),
+        )?;
         let mut times = Vec::new();
         for index in FIRST..FIRST + LIVE {
             let line = self.write(1);
@@ -244,7 +257,11 @@ impl Play<'_> {
 
     /// Everything that Bob has is compared, hashed again, and one block proved offline.
     fn check_bob(&mut self) -> Outcome {
-        let read = self.stage.run("quorate cat", &mut self.quorate("bob", &["cat", "demo"]), &[])?;
+        let read = self.stage.run(
+            "quorate cat",
+            &mut self.quorate("bob", &["cat", "demo", "--encoding", "utf-8"]),
+            &[],
+        )?;
         expect("the blocks that bob reads", self.blocks.len() as u64, read.len() as u64)?;
         for (index, (block, object)) in self.blocks.iter().zip(&read).enumerate() {
             compare("bob", index as u64, Some(block), object["payload"].as_str().map(str::as_bytes))?;
@@ -264,9 +281,18 @@ impl Play<'_> {
         let file = self.stage.directory.join("block.proof");
         let path = file.to_string_lossy().into_owned();
         let index = (FIRST / 2).to_string();
-        self.stage.run("quorate proof", &mut self.quorate("bob", &["proof", "demo", &index, "-o", &path]), &[])?;
-        let verified = self.stage.run("quorate verify", &mut self.quorate("nobody", &["verify", &path]), &[])?;
-        expect("the block that is proved", FIRST / 2, number_of(first(&verified, "quorate verify")?, "index")?)?;
+        self.stage.run(
+            "quorate proof",
+            &mut self.quorate("bob", &["proof", "demo", &index, "-o", &path]),
+            &[],
+        )?;
+        let verified =
+            self.stage.run("quorate verify", &mut self.quorate("nobody", &["verify", &path]), &[])?;
+        expect(
+            "the block that is proved",
+            FIRST / 2,
+            number_of(first(&verified, "quorate verify")?, "index")?,
+        )?;
         self.say(&format!("anyone  quorate verify FILE       a proof of block {index} holds, offline"))
     }
 
@@ -280,7 +306,9 @@ impl Play<'_> {
         let received = self.blocks.len() as u64;
         let client = cloner.version.clone();
         cloner.end();
-        self.say(&format!("stock   {client:<18}        cloned from alice: {received} of {received} blocks, all equal"))?;
+        self.say(&format!(
+            "stock   {client:<18}        cloned from alice: {received} of {received} blocks, all equal"
+        ))?;
         self.report.stock.push(StockReport { client, received, sent: 0 });
         Ok(())
     }
@@ -295,14 +323,20 @@ impl Play<'_> {
         let words = ["clone", &writer.key, &name, "--peer", &address];
         let cloned = self.stage.run("quorate clone", &mut self.quorate("bob", &words), &[])?;
         expect("the blocks of the clone", THEIRS, number_of(first(&cloned, "quorate clone")?, "here")?)?;
-        let read = self.stage.run("quorate cat", &mut self.quorate("bob", &["cat", &name]), &[])?;
+        let read = self.stage.run(
+            "quorate cat",
+            &mut self.quorate("bob", &["cat", &name, "--encoding", "utf-8"]),
+            &[],
+        )?;
         expect("the blocks that bob reads", THEIRS, read.len() as u64)?;
         for (index, (block, object)) in blocks.iter().zip(&read).enumerate() {
             compare("bob", index as u64, Some(block), object["payload"].as_str().map(str::as_bytes))?;
         }
         let client = writer.version.clone();
         writer.end();
-        self.say(&format!("stock   {client:<18}        cloned by bob: {THEIRS} of {THEIRS} blocks, all equal"))?;
+        self.say(&format!(
+            "stock   {client:<18}        cloned by bob: {THEIRS} of {THEIRS} blocks, all equal"
+        ))?;
         if let Some(report) = self.report.stock.iter_mut().find(|report| report.client == client) {
             report.sent = THEIRS;
         }
@@ -332,18 +366,25 @@ fn number_of(object: &Value, field: &str) -> Outcome<u64> {
 }
 
 fn text_of(object: &Value, field: &str) -> Outcome<String> {
-    let text = object[field].as_str().ok_or_else(|| wrong(format!("expected a text {field}, found {object}")))?;
+    let text =
+        object[field].as_str().ok_or_else(|| wrong(format!("expected a text {field}, found {object}")))?;
     Ok(text.to_string())
 }
 
 fn expect(what: &str, expected: u64, found: u64) -> Outcome {
-    if expected == found { Ok(()) } else { Err(wrong(format!("expected {what} to be {expected}, found {found}"))) }
+    if expected == found {
+        Ok(())
+    } else {
+        Err(wrong(format!("expected {what} to be {expected}, found {found}")))
+    }
 }
 
 fn compare(reader: &str, index: u64, expected: Option<&Vec<u8>>, found: Option<&[u8]>) -> Outcome {
     if found.is_some() && expected.map(Vec::as_slice) == found {
         Ok(())
     } else {
-        Err(wrong(format!("expected block {index} at {reader} to be the one that was appended, found another")))
+        Err(wrong(format!(
+            "expected block {index} at {reader} to be the one that was appended, found another"
+        )))
     }
 }

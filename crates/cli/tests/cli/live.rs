@@ -1,0 +1,151 @@
+//! Nodes that run, and commands beside them.
+
+use serde_json::json;
+
+use crate::support::{World, objects};
+
+fn with_blocks(world: &World, home: &str, name: &str, count: usize) -> String {
+    let link = world.json(home, &["new", name])["link"].as_str().unwrap().to_string();
+    let lines: String = (0..count).map(|number| format!("block {number}\n")).collect();
+    let said = world.run_with(home, &["append", name, "--batch"], lines.as_bytes());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    link
+}
+
+#[test]
+fn a_stream_is_shared_cloned_and_followed() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 100);
+    let (mut alice, address) = world.share("alice", &[]);
+    let sharing = alice.object(|event| event["event"] == "sharing");
+    assert_eq!((&sharing["stream"], &sharing["length"]), (&json!("chess"), &json!(100)));
+
+    let cloned = world.json("bob", &["clone", &link, "copy", "--peer", &address]);
+    assert_eq!(cloned["schema"], "quorate.stream/1");
+    assert_eq!(
+        (&cloned["here"], &cloned["length"], &cloned["writable"]),
+        (&json!(100), &json!(100), &json!(false))
+    );
+    assert_eq!(
+        world.ok("bob", &["cat", "copy", "--encoding", "utf-8"]),
+        world.ok("alice", &["cat", "chess"])
+    );
+    assert_eq!(world.json("bob", &["audit", "copy"])["blocks"], 100);
+    alice.object(|event| event["event"] == "connected" && event["direction"] == "incoming");
+    alice.object(|event| event["event"] == "uploaded");
+
+    // Through the local API of the node that runs.
+    assert_eq!(world.ok("alice", &["append", "chess", "more"]), "appended 1, length 101\n");
+    alice.object(|event| event["event"] == "appended" && event["length"] == 101);
+    let again = world.run("bob", &["clone", &link, "--peer", &address]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.stderr.contains("100 blocks of it are here"), "{}", again.stderr);
+    assert!(again.text().contains("copy: all 101 blocks"), "{}", again.text());
+    assert_eq!(world.ok("bob", &["get", "copy", "100"]), "more");
+
+    alice.interrupt();
+    assert_eq!(alice.wait(), Some(130));
+    assert_eq!(world.ok("alice", &["get", "chess", "100"]), "more");
+}
+
+#[test]
+fn live_commands_follow_and_end_with_ctrl_c() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 10);
+    let (alice, address) = world.share("alice", &[]);
+    let mut bob = world.start("bob", &["--json", "clone", &link, "chess", "--peer", &address, "--live"]);
+    let first = bob.object(|_| true);
+    assert_eq!((&first["schema"], &first["here"]), (&json!("quorate.stream/1"), &json!(10)));
+    let mut cat = world.start("bob", &["cat", "chess", "--tail", "1", "--live", "--encoding", "utf-8"]);
+    assert_eq!(cat.line(), "block 9");
+    let mut log = world.start("bob", &["log", "chess", "--tail", "0", "--live"]);
+    for number in 10..30 {
+        world.ok("alice", &["append", "chess", &format!("block {number}")]);
+        assert_eq!(cat.line(), format!("block {number}"));
+        assert!(log.line().split_whitespace().next() == Some(number.to_string().as_str()));
+    }
+    bob.object(|event| event["event"] == "downloaded" && event["here"] == 30);
+    let peers = world.ndjson("bob", &["peers", "chess"]);
+    assert_eq!(peers.len(), 1);
+    assert_eq!((&peers[0]["direction"], &peers[0]["wire"]), (&json!("outgoing"), &json!("B2")));
+    assert!(world.ok("alice", &["peers"]).contains("Dat 2, quorate"));
+    for running in [cat, log, bob, alice] {
+        running.interrupt();
+        assert_eq!(running.wait(), Some(130));
+    }
+}
+
+#[test]
+fn a_reader_that_follows_takes_what_others_append() {
+    let world = World::new();
+    with_blocks(&world, "home", "chess", 1);
+    let mut cat = world.start("home", &["cat", "chess", "--live"]);
+    assert_eq!(cat.line(), "block 0");
+    assert_eq!(world.ok("home", &["append", "chess", "from beside"]), "appended 1, length 2\n");
+    assert_eq!(cat.line(), "from beside");
+    cat.interrupt();
+    assert_eq!(cat.wait(), Some(130));
+}
+
+#[test]
+fn a_sparse_clone_has_the_head_and_no_block() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 20);
+    let (_alice, address) = world.share("alice", &[]);
+    let cloned = world.json("bob", &["clone", &link, "head", "--peer", &address, "--sparse"]);
+    assert_eq!(
+        (&cloned["length"], &cloned["here"], &cloned["sparse"]),
+        (&json!(20), &json!(0), &json!(true))
+    );
+    world.run("bob", &["--json", "get", "head", "3"]).failure("E1005", 3);
+}
+
+#[test]
+fn a_clone_through_a_running_node_is_complete_when_it_ends() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 50);
+    with_blocks(&world, "bob", "own", 1);
+    let (_alice, address) = world.share("alice", &[]);
+    let (mut bob, _) = world.share("bob", &[]);
+    let cloned = world.json("bob", &["clone", &link, "chess", "--peer", &address]);
+    assert_eq!((&cloned["here"], &cloned["length"]), (&json!(50), &json!(50)));
+    bob.object(|event| event["event"] == "synced" && event["stream"] == "chess");
+    let again = world.json("bob", &["clone", &link, "--peer", &address]);
+    assert_eq!(again["here"], 50);
+}
+
+#[test]
+fn everything_works_beside_a_running_node() {
+    let world = World::new();
+    with_blocks(&world, "home", "chess", 5);
+    let (_node, _) = world.share("home", &["chess"]);
+    assert_eq!(world.ok("home", &["cat", "chess", "--tail", "2"]), "block 3\nblock 4\n");
+    assert_eq!(world.ok("home", &["get", "chess", "0"]), "block 0");
+    assert_eq!(world.ndjson("home", &["log", "chess"]).len(), 5);
+    assert_eq!(world.json("home", &["audit", "chess"])["blocks"], 5);
+    let path = world.path("p");
+    world.ok("home", &["proof", "chess", "2", "-o", path.to_str().unwrap()]);
+    world.ok("home", &["verify", path.to_str().unwrap()]);
+    assert_eq!(world.json("home", &["new", "second"])["length"], 0);
+    assert_eq!(world.ndjson("home", &["ls"]).len(), 2);
+    let lines: String = (0..3000).map(|number| format!("{number}\n")).collect();
+    let said = world.run_with("home", &["--json", "append", "second"], lines.as_bytes());
+    assert_eq!(objects(said.text()).last().unwrap()["length"], 3000, "{said:?}");
+    world.run("home", &["--json", "info", "third"]).failure("E1001", 3);
+    assert_eq!(world.ndjson("home", &["key", "ls"]).len(), 3);
+    world.json("home", &["clear", "chess", "0", "--yes"]);
+    world.run("home", &["--json", "get", "chess", "0"]).failure("E1005", 3);
+}
+
+#[test]
+fn a_clone_is_served_on() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 30);
+    let (alice, address) = world.share("alice", &[]);
+    world.json("bob", &["clone", &link, "chess", "--peer", &address]);
+    alice.interrupt();
+    assert_eq!(alice.wait(), Some(130));
+    let (_bob, address) = world.share("bob", &[]);
+    let cloned = world.json("carol", &["clone", &link, "chess", "--peer", &address]);
+    assert_eq!(cloned["here"], 30);
+}

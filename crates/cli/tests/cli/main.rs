@@ -1,0 +1,7 @@
+//! The `quorate` binary from the outside: output, exit codes, JSON.
+
+mod errors;
+mod help;
+mod home;
+mod live;
+mod support;
