@@ -32,8 +32,7 @@ fn main() -> Result<()> {
         let runtime: Arc<dyn Runtime> = Arc::new(AsyncStd);
         let (connection, session) = if let Some(address) = address {
             let dialer = Dialer::new(Arc::clone(&runtime));
-            let mut dialled =
-                dialer.dial(address, |wire, now| session(Role::Initiator, wire, now)).await?;
+            let mut dialled = dialer.dial(address, |wire, now| session(Role::Initiator, wire, now)).await?;
             dialled.session.open(&feed)?;
             (dialled.connection, dialled.session)
         } else {

@@ -221,6 +221,37 @@ fn silence_is_a_time_out_but_not_while_the_handler_holds_reading_back() {
 }
 
 #[test]
+fn writing_goes_on_while_the_handler_waits() {
+    block_on(async {
+        let (ours, mut theirs) = pair().await;
+        let connection = Driven::start(ours, Toy::default(), b"a");
+        for byte in [b"b", b"c", b"d", b"e"] {
+            theirs.write_all(byte).await.unwrap();
+            AsyncStd.sleep_until(Instant::now() + Duration::from_millis(10)).await;
+        }
+        let len = 2 * MAX_QUEUED_SEND_BYTES;
+        connection.outbox.try_send(Send(vec![7; len].into())).unwrap();
+        let mut received = vec![0; len];
+        let deadline = Instant::now() + Duration::from_secs(20);
+        before(&AsyncStd, deadline, theirs.read_exact(&mut received)).await.expect("bytes come").unwrap();
+        assert_eq!(connection.read(5).await, b"abcde");
+    });
+}
+
+#[test]
+fn a_peer_that_neither_reads_nor_ends_does_not_hold_what_we_close() {
+    block_on(async {
+        let (ours, _theirs) = pair().await;
+        let connection = Driven::start(ours, Toy::default(), b"");
+        let started = Instant::now();
+        connection.outbox.try_send(Send(vec![7; 3 * MAX_QUEUED_SEND_BYTES].into())).unwrap();
+        connection.outbox.shutdown();
+        assert_eq!(connection.ended().await, Ended::Local);
+        assert!(started.elapsed() >= LINGER);
+    });
+}
+
+#[test]
 fn a_handler_that_has_enough_ends_the_connection() {
     block_on(async {
         let (ours, mut theirs) = pair().await;
