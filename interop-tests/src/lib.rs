@@ -5,6 +5,7 @@
 
 mod binary;
 mod blocks;
+mod chance;
 mod node;
 mod process;
 mod stock_peer;
@@ -12,6 +13,7 @@ mod workspace;
 
 pub use binary::{Quorate, quorate_binary};
 pub use blocks::{checksum, generated_block, generated_blocks};
+pub use chance::{Chance, generated_batch};
 pub use node::{Node, NodeOptions, block_on, soon, stream_checksum, until_info, within};
 pub use process::{EventProcess, PATIENCE};
 pub use stock_peer::{FeedOptions, Generation, PeerOptions, StockPeer};

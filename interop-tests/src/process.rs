@@ -113,6 +113,21 @@ impl EventProcess {
         }
     }
 
+    /// Takes the next event, of whatever name; `None` when the process has ended and all were taken.
+    pub fn next(&mut self, patience: Duration) -> Result<Option<Value>> {
+        if let Some(queued) = self.queued.pop_front() {
+            return Ok(Some(queued));
+        }
+        match self.lines.recv_timeout(patience) {
+            Ok(line) => self.queue(&line)?,
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("expected an event of {} within {patience:?}, found {}", self.name, self.found())
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+        Ok(self.queued.pop_front())
+    }
+
     /// Asserts that no event of that name is queued or comes within the time.
     pub fn no_event(&mut self, event: &str, time: Duration) -> Result<()> {
         let deadline = Instant::now() + time;
