@@ -8,7 +8,10 @@ use crate::storage::{Part, StorageError, at};
 
 impl<S: RandomAccess + Send> Feed<S> {
     /// Deletes the blocks of a range that are here, and returns how many there were. Their hashes stay, so
-    /// that they can be fetched again. Empty blocks take no room, and stay as well.
+    /// that they can be fetched again.
+    ///
+    /// A block without bytes, or of zeros alone, may be found here again when a writer opens the feed: it is
+    /// what the deleted bytes read as.
     ///
     /// First the bitfield stops claiming them, durably, and only then their bytes are deleted: a crash
     /// between leaves bytes that nobody claims.
@@ -29,12 +32,11 @@ impl<S: RandomAccess + Send> Feed<S> {
             deleted.push((start, end));
         }
         let mut cleared = 0_u64;
-        for index in runs.iter().flat_map(|run| run.start..run.end) {
-            let empty = self.node(index.saturating_mul(2)).await?.is_some_and(|node| node.size == 0);
-            if !empty {
+        for run in &runs {
+            for index in run.start..run.end {
                 self.bitfield.set(index, false);
-                cleared = cleared.saturating_add(1);
             }
+            cleared = cleared.saturating_add(run.len());
         }
         if cleared == 0 {
             return Ok(0);

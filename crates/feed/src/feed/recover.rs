@@ -71,10 +71,12 @@ impl<S: RandomAccess + Send> Feed<S> {
         if stray || self.bitfield.first_present(behind).is_some() {
             self.bitfield.truncate(self.length());
         }
-        self.settle().await?;
-        if self.length() == claimed {
-            self.extend(&mut recovery).await?;
+        // The signature shows that the peaks are what they are, even where a torn page does not claim them.
+        for peak in self.roots.nodes() {
+            self.bitfield.tree_set(peak.index.get());
         }
+        self.settle().await?;
+        self.extend(&mut recovery).await?;
         if self.is_writable() {
             self.restore_unclaimed(&mut recovery).await?;
         }
