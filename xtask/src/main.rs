@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod codegen;
+mod crash;
 mod floors;
 mod fuzz;
 mod peers;
@@ -22,6 +23,8 @@ usage: cargo xtask COMMAND
   floors               checks that dependencies point down and that floors 0 and 1 do no IO
   fuzz [--seconds N] [TARGET]...
                        runs the fuzz targets, N seconds each (default 60)
+  crash [--runs N] [--seed N]
+                       kills processes while they append and clone, N times each (default 300)
   bench [--runs N] [--scale N] [METRIC]...
                        measures, and prints figures, ratios and targets
 ";
@@ -50,6 +53,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "floors" => no_more(rest).and_then(|()| floors::run()),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
+        "crash" => crash::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
