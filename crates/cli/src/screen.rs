@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use quorate_node::event::Event;
 use quorate_node::model::{PeerInfo, StreamInfo};
 
@@ -19,8 +19,7 @@ const ROWS: usize = 12;
 
 /// Rows at the end of a terminal that are drawn again and again.
 pub(crate) struct Screen {
-    multi: MultiProgress,
-    rows: Vec<ProgressBar>,
+    bar: ProgressBar,
     address: SocketAddr,
     paint: Paint,
     /// Bytes since the last drawing, in and out, of each stream.
@@ -37,9 +36,9 @@ struct Moved {
 impl Screen {
     /// Starts with an empty screen.
     pub(crate) fn new(address: SocketAddr, paint: Paint) -> Self {
+        let style = ProgressStyle::with_template("{msg}").expect("the template is well formed");
         Self {
-            multi: MultiProgress::new(),
-            rows: Vec::new(),
+            bar: ProgressBar::no_length().with_style(style),
             address,
             paint,
             moved: BTreeMap::new(),
@@ -62,8 +61,7 @@ impl Screen {
             return;
         }
         if let Some(line) = news::line(event, self.paint) {
-            // A terminal that has gone away ends the command by a signal.
-            let _ = self.multi.println(line);
+            self.bar.println(line);
         }
     }
 
@@ -72,19 +70,7 @@ impl Screen {
         let elapsed = self.drawn.elapsed();
         self.drawn = Instant::now();
         let lines = self.lines(streams, peers, elapsed);
-        while self.rows.len() < lines.len() {
-            let style = ProgressStyle::with_template("{msg}").expect("the template is well formed");
-            self.rows.push(self.multi.add(ProgressBar::new(0).with_style(style)));
-        }
-        while self.rows.len() > lines.len() {
-            if let Some(row) = self.rows.pop() {
-                self.multi.remove(&row);
-            }
-        }
-        for (row, line) in self.rows.iter().zip(lines) {
-            row.set_message(line);
-            row.tick();
-        }
+        self.bar.set_message(lines.join("\n"));
     }
 
     fn lines(&mut self, streams: &[StreamInfo], peers: &[PeerInfo], elapsed: Duration) -> Vec<String> {
@@ -111,6 +97,12 @@ impl Screen {
         lines.extend(text::table(&rows, &[]));
         lines.extend(more(peers.len(), "peer"));
         lines
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -149,3 +149,101 @@ fn a_clone_is_served_on() {
     let cloned = world.json("carol", &["clone", &link, "chess", "--peer", &address]);
     assert_eq!(cloned["here"], 30);
 }
+
+#[test]
+fn a_fork_has_an_exit_code_of_its_own() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 10);
+    let copy = world.path("copy");
+    world.ok("alice", &["export", "chess", copy.to_str().unwrap(), "--with-secret-key"]);
+    world.ok("twin", &["import", copy.to_str().unwrap(), "chess"]);
+    world.ok("alice", &["append", "chess", "one history"]);
+    world.ok("twin", &["append", "chess", "another history"]);
+    let (_alice, ours) = world.share("alice", &[]);
+    let (_twin, theirs) = world.share("twin", &[]);
+    world.json("bob", &["clone", &link, "chess", "--peer", &ours]);
+    world.ok("twin", &["append", "chess", "and on"]);
+    let said = world.run("bob", &["--json", "clone", &link, "--peer", &theirs]);
+    let failure = said.failure("E5001", 7);
+    assert_eq!(failure["kind"], "fork");
+    assert_eq!(world.ok("bob", &["get", "chess", "10"]), "one history", "what was there is kept");
+    assert_eq!(world.json("bob", &["audit", "chess"])["blocks"], 11);
+}
+
+#[test]
+fn corruption_is_no_fork() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 100);
+    let directory = world.json("alice", &["info", "chess"])["directory"].as_str().unwrap().to_string();
+    let data = std::path::Path::new(&directory).join("data");
+    let mut bytes = std::fs::read(&data).unwrap();
+    bytes[3] ^= 1;
+    std::fs::write(&data, bytes).unwrap();
+    let (_alice, address) = world.share("alice", &[]);
+    let said = world.run("bob", &["--json", "--timeout", "10", "clone", &link, "chess", "--peer", &address]);
+    said.failure("E5002", 1);
+    world.run("bob", &["--json", "get", "chess", "0"]).failure("E1005", 3);
+}
+
+#[test]
+fn a_clone_is_resumed_where_it_was_killed() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 20_000);
+    let (_alice, address) = world.share("alice", &[]);
+    let mut here = 0;
+    for _ in 0..5 {
+        let clone = world.start("bob", &["--json", "clone", &link, "chess", "--peer", &address]);
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        drop(clone);
+        let streams = world.ndjson("bob", &["ls"]);
+        let now = streams.first().map_or(0, |info| info["here"].as_u64().unwrap());
+        assert!(now >= here, "{now} blocks are here, {here} were");
+        here = now;
+    }
+    let cloned = world.json("bob", &["clone", &link, "--peer", &address]);
+    assert_eq!((&cloned["here"], &cloned["name"]), (&json!(20_000), &json!("chess")));
+    let audit = world.json("bob", &["audit", "chess"]);
+    assert_eq!((&audit["blocks"], &audit["missing"]), (&json!(20_000), &json!(0)));
+}
+
+#[test]
+fn an_interrupted_clone_says_so() {
+    let world = World::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let link = format!("dat://{}", "7".repeat(64));
+    let clone = world.start("bob", &["clone", &link, "chess", "--peer", &address]);
+    drop(silent.accept().map(|(connection, _)| std::mem::forget(connection)));
+    clone.interrupt();
+    assert_eq!(clone.wait(), Some(130));
+}
+
+#[test]
+fn a_clone_remembers_its_peers() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 3);
+    let (_alice, address) = world.share("alice", &[]);
+    world.json("bob", &["clone", &link, "chess", "--peer", &address]);
+    world.ok("alice", &["append", "chess", "more"]);
+    assert_eq!(world.json("bob", &["clone", &link])["here"], 4);
+    let mut cat = world.start("bob", &["cat", "chess", "--tail", "0", "--live", "--encoding", "utf-8"]);
+    world.ok("alice", &["append", "chess", "and more"]);
+    assert_eq!(cat.line(), "and more");
+    cat.interrupt();
+    assert_eq!(cat.wait(), Some(130));
+}
+
+#[test]
+fn a_node_asked_to_share_with_a_peer_follows_it() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 3);
+    let (_alice, address) = world.share("alice", &[]);
+    world.json("bob", &["clone", &link, "chess", "--peer", &address]);
+    let (mut bob, _) = world.share("bob", &["--peer", &address]);
+    bob.object(|event| event["event"] == "connected" && event["direction"] == "outgoing");
+    world.ok("alice", &["append", "chess", "more"]);
+    bob.object(|event| event["event"] == "downloaded" && event["here"] == 4);
+    bob.interrupt();
+    assert_eq!(bob.wait(), Some(130));
+    assert_eq!(world.ok("bob", &["get", "chess", "3"]), "more");
+}
