@@ -120,6 +120,10 @@ mod tests {
         assert_eq!(local.names(), ["z", "\u{1f600}", "\u{ff5e}"]);
         assert_eq!(local.number("\u{ff5e}"), Some(2));
         assert_eq!(local.number("y"), None);
+        let all = ["z", "\u{1f600}", "\u{ff5e}"];
+        let known = all.map(|name| Some(name.to_owned()));
+        assert_eq!(matched(&all, &all)[..3], known);
+        assert_eq!(matched(&all[1..], &all[2..])[..1], known[2..]);
     }
 
     #[test]

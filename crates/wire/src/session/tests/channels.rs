@@ -103,6 +103,9 @@ fn a_refused_feed_is_closed_on_wire_b2() {
     pair.exchange().unwrap();
     pair.b.refuse(&key(7).discovery_key()).unwrap();
     pair.b.refuse(&key(99).discovery_key()).unwrap();
+    let queued = pair.b.queued_bytes();
+    pair.b.refuse(&key(7).discovery_key()).unwrap();
+    assert_eq!(pair.b.queued_bytes(), queued, "once is enough");
     pair.exchange().unwrap();
     events(&mut pair.b);
     assert_eq!(events(&mut pair.a).last(), Some(&Event::Closed { channel: a }));
