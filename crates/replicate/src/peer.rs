@@ -19,8 +19,8 @@ const MAX_MOVED: usize = 4096;
 /// Requests in flight towards one quorate peer when others share the work.
 const SHARED_REQUESTS_IN_FLIGHT: usize = 256;
 
-/// Size that a block is thought to have before the first one came, bytes.
-const FIRST_MEAN_BYTES: u64 = 16 * 1024;
+/// Size that a block is thought to have before the first ones came, bytes: few requests at first, in case they are large.
+const FIRST_MEAN_BYTES: u64 = 256 * 1024;
 
 /// A request and what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -263,3 +263,78 @@ fn requests_wait_in_order_and_can_be_cancelled() {
     assert_eq!(machine.poll_output(), None);
     assert!(feed.has(4) && machine.next_request(peer).is_none());
 }
+
+/// A feed of which everything below a block is here, too large to keep node by node.
+struct Below {
+    length: u64,
+    here: u64,
+}
+
+impl LocalFeed for Below {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn has(&self, index: u64) -> bool {
+        index < self.here
+    }
+
+    fn has_node(&self, node: u64) -> bool {
+        node / 2 < self.here
+    }
+
+    fn digest(&self, _: u64) -> u64 {
+        0
+    }
+
+    fn compress(&self, _: u64, _: u64) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn first_missing(&self, range: BlockRange) -> Option<u64> {
+        Some(range.start.max(self.here)).filter(|&index| index < range.end)
+    }
+}
+
+#[test]
+fn a_feed_of_more_windows_than_are_kept_is_fetched() {
+    let windows = 3 * MAX_REMOTE_WINDOWS as u64;
+    let length = windows * WANT_WINDOW_BLOCKS;
+    let mut feed = Below { length, here: 0 };
+    let config = Config { probe_heads: false, ..Config::default() };
+    let (mut machine, now, peer) = (Replicator::new(config), Instant::now(), Peer(1));
+    machine.handle(now, &feed, Input::Select { selection: Selection::Everything });
+    machine.handle(now, &feed, Input::PeerOpened { peer, profile: PeerProfile::new(Wire::B2) });
+    machine.handle(now, &feed, Input::Message { peer, message: Have::range(length - 1, 1).into() });
+    let (mut wanted, mut requested) = (Vec::new(), 0u64);
+    while let Some(output) = machine.poll_output() {
+        match output {
+            Output::Send { message: FeedMessage::Want(want), .. } => {
+                wanted.push(want.start / WANT_WINDOW_BLOCKS);
+                // A window of ones: 4 * 131072 + 3.
+                let bitfield = Some(Bytes::from_static(&[0x83, 0x80, 0x20]));
+                let message = Have { bitfield, ..Have::range(want.start, WANT_WINDOW_BLOCKS) };
+                machine.handle(now, &feed, Input::Message { peer, message: message.into() });
+            }
+            Output::Send { message: FeedMessage::Request(request), .. } => {
+                requested += 1;
+                // Most of each window comes from elsewhere.
+                if requested.is_multiple_of(100) {
+                    feed.here = (request.index / WANT_WINDOW_BLOCKS + 1) * WANT_WINDOW_BLOCKS;
+                }
+                let data = Data { index: request.index, value: Some(Bytes::new()), ..Data::default() };
+                machine.handle(now, &feed, Input::Message { peer, message: data.into() });
+            }
+            Output::Verify { data, .. } => {
+                let stored = Input::Stored { peer, index: data.index, new: true, upgraded: false };
+                machine.handle(now, &feed, stored);
+            }
+            _ => {}
+        }
+        assert!(machine.peers[&peer].remote.open_count() <= MAX_REMOTE_WINDOWS);
+    }
+    assert!(feed.here >= length - WANT_WINDOW_BLOCKS, "it stopped at {}", feed.here);
+    let distinct: std::collections::BTreeSet<u64> = wanted.iter().copied().collect();
+    assert_eq!(distinct.into_iter().collect::<Vec<_>>(), (0..windows).collect::<Vec<_>>());
+    assert!(wanted.len() < 2 * windows as usize, "{wanted:?}");
+}
