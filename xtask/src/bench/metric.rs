@@ -3,8 +3,10 @@
 /// One thing that is measured; `interop-tests/js/lib/bench.js` knows the same names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Metric {
-    /// Name on the command line.
+    /// Name on the command line, and in our own benchmark.
     pub(super) name: &'static str,
+    /// Name in the stock peers' benchmark; `None` where they have nothing to compare with.
+    pub(super) stock: Option<&'static str>,
     /// What one run does.
     pub(super) what: &'static str,
     /// Which member of the measurement is the figure, and its unit.
@@ -37,9 +39,10 @@ impl Metric {
 }
 
 /// All metrics, in the order in which they run.
-pub(super) const METRICS: [Metric; 6] = [
+pub(super) const METRICS: [Metric; 8] = [
     Metric {
         name: "append",
+        stock: Some("append"),
         what: "appends of 1 KiB, one after another",
         figure: "appends_per_s",
         unit: "appends/s",
@@ -48,6 +51,7 @@ pub(super) const METRICS: [Metric; 6] = [
     },
     Metric {
         name: "append-batch",
+        stock: Some("append-batch"),
         what: "batches of 1 000 blocks of 1 KiB",
         figure: "blocks_per_s",
         unit: "blocks/s",
@@ -56,6 +60,7 @@ pub(super) const METRICS: [Metric; 6] = [
     },
     Metric {
         name: "clone-10k-1k",
+        stock: Some("clone-10k-1k"),
         what: "10 000 blocks of 1 KiB",
         figure: "blocks_per_s",
         unit: "blocks/s",
@@ -64,6 +69,7 @@ pub(super) const METRICS: [Metric; 6] = [
     },
     Metric {
         name: "clone-100k-1k",
+        stock: Some("clone-100k-1k"),
         what: "100 000 blocks of 1 KiB",
         figure: "blocks_per_s",
         unit: "blocks/s",
@@ -72,6 +78,7 @@ pub(super) const METRICS: [Metric; 6] = [
     },
     Metric {
         name: "clone-2k-64k",
+        stock: Some("clone-2k-64k"),
         what: "2 000 blocks of 64 KiB",
         figure: "mb_per_s",
         unit: "MB/s",
@@ -80,11 +87,30 @@ pub(super) const METRICS: [Metric; 6] = [
     },
     Metric {
         name: "live-latency",
+        stock: Some("live-latency"),
         what: "live append to get, median",
         figure: "p50_ms",
         unit: "ms",
         better: Better::Lower,
         target: Some(0.5),
+    },
+    Metric {
+        name: "serve-stock-9",
+        stock: Some("clone-10k-1k"),
+        what: "10 000 of 1 KiB, to hypercore 9",
+        figure: "blocks_per_s",
+        unit: "blocks/s",
+        better: Better::Higher,
+        target: Some(1.0),
+    },
+    Metric {
+        name: "large-feed",
+        stock: None,
+        what: "open 1 000 000 blocks (aim: 100 ms)",
+        figure: "open_ms",
+        unit: "ms",
+        better: Better::Lower,
+        target: None,
     },
 ];
 

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::peers;
 use metric::{METRICS, Metric};
-use runner::{Runner, StockPeers};
+use runner::{Quorate, Runner, StockPeers};
 
 /// Figures of one runner for one metric, a value for each run.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,18 +36,19 @@ struct Options {
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
     peers::install()?;
-    let rows = measure(&runners(&options), &options)?;
+    let rows = measure(&runners(&options)?, &options)?;
     print!("{}", table::render(&rows, options.scale));
     Ok(())
 }
 
 /// Who is measured; the first is what the targets refer to.
-fn runners(options: &Options) -> Vec<Box<dyn Runner>> {
+fn runners(options: &Options) -> Result<Vec<Box<dyn Runner>>> {
     let mut runners: Vec<Box<dyn Runner>> = vec![Box::new(StockPeers::new("hypercore-9"))];
     if options.all_generations {
         runners.push(Box::new(StockPeers::new("hypercore-7")));
     }
-    runners
+    runners.push(Box::new(Quorate::build()?));
+    Ok(runners)
 }
 
 fn measure(runners: &[Box<dyn Runner>], options: &Options) -> Result<Vec<Row>> {
@@ -55,10 +56,11 @@ fn measure(runners: &[Box<dyn Runner>], options: &Options) -> Result<Vec<Row>> {
     for &metric in &options.metrics {
         let mut of_metric: Vec<Row> = Vec::new();
         for run in 1..=options.runs {
-            for (at, runner) in runners.iter().enumerate() {
+            for runner in runners {
                 let measured = runner
                     .run(metric, options.scale)
                     .with_context(|| format!("{} cannot run {}", runner.name(), metric.name))?;
+                let Some(measured) = measured else { continue };
                 eprintln!(
                     "{} {run}/{}: {}: {:.1}",
                     metric.name,
@@ -66,7 +68,7 @@ fn measure(runners: &[Box<dyn Runner>], options: &Options) -> Result<Vec<Row>> {
                     runner.name(),
                     measured.figure
                 );
-                match of_metric.get_mut(at) {
+                match of_metric.iter_mut().find(|row| row.runner == runner.name()) {
                     Some(row) => row.runs.push(measured.figure),
                     None => of_metric.push(Row {
                         metric,
@@ -118,9 +120,9 @@ mod tests {
             self.0
         }
 
-        fn run(&self, _: &Metric, scale: u32) -> Result<runner::Measured> {
+        fn run(&self, _: &Metric, scale: u32) -> Result<Option<runner::Measured>> {
             self.1.set(self.1.get() + f64::from(scale));
-            Ok(runner::Measured { figure: self.1.get(), memory_mb: None })
+            Ok(Some(runner::Measured { figure: self.1.get(), memory_mb: None }))
         }
     }
 

@@ -1,12 +1,13 @@
 //! Who is measured.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::metric::Metric;
-use crate::run::{output, root};
+use crate::run::{cargo, output, root, run as call, target_directory};
 
 /// One run of one metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,8 +23,8 @@ pub(super) trait Runner {
     /// Returns the name in the table.
     fn name(&self) -> &str;
 
-    /// Runs a metric once; `scale` divides the amount of work.
-    fn run(&self, metric: &Metric, scale: u32) -> Result<Measured>;
+    /// Runs a metric once, `None` when it means nothing to this runner; `scale` divides the amount of work.
+    fn run(&self, metric: &Metric, scale: u32) -> Result<Option<Measured>>;
 }
 
 /// A generation of the JavaScript reference, at both ends.
@@ -44,20 +45,47 @@ impl Runner for StockPeers {
         self.generation
     }
 
-    fn run(&self, metric: &Metric, scale: u32) -> Result<Measured> {
+    fn run(&self, metric: &Metric, scale: u32) -> Result<Option<Measured>> {
+        let Some(name) = metric.stock else { return Ok(None) };
         let directory = root().join("interop-tests/js").join(self.generation);
         let mut command = Command::new("node");
-        command.args(["bench.js", metric.name, "--scale", &scale.to_string()]).current_dir(directory);
-        measured(metric, &serde_json::from_slice(&output(&mut command)?)?)
+        command.args(["bench.js", name, "--scale", &scale.to_string()]).current_dir(directory);
+        measured(name, metric.figure, &serde_json::from_slice(&output(&mut command)?)?).map(Some)
     }
 }
 
-/// Reads what `bench.js` prints.
-fn measured(metric: &Metric, printed: &Value) -> Result<Measured> {
-    let result = &printed[metric.name];
-    let figure = result[metric.figure].as_f64().with_context(|| {
-        format!("expected a number {} for {}, found {printed}", metric.figure, metric.name)
-    })?;
+/// Our own nodes, at both ends or opposite a stock peer.
+#[derive(Debug)]
+pub(super) struct Quorate {
+    binary: PathBuf,
+}
+
+impl Quorate {
+    /// Builds the benchmark, optimized.
+    pub(super) fn build() -> Result<Self> {
+        call(&mut cargo(&["build", "--release", "-p", "quorate-interop-tests", "--bin", "bench"]))?;
+        Ok(Self { binary: target_directory().join("release").join("bench") })
+    }
+}
+
+impl Runner for Quorate {
+    fn name(&self) -> &str {
+        "quorate"
+    }
+
+    fn run(&self, metric: &Metric, scale: u32) -> Result<Option<Measured>> {
+        let mut command = Command::new(&self.binary);
+        command.args([metric.name, "--scale", &scale.to_string()]);
+        measured(metric.name, metric.figure, &serde_json::from_slice(&output(&mut command)?)?).map(Some)
+    }
+}
+
+/// Reads what a benchmark prints.
+fn measured(name: &str, figure: &str, printed: &Value) -> Result<Measured> {
+    let result = &printed[name];
+    let figure = result[figure]
+        .as_f64()
+        .with_context(|| format!("expected a number {figure} for {name}, found {printed}"))?;
     let memory_mb = result["rss_sharer_mb"].as_f64().zip(result["rss_cloner_mb"].as_f64());
     Ok(Measured { figure, memory_mb })
 }
@@ -65,17 +93,15 @@ fn measured(metric: &Metric, printed: &Value) -> Result<Measured> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::metric::METRICS;
 
     #[test]
     fn what_the_script_prints_is_read() {
-        let clone = METRICS.iter().find(|metric| metric.name == "clone-10k-1k").unwrap();
         let printed = serde_json::json!({
             "generation": "hypercore-9",
             "clone-10k-1k": { "blocks_per_s": 4000.0, "mb_per_s": 4.1, "rss_sharer_mb": 90.0, "rss_cloner_mb": 80.5 }
         });
         let expected = Measured { figure: 4000.0, memory_mb: Some((90.0, 80.5)) };
-        assert_eq!(measured(clone, &printed).unwrap(), expected);
-        assert!(measured(&METRICS[0], &printed).is_err());
+        assert_eq!(measured("clone-10k-1k", "blocks_per_s", &printed).unwrap(), expected);
+        assert!(measured("append", "appends_per_s", &printed).is_err());
     }
 }

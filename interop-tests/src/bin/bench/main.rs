@@ -23,7 +23,8 @@ fn main() -> Result<()> {
         }
         None => 1,
     };
-    let unknown: Vec<_> = arguments.iter().filter(|name| !measure::METRICS.contains(&name.as_str())).collect();
+    let unknown: Vec<_> =
+        arguments.iter().filter(|name| !measure::METRICS.contains(&name.as_str())).collect();
     ensure!(unknown.is_empty(), "expected metrics among {:?}, found {unknown:?}", measure::METRICS);
     let mut result = Map::new();
     result.insert("scale".into(), json!(scale));

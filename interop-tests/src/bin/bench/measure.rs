@@ -65,7 +65,8 @@ fn share() -> Result<Sharer> {
     let workspace = Workspace::new()?;
     let mut process = start(&workspace, "sharer")?;
     let reply = ask(&mut process, "share", json!({}))?;
-    let text = |name: &str| reply[name].as_str().map(str::to_owned).with_context(|| format!("expected {name}"));
+    let text =
+        |name: &str| reply[name].as_str().map(str::to_owned).with_context(|| format!("expected {name}"));
     Ok(Sharer { key: text("key")?, address: text("address")?, process, workspace })
 }
 
@@ -104,13 +105,15 @@ fn live_latency(count: u64) -> Result<Value> {
     let mut cloner = start(&sharer.workspace, "cloner")?;
     ask(&mut cloner, "clone", json!({ "key": sharer.key, "address": sharer.address }))?;
     cloner.send(&json!({ "cmd": "get-live", "start": 1, "count": count }))?;
-    let appends = ask(&mut sharer.process, "append-live", json!({ "count": count, "size": KIB, "gap_ms": 5 }))?;
+    let appends =
+        ask(&mut sharer.process, "append-live", json!({ "count": count, "size": KIB, "gap_ms": 5 }))?;
     let gets = cloner.event("get-live", PATIENCE)?;
     let times = |reply: &Value| -> Result<Vec<f64>> {
         let at = reply["at"].as_array().context("expected times")?;
         at.iter().map(|at| at.as_f64().context("expected a time")).collect()
     };
-    let mut waits: Vec<f64> = times(&gets)?.iter().zip(times(&appends)?).map(|(here, from)| here - from).collect();
+    let mut waits: Vec<f64> =
+        times(&gets)?.iter().zip(times(&appends)?).map(|(here, from)| here - from).collect();
     waits.sort_by(f64::total_cmp);
     Ok(json!({ "p50_ms": waits[waits.len() / 2], "p95_ms": waits[waits.len() * 95 / 100] }))
 }
