@@ -13,14 +13,27 @@ use crate::storage::{Part, StorageError, at};
 const PENDING_SIGNATURES: usize = 4096;
 
 impl<S: RandomAccess + Send> Feed<S> {
-    /// Makes everything so far durable: data, tree and signatures are written and synced first, and only
-    /// then the bitfield that claims them.
+    /// Makes everything so far durable and claimed: after a [`commit`](Self::commit), the bitfield that claims it
+    /// is written and synced.
     ///
     /// # Errors
     ///
-    /// After a failed write the flush can be tried again. After a failed sync it is not known what is
-    /// durable: the feed refuses all further writes with [`StorageError::Poisoned`] until it is opened anew.
+    /// As for [`commit`](Self::commit).
     pub async fn flush(&mut self) -> Result<(), StorageError> {
+        self.commit().await?;
+        self.flush_bitfield().await
+    }
+
+    /// Makes the blocks of a writer durable: data, tree and signatures are written and synced.
+    ///
+    /// Opening after a crash finds them without the bitfield that claims them. Other programs do not, so a
+    /// [`flush`](Self::flush) should follow soon; and a replica finds again only blocks that lie together at its end.
+    ///
+    /// # Errors
+    ///
+    /// After a failed write it can be tried again. After a failed sync it is not known what is durable: the
+    /// feed refuses all further writes with [`StorageError::Poisoned`] until it is opened anew.
+    pub async fn commit(&mut self) -> Result<(), StorageError> {
         self.check_poison()?;
         self.write_tree().await?;
         if self.unsynced {
@@ -32,7 +45,6 @@ impl<S: RandomAccess + Send> Feed<S> {
             sync_together(files).await.inspect_err(|_| self.poisoned = true)?;
             self.unsynced = false;
         }
-        self.flush_bitfield().await?;
         self.durable_length = self.roots.length();
         Ok(())
     }

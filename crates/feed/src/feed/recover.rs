@@ -63,8 +63,6 @@ impl<S: RandomAccess + Send> Feed<S> {
         let base = self.find_claimed_head(claimed).await?;
         if let Some(signed) = base {
             self.set_roots(signed.roots, Some(signed.signature));
-        } else if claimed > 0 {
-            return Err(OpenError::NothingVerifies { key: *self.key(), claimed });
         }
         let behind = BlockRange::new(self.length(), u64::MAX);
         let stray = self.bitfield.tree_bits() > self.length().saturating_mul(2);
@@ -76,7 +74,11 @@ impl<S: RandomAccess + Send> Feed<S> {
             self.bitfield.tree_set(peak.index.get());
         }
         self.settle().await?;
+        // A torn page may claim a part of the first batch, which is signed at its end.
         self.extend(&mut recovery).await?;
+        if self.length() == 0 && claimed > 0 {
+            return Err(OpenError::NothingVerifies { key: *self.key(), claimed });
+        }
         if self.is_writable() {
             self.restore_unclaimed(&mut recovery).await?;
         }
@@ -231,13 +233,16 @@ impl<S: RandomAccess + Send> Feed<S> {
         Ok(true)
     }
 
-    /// Claims blocks near the end that are here, and whose claim a torn page has lost while it kept that of
-    /// their leaves: nobody else has a writer's last blocks. The search ends at a block that was cleared.
+    /// Claims blocks near the end that are here, and whose claim a torn page has lost: nobody else has a
+    /// writer's last blocks. The search ends at a block that was cleared.
     async fn restore_unclaimed(&mut self, recovery: &mut Recovery) -> Result<(), StorageError> {
         let mut bytes = 0_u64;
         for index in (0..self.length()).rev().take(SEARCHED_BLOCKS) {
             if self.has(index) {
                 continue;
+            }
+            if !self.bitfield.tree_has(2 * index) && !self.restore_path(2 * index).await? {
+                break;
             }
             let (Some(leaf), Some(offset)) = (self.node(2 * index).await?, self.byte_offset(index).await?)
             else {

@@ -75,7 +75,7 @@ impl<S: RandomAccess + Send> Feed<S> {
 
     /// Claims a node, and the siblings and parents on the way up from it to the next known one, when those
     /// on disk are what the latter hashes.
-    async fn restore_path(&mut self, node: u64) -> Result<bool, StorageError> {
+    pub(super) async fn restore_path(&mut self, node: u64) -> Result<bool, StorageError> {
         let Some(mut top) = self.nodes.unclaimed(node).await? else { return Ok(false) };
         let mut path = vec![top];
         loop {

@@ -11,8 +11,8 @@ use crate::support::{Disk, File, audit, blocks, create, dice, open, try_open, wr
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Any part of what was not synced may be on disk, or a torn half of it. Whatever was flushed is there,
-    /// whatever is there verifies, it ends where a batch ended, and appending goes on.
+    /// Any part of what was not synced may be on disk, or a torn half of it. Whatever was flushed or
+    /// committed is there, whatever is there verifies, it ends where a batch ended, and appending goes on.
     #[test]
     fn a_writer_keeps_whole_batches(seed in any::<u64>(), count in 1_usize..60) {
         let mut roll = dice(seed);
@@ -25,10 +25,12 @@ proptest! {
             block_on(feed.append(&all[at..end])).unwrap();
             at = end;
             ends.push(end as u64);
-            if roll(4) == 0 {
-                block_on(feed.flush()).unwrap();
-                flushed = at;
+            match roll(8) {
+                0 => block_on(feed.flush()).unwrap(),
+                1 => block_on(feed.commit()).unwrap(),
+                _ => continue,
             }
+            flushed = at;
         }
         if roll(2) == 0 {
             flush_in_part(&disk, &mut feed);
@@ -41,7 +43,7 @@ proptest! {
         prop_assert!(ends.contains(&feed.length()), "{} of {:?}", feed.length(), ends);
         for index in 0..feed.length() {
             let block = block_on(feed.get(index)).unwrap();
-            prop_assert_eq!(block.as_ref(), all.get(index as usize));
+            prop_assert_eq!(block.as_ref(), all.get(index as usize), "block {} of {:?}, {:?}", index, feed, recovery);
         }
         prop_assert!(audit(&mut feed).is_clean());
         let rest = &all[feed.length() as usize..];
