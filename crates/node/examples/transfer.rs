@@ -79,5 +79,9 @@ async fn append(directory: &str, batches: usize, blocks: usize, bytes: usize) {
         stream.append(batch.clone()).await.expect("appended");
     }
     let seconds = started.elapsed().as_secs_f64();
-    println!("{:.0} blocks/s, {:.3} ms a batch", (batches * blocks) as f64 / seconds, seconds * 1e3 / batches as f64);
+    println!(
+        "{:.0} blocks/s, {:.3} ms a batch",
+        (batches * blocks) as f64 / seconds,
+        seconds * 1e3 / batches as f64
+    );
 }

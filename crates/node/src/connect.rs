@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
@@ -57,6 +57,7 @@ impl Node {
             .await
             .map_err(|error| listen_failure(&error))?;
         let address = listening.local_addr();
+        self.inner.listens.store(true, Ordering::Relaxed);
         self.inner.events.send(Event::Listening { address: address.to_string() });
         let inner = Arc::clone(&self.inner);
         self.runtime().spawn(Box::pin(async move {
@@ -123,6 +124,9 @@ impl Node {
 
     fn dial(&self, peer: &str, offer: Offer, live: bool) {
         let (inner, peer) = (Arc::clone(&self.inner), with_port(peer));
+        if live && !inner.begin_dialling(&peer, &offer) {
+            return;
+        }
         self.runtime().spawn(Box::pin(async move {
             let stopped = inner.stopped.clone();
             let stop = async move {
@@ -189,7 +193,7 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
             offered: offered.clone(),
             offers_all: matches!(offer, Offer::All),
         };
-        let outcome = run(inner, connection, session, parts).await;
+        let outcome = run_apart(inner, connection, session, parts).await;
         if outcome.connected {
             if wire == Wire::A {
                 inner.dialer.remember(address, wire);
@@ -236,6 +240,24 @@ async fn accept(inner: Arc<Inner>, listening: Listening) {
     }
 }
 
+/// Runs a connection to its end in a task of its own: whoever waits here may be stopped, and the connection then still
+/// ends in order.
+async fn run_apart(
+    inner: &Arc<Inner>,
+    connection: quorate_net::Connection,
+    session: Session,
+    parts: ConnectionParts,
+) -> Outcome {
+    let (to, from) = async_channel::bounded(1);
+    let runner = Arc::clone(inner);
+    inner.config.runtime.spawn(Box::pin(async move {
+        let outcome = run(&runner, connection, session, parts).await;
+        // Nobody waits any more when the node stops.
+        let _ = to.try_send(outcome);
+    }));
+    from.recv().await.unwrap_or(Outcome { connected: false, ended: Ended::Local })
+}
+
 /// Runs a connection to its end.
 async fn run(
     inner: &Arc<Inner>,
@@ -274,6 +296,16 @@ pub(crate) async fn wait_for_connections(inner: &Inner) {
 }
 
 impl Inner {
+    /// Notes that a peer is dialled for good; false when it is already, for this stream or for all.
+    fn begin_dialling(&self, peer: &str, offer: &Offer) -> bool {
+        let mut dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
+        let feed = match offer {
+            Offer::All => None,
+            Offer::One(key) => Some(*key),
+        };
+        !dialled.contains(&(peer.to_owned(), None)) && dialled.insert((peer.to_owned(), feed))
+    }
+
     /// Makes the session of a new connection.
     fn session(&self, wire: Wire, role: Role, now: Instant) -> Result<Session, SessionError> {
         let entropy = random().map_err(|_| SessionError::HandshakeSetup {

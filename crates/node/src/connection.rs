@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use async_lock::Semaphore;
 use quorate_net::drive::{Handler, Link};
 use quorate_proto::dat::FeedMessage;
 use quorate_replicate::{Peer, PeerProfile};
@@ -18,6 +19,12 @@ use crate::node::Inner;
 use crate::peers::ConnectionId;
 use crate::stream::{Command, OpenedPeer, Stream};
 use crate::{EXTENSION, WireOutbox};
+
+/// Batches of one connection that may wait for streams: one being dealt with, and the next.
+///
+/// Without it a peer could fill the inbox of a stream with small messages, which take many times the memory of
+/// their bytes.
+const BATCHES_IN_FLIGHT: usize = 2;
 
 /// Handles what happens on one connection.
 #[derive(Debug)]
@@ -33,6 +40,7 @@ pub(crate) struct Connection {
     /// What the handshake of wire A says about the whole connection.
     remote_live: Option<bool>,
     quorate: bool,
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -72,6 +80,7 @@ impl Connection {
             open: BTreeMap::new(),
             remote_live: None,
             quorate: false,
+            turns: Arc::new(Semaphore::new(BATCHES_IN_FLIGHT)),
         }
     }
 
@@ -150,7 +159,8 @@ impl Connection {
 
     async fn messages(&self, channel: Channel, messages: Vec<FeedMessage>) {
         if let Some(open) = self.open.get(&channel) {
-            let _ = open.stream.tell(Command::PeerMessages { peer: open.peer, messages }).await;
+            let turn = self.turns.acquire_arc().await;
+            let _ = open.stream.tell(Command::PeerMessages { peer: open.peer, messages, turn }).await;
         }
     }
 
@@ -237,7 +247,8 @@ impl Handler<Session> for Connection {
                 }
                 WireEvent::Extension { channel, name, payload } => {
                     if let Some(open) = channel.and_then(|channel| self.open.get(&channel)) {
-                        let command = Command::PeerExtension { peer: open.peer, name, payload };
+                        let turn = self.turns.acquire_arc().await;
+                        let command = Command::PeerExtension { peer: open.peer, name, payload, turn };
                         let _ = open.stream.tell(command).await;
                     }
                 }

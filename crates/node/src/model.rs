@@ -63,6 +63,9 @@ pub struct StreamInfo {
     pub remote_length: u64,
     /// Whether the stream only fetches what is asked for.
     pub sparse: bool,
+    /// Set when the stream was opened after a crash and not found as it was left; the sentence says how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<String>,
     /// Set when a fork was found; the sentence says what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<String>,

@@ -1,9 +1,9 @@
 //! The node: the streams of one home, the connections, and what is done with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_lock::Mutex as AsyncMutex;
@@ -12,7 +12,7 @@ use quorate_net::runtime::{AsyncStd, Runtime};
 use quorate_replicate::{Config as ReplicationConfig, Peer};
 use quorate_store::Home;
 use quorate_types::limits::DEFAULT_PORT;
-use quorate_types::{DiscoveryKey, NoiseSecretKey, PeerId};
+use quorate_types::{DiscoveryKey, Link, NoiseSecretKey, PeerId, PublicKey};
 use quorate_wire::NoiseKeyPair;
 
 use crate::events::EventSender;
@@ -89,6 +89,10 @@ pub(crate) struct Inner {
     /// Dropped when the node stops: what waits for it ends.
     pub(crate) stop: Mutex<Option<async_channel::Sender<()>>>,
     pub(crate) stopped: async_channel::Receiver<()>,
+    /// Peers are waited for.
+    pub(crate) listens: AtomicBool,
+    /// Addresses that are dialled again and again, and for which stream.
+    pub(crate) dialled: Mutex<BTreeSet<(String, Option<PublicKey>)>>,
     counter: AtomicU64,
 }
 
@@ -116,6 +120,8 @@ impl Node {
                 opening: AsyncMutex::new(()),
                 stop: Mutex::new(Some(stop)),
                 stopped,
+                listens: AtomicBool::new(false),
+                dialled: Mutex::default(),
                 counter: AtomicU64::new(0),
                 config,
             }),
@@ -182,6 +188,16 @@ impl Inner {
     /// Finds an open stream.
     pub(crate) fn stream(&self, discovery_key: &DiscoveryKey) -> Option<Stream> {
         self.streams().get(discovery_key).cloned()
+    }
+
+    /// Finds an open stream by its name, key or link, without a look at the disk.
+    pub(crate) fn open_stream_named(&self, text: &str) -> Option<Stream> {
+        let streams = self.streams();
+        if let Some(stream) = streams.values().find(|stream| stream.name() == text) {
+            return Some(stream.clone());
+        }
+        let link = text.parse::<Link>().ok()?;
+        streams.get(&link.key.discovery_key()).cloned()
     }
 
     pub(crate) fn streams(&self) -> MutexGuard<'_, BTreeMap<DiscoveryKey, Stream>> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use quorate_feed::sign::key_pair;
@@ -13,6 +14,7 @@ use quorate_store::{
 };
 use quorate_types::{Link, PublicKey};
 
+use crate::event::Event;
 use crate::model::{CloneStream, Encoding, NewStream, StreamInfo};
 use crate::node::random;
 use crate::stream::{Stream, StreamIdentity, StreamTask, TaskParts, open_failure};
@@ -44,6 +46,9 @@ impl Node {
     ///
     /// [`Code::StreamNotFound`], [`Code::Ambiguous`], [`Code::Locked`], [`Code::Damaged`].
     pub async fn open_stream(&self, stream: &str) -> Result<Stream, Failure> {
+        if let Some(open) = self.inner.open_stream_named(stream) {
+            return Ok(open);
+        }
         let stored = self.inner.home.find(stream).map_err(|error| home_failure(&error))?;
         self.open_stored(stored).await
     }
@@ -177,7 +182,7 @@ impl Node {
         let feed = Feed::create(keys, storage, FeedConfig::default())
             .await
             .map_err(|error| open_failure(name.as_str(), &path, &error))?;
-        let identity = identity(name.as_str(), &feed, &info, &files);
+        let identity = identity(name.as_str(), &feed, &info, &files, None);
         Ok(self.start(identity, feed, lock))
     }
 
@@ -193,8 +198,11 @@ impl Node {
         let (feed, recovery) = Feed::open(keys, storage, FeedConfig::default())
             .await
             .map_err(|error| open_failure(name, &path, &error))?;
-        tell_recovery(name, &recovery);
-        let identity = identity(name, &feed, &stored.info, &files);
+        let recovered = recovery_text(&recovery);
+        if let Some(text) = &recovered {
+            tracing::warn!(stream = name, "{text}");
+        }
+        let identity = identity(name, &feed, &stored.info, &files, recovered);
         Ok(self.start(identity, feed, lock))
     }
 
@@ -206,6 +214,7 @@ impl Node {
         lock: quorate_store::Lock,
     ) -> Stream {
         let identity = Arc::new(identity);
+        let length = feed.length();
         let (to, inbox) = async_channel::bounded(INBOX_COMMANDS);
         let (signal, room) = async_channel::bounded(1);
         let config = ReplicationConfig {
@@ -237,6 +246,14 @@ impl Node {
         }));
         self.inner.streams().insert(identity.discovery_key, stream.clone());
         self.offer(&stream);
+        if self.inner.listens.load(Ordering::Relaxed) {
+            self.inner.events.send(Event::Sharing {
+                stream: identity.name.clone(),
+                key: identity.key,
+                link: stream.link().to_string(),
+                length,
+            });
+        }
         stream
     }
 
@@ -268,6 +285,7 @@ fn identity(
     feed: &Feed<quorate_store::Backend>,
     info: &StoredInfo,
     files: &FeedFiles,
+    recovery: Option<String>,
 ) -> StreamIdentity {
     StreamIdentity {
         name: name.to_owned(),
@@ -277,21 +295,26 @@ fn identity(
         encoding: info.encoding,
         sparse: info.sparse,
         directory: files.directory().display().to_string(),
+        recovery,
     }
 }
 
-fn tell_recovery(name: &str, recovery: &Recovery) {
-    if !recovery.is_clean() {
-        tracing::warn!(
-            stream = name,
-            claimed = recovery.claimed,
-            length = recovery.length,
-            recovered = %recovery.recovered,
-            dropped = %recovery.dropped,
-            damaged = recovery.damaged.len(),
-            "recovered after a crash"
-        );
+/// Says what opening after a crash has found, unless everything was as it was left.
+fn recovery_text(recovery: &Recovery) -> Option<String> {
+    if recovery.is_clean() {
+        return None;
     }
+    let mut text = format!("opened after a crash: length {}", recovery.length);
+    let mut say = |what: &str, count: u64| {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    };
+    say("blocks recovered", recovery.recovered.len());
+    say("blocks dropped that no signature covers", recovery.dropped.len());
+    say("blocks lost that had been claimed", recovery.lost().len());
+    say("blocks damaged and no longer claimed", recovery.damaged.len() as u64);
+    Some(text)
 }
 
 fn parse_name(name: &str) -> Result<StreamName, Failure> {

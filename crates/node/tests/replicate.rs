@@ -116,6 +116,24 @@ fn a_clone_goes_on_where_it_was_and_serves_others() {
 }
 
 #[test]
+fn a_node_that_dialled_ends_its_connections_in_order_and_at_once() {
+    AsyncStd::block_on(async {
+        let (writer, reader) = (home().await, home().await);
+        let (stream, address) = sharing(&writer, 10).await;
+        let mut events = writer.node.events();
+        let copy = reader.node.clone_stream(clone(&stream, &address), true).await.unwrap();
+        within("sync", copy.synced()).await.unwrap();
+        let started = AsyncStd.now();
+        reader.node.shutdown().await.unwrap();
+        assert!(AsyncStd.now() - started < Duration::from_secs(2), "the end was waited for in vain");
+        let end = until(&mut events, |event| matches!(event, Event::Disconnected { .. })).await;
+        assert!(
+            matches!(end, Event::Disconnected { reason, .. } if reason == "the peer closed the connection")
+        );
+    });
+}
+
+#[test]
 fn extension_messages_go_both_ways() {
     AsyncStd::block_on(async {
         let mut homes = Vec::new();

@@ -48,6 +48,7 @@ impl StreamTask {
             peers: self.peers.len(),
             remote_length: self.peers.values().map(Joined::remote_length).max().unwrap_or(0),
             sparse: identity.sparse,
+            recovery: identity.recovery.clone(),
             fork: self.fork.clone(),
         })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use async_channel::Sender;
+use async_lock::SemaphoreGuardArc;
 use bytes::Bytes;
 use quorate_proto::dat::FeedMessage;
 use quorate_replicate::{Peer, PeerProfile, Selection};
@@ -51,10 +52,10 @@ pub(crate) enum Command {
     PeerIsQuorate { peer: Peer },
     /// The peer wants acknowledgements.
     PeerWantsAcks { peer: Peer },
-    /// Messages of a peer, in order.
-    PeerMessages { peer: Peer, messages: Vec<FeedMessage> },
+    /// Messages of a peer, in order. The turn is free again when they have been dealt with.
+    PeerMessages { peer: Peer, messages: Vec<FeedMessage>, turn: SemaphoreGuardArc },
     /// An extension message of a peer.
-    PeerExtension { peer: Peer, name: String, payload: Bytes },
+    PeerExtension { peer: Peer, name: String, payload: Bytes, turn: SemaphoreGuardArc },
     /// The stream is no longer open on the connection.
     PeerClosed { peer: Peer },
 }

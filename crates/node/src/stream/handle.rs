@@ -21,6 +21,8 @@ pub(crate) struct StreamIdentity {
     pub(crate) encoding: Encoding,
     pub(crate) sparse: bool,
     pub(crate) directory: String,
+    /// What opening after a crash has found.
+    pub(crate) recovery: Option<String>,
 }
 
 /// An open stream. Clones name the same stream; it stays open until [`Node::shutdown`](crate::Node::shutdown).

@@ -13,6 +13,8 @@ pub(crate) struct Progress {
     downloaded: Counter,
     uploaded: Counter,
     due: Option<Instant>,
+    /// When events were told last: the first after a pause is told at once.
+    told: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -30,17 +32,22 @@ impl Counter {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { downloaded: Counter::default(), uploaded: Counter::default(), due: None }
+        Self { downloaded: Counter::default(), uploaded: Counter::default(), due: None, told: None }
     }
 
     pub(crate) fn downloaded(&mut self, now: Instant, bytes: usize) {
         self.downloaded.add(bytes);
-        self.due.get_or_insert(now + EVENT_INTERVAL);
+        self.set_due(now);
     }
 
     pub(crate) fn uploaded(&mut self, now: Instant, bytes: usize) {
         self.uploaded.add(bytes);
-        self.due.get_or_insert(now + EVENT_INTERVAL);
+        self.set_due(now);
+    }
+
+    fn set_due(&mut self, now: Instant) {
+        let earliest = self.told.map_or(now, |told| told + EVENT_INTERVAL);
+        self.due.get_or_insert(earliest.max(now));
     }
 
     /// Time at which events are due, if anything moved.
@@ -64,6 +71,7 @@ impl Progress {
             return Vec::new();
         }
         self.due = None;
+        self.told = Some(now);
         let mut events = Vec::new();
         let Counter { blocks, bytes } = std::mem::take(&mut self.downloaded);
         if blocks > 0 {
@@ -86,10 +94,12 @@ mod tests {
         let start = Instant::now();
         let mut progress = Progress::new();
         assert!(progress.take(start, true, "s", 0, 0).is_empty());
+        progress.downloaded(start, 1);
+        assert_eq!(progress.take(start, false, "s", 1, 20).len(), 1, "the first is told at once");
         for _ in 0..10 {
             progress.downloaded(start, 100);
         }
-        assert!(progress.take(start, false, "s", 10, 20).is_empty());
+        assert!(progress.take(start, false, "s", 11, 20).is_empty());
         assert_eq!(
             progress.take(start + EVENT_INTERVAL, false, "s", 10, 20),
             [Event::Downloaded { stream: "s".into(), blocks: 10, bytes: 1000, here: 10, length: 20 }]

@@ -36,6 +36,10 @@ const ANSWERS_AT_ONCE: usize = 512;
 /// Time after which received blocks are written down although nothing asked for it.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Time after which the bitfield claims what was appended. The blocks are durable before that; only other programs,
+/// which look at the bitfield alone, do not see them after a crash.
+const CLAIM_INTERVAL: Duration = Duration::from_millis(50);
+
 /// What a stream's task is made of.
 #[derive(Debug)]
 pub(crate) struct TaskParts {
@@ -74,7 +78,8 @@ pub(crate) struct StreamTask {
     waiting: Vec<Reply<u64>>,
     synced: bool,
     watchers: Vec<Sender<ExtensionMessage>>,
-    unflushed_since: Option<Instant>,
+    /// When what is not written down yet has to be.
+    flush_due: Option<Instant>,
     failed: bool,
 }
 
@@ -105,7 +110,7 @@ impl StreamTask {
             waiting: Vec::new(),
             synced: false,
             watchers: Vec::new(),
-            unflushed_since: None,
+            flush_due: None,
             failed: false,
         }
     }
@@ -144,7 +149,7 @@ impl StreamTask {
             self.serve().await;
             self.ship();
             self.report(false);
-            if self.unflushed_since.is_some_and(|since| self.runtime.now() >= since + FLUSH_INTERVAL) {
+            if self.flush_due.is_some_and(|due| self.runtime.now() >= due) {
                 let _ = self.flush().await;
             }
             if closing.is_some() || !open {
@@ -165,14 +170,8 @@ impl StreamTask {
         if self.room.try_recv().is_ok() || self.can_serve() {
             return Woken::Idle;
         }
-        let deadline = [
-            self.replicator.poll_timeout(),
-            self.progress.due(),
-            self.unflushed_since.map(|since| since + FLUSH_INTERVAL),
-        ]
-        .into_iter()
-        .flatten()
-        .min();
+        let deadline =
+            [self.replicator.poll_timeout(), self.progress.due(), self.flush_due].into_iter().flatten().min();
         let command = async { Woken::By(self.inbox.recv().await.ok()) };
         let room = async {
             let _ = self.room.recv().await;
@@ -206,12 +205,13 @@ impl StreamTask {
 
     async fn take(&mut self, command: Command) {
         match command {
-            Command::PeerMessages { peer, messages } => {
+            Command::PeerMessages { peer, messages, turn } => {
                 let now = self.runtime.now();
                 for message in messages {
                     self.replicator.handle(now, &View(&self.feed), Input::Message { peer, message });
                 }
                 self.work().await;
+                drop(turn);
             }
             Command::PeerOpened { peer, opened } => {
                 self.emit(Event::Joined { stream: self.identity.name.clone(), peer: opened.address.clone() });
@@ -226,7 +226,10 @@ impl StreamTask {
                 self.forget(peer);
                 self.handle(Input::PeerClosed { peer });
             }
-            Command::PeerExtension { peer, name, payload } => self.take_extension(peer, name, payload),
+            Command::PeerExtension { peer, name, payload, turn } => {
+                self.take_extension(peer, name, payload);
+                drop(turn);
+            }
             Command::Append { blocks, reply } => self.appends.push((blocks, reply)),
             Command::Fetch { index, reply } => self.fetch(index, reply).await,
             Command::Select { selection, reply } => {
@@ -234,7 +237,10 @@ impl StreamTask {
                 let _ = reply.try_send(Ok(()));
             }
             Command::Synced { reply } => {
-                if self.synced {
+                if self.identity.sparse && !self.identity.writable && !self.synced {
+                    self.waiting.push(reply);
+                    self.handle(Input::Update);
+                } else if self.synced || self.identity.writable {
                     let length = self.feed.length();
                     let flushed = self.flush().await;
                     let _ = reply.try_send(flushed.map(|()| length));
@@ -291,9 +297,9 @@ impl StreamTask {
                 }
             }
         }
-        let flushed = self.flush().await;
+        let committed = self.make_durable().await;
         for (range, bytes, reply) in done {
-            let _ = reply.try_send(flushed.clone().map(|()| Appended {
+            let _ = reply.try_send(committed.clone().map(|()| Appended {
                 schema: Appended::SCHEMA.into(),
                 key: self.identity.key,
                 start: range.start,
@@ -302,7 +308,7 @@ impl StreamTask {
             }));
         }
         let after = self.feed.length();
-        if flushed.is_ok() && after > before {
+        if committed.is_ok() && after > before {
             self.handle(Input::Appended { range: BlockRange::new(before, after) });
             self.emit(Event::Appended { stream: self.identity.name.clone(), start: before, length: after });
         }
@@ -343,7 +349,7 @@ impl StreamTask {
             Ok(block) => match self.feed.put(block).await {
                 Ok(stored) => {
                     let now = self.runtime.now();
-                    self.unflushed_since.get_or_insert(now);
+                    self.flush_by(now + FLUSH_INTERVAL);
                     if stored.new {
                         self.progress.downloaded(now, bytes.unwrap_or(0));
                     }
@@ -369,7 +375,7 @@ impl StreamTask {
                 InvestigationResult::Ask(indexes.into_iter().map(|index| index.get()).collect())
             }
             Ok(Investigation::Fork(proof)) => {
-                self.report_fork(peer, &proof);
+                self.report_fork(peer, &proof).await;
                 InvestigationResult::Fork
             }
             Ok(Investigation::Corrupt(corruption)) => {
@@ -390,18 +396,19 @@ impl StreamTask {
         self.handle(Input::Investigated { peer, result });
     }
 
-    fn report_fork(&mut self, peer: Peer, proof: &quorate_feed::fork::VerifiedForkProof) {
+    async fn report_fork(&mut self, peer: Peer, proof: &quorate_feed::fork::VerifiedForkProof) {
         let proof = proof.proof();
-        let (ours, theirs) = (self.feed.length(), proof.a.roots.length().max(proof.b.roots.length()));
-        let lengths = (proof.a.roots.length(), proof.b.roots.length());
+        // Either history of the proof may be the longer one; what does not stand here is the peer's.
+        let here = self.feed.roots_at(proof.a.roots.length()).await.ok().flatten();
+        let a_is_ours = here.is_some_and(|roots| roots == proof.a.roots);
+        let theirs = if a_is_ours { proof.b.roots.length() } else { proof.a.roots.length() };
+        let ours = self.feed.length();
         self.fork = Some(format!(
-            "key {} signed two different histories, of lengths {} and {}",
+            "key {} signed two different histories, of lengths {ours} and {theirs}",
             self.identity.key.short(),
-            lengths.0,
-            lengths.1
         ));
         let address = self.address(peer);
-        tracing::warn!(stream = self.identity.name, peer = address, "fork: {:?}", lengths);
+        tracing::warn!(stream = self.identity.name, peer = address, ours, theirs, "fork");
         self.emit(Event::Fork {
             stream: self.identity.name.clone(),
             key: self.identity.key,
@@ -420,7 +427,8 @@ impl StreamTask {
                     joined.set_remote_length(length);
                 }
             }
-            ReplicationEvent::Synced { length } => {
+            // A sparse stream has nothing to wait for but the head.
+            ReplicationEvent::Synced { length } | ReplicationEvent::Updated { length } => {
                 self.synced = true;
                 let flushed = self.flush().await;
                 self.report(true);
@@ -452,7 +460,7 @@ impl StreamTask {
                     let _ = reply.try_send(Err(failure.clone()));
                 }
             }
-            ReplicationEvent::Starved { .. } | ReplicationEvent::Updated { .. } => {}
+            ReplicationEvent::Starved { .. } => {}
         }
     }
 
@@ -514,12 +522,26 @@ impl StreamTask {
     }
 
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
-        self.unflushed_since = None;
+        self.flush_due = None;
         self.feed.flush().await.map_err(|error| {
             let failure = storage_failure(&self.identity, &error);
             self.storage_failed(failure.message.clone());
             failure
         })
+    }
+
+    /// Makes appended blocks durable; the bitfield follows soon.
+    async fn make_durable(&mut self) -> Result<(), Failure> {
+        self.flush_by(self.runtime.now() + CLAIM_INTERVAL);
+        self.feed.commit().await.map_err(|error| {
+            let failure = storage_failure(&self.identity, &error);
+            self.storage_failed(failure.message.clone());
+            failure
+        })
+    }
+
+    fn flush_by(&mut self, due: Instant) {
+        self.flush_due = Some(self.flush_due.map_or(due, |before| before.min(due)));
     }
 
     fn select(&mut self, selection: Selection) {
