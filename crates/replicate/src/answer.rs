@@ -81,6 +81,8 @@ impl Replicator {
         if new {
             self.work.done_with(index);
             self.add_fresh(view, id, index);
+            // What was missing is said to be here again, although nobody looked while it was not.
+            self.synced = false;
         }
         if upgraded {
             self.check_work = true;

@@ -35,6 +35,23 @@ fn one_reader_gets_everything_once() {
 }
 
 #[test]
+fn every_block_that_comes_later_is_followed_by_synced() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        let writer = world.writer(10, Manner::default());
+        let reader = world.reader(true);
+        world.link(writer, reader);
+        for length in 10..15 {
+            let synced = |world: &World| {
+                world.nodes[reader].seen.events.contains(&ReplicationEvent::Synced { length })
+            };
+            assert!(world.run_until(LONG, synced), "seed {seed}: not synced at {length}");
+            world.append(writer, 1);
+        }
+    }
+}
+
+#[test]
 fn a_stock_peer_has_sixteen_requests_in_flight() {
     let mut world = World::new(1);
     let writer = world.writer(1000, stock());
