@@ -13,7 +13,7 @@ use quorate_net::dial::{DialError, Dialer};
 use quorate_net::drive::Ended;
 use quorate_net::listen::{ListenConfig, ListenError, Port, listen};
 use quorate_net::runtime::{AsyncStd, BoxStream, Runtime};
-use quorate_proto::dat::{Data, FeedMessage, Have};
+use quorate_proto::dat::{Data, FeedMessage, Have, Request};
 use quorate_types::Wire;
 use quorate_types::limits::DEFAULT_PORT;
 use quorate_wire::{Event, Role, SessionError};
@@ -29,13 +29,16 @@ fn data(index: u64, value: Bytes) -> FeedMessage {
     FeedMessage::Data(Data { index, value: Some(value), nodes: Vec::new(), signature: None })
 }
 
-/// Opens a feed from both ends and sends `have` one way and a large block the other.
+/// Opens a feed from both ends, sends `have` one way and a large block, which was asked for, the other.
 async fn exchange(ours: &Peer, theirs: &Peer) {
     ours.outbox.try_send(Command::Open(feed(1))).unwrap();
     let (here, there) = future::zip(ours.opened(), theirs.opened()).await;
     let have = FeedMessage::Have(Have { start: 3, length: 1, bitfield: None, ack: false });
     ours.outbox.try_send(Command::Send(vec![(here, have.clone())])).unwrap();
     assert_eq!(theirs.wait(message).await, have);
+    let request = FeedMessage::Request(Request { index: 3, ..Request::default() });
+    ours.outbox.try_send(Command::Send(vec![(here, request.clone())])).unwrap();
+    assert_eq!(theirs.wait(message).await, request);
     let block = data(3, vec![7; 5_000_000].into());
     theirs.outbox.try_send(Command::Send(vec![(there, block.clone())])).unwrap();
     assert_eq!(ours.wait(message).await, block);

@@ -28,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) muted: bool,
     /// The other side wants every block acknowledged.
     pub(crate) remote_ack: bool,
+    /// Blocks were asked for on this feed.
+    pub(crate) asked: bool,
     /// Extensions that the other side knows (wire B2).
     pub(crate) remote_names: Option<RemoteNames>,
     pending: Vec<(FeedMessage, usize)>,
@@ -110,6 +112,7 @@ impl Channels {
                 opened: false,
                 muted: false,
                 remote_ack: false,
+                asked: false,
                 remote_names: None,
                 pending: Vec::new(),
             },

@@ -230,6 +230,11 @@ impl Session {
             return Err(SessionError::MessageTooLarge { limit: MAX_FRAME_BYTES, found });
         }
         self.push(header, body_len, |out| message.encode(out));
+        if matches!(message, FeedMessage::Request(request) if !request.hash)
+            && let Some(entry) = self.channels.get_mut(channel)
+        {
+            entry.asked = true;
+        }
         Ok(())
     }
 
@@ -378,11 +383,10 @@ impl Session {
         }
     }
 
-    /// A peer that has not shown that it knows the key of any feed cannot make this side hold large
-    /// frames.
+    /// Only blocks need large frames: a peer that was never asked for one cannot make this side hold them.
     fn frame_limit(&self) -> u64 {
-        let opened = self.channels.all().any(|(_, entry)| entry.opened);
-        if opened { frame::MAX_ACCEPTED_BYTES } else { MAX_PENDING_BYTES as u64 }
+        let asked = self.channels.all().any(|(_, entry)| entry.asked);
+        if asked { frame::MAX_ACCEPTED_BYTES } else { MAX_PENDING_BYTES as u64 }
     }
 
     /// Starts to decrypt, beginning with what is there already.

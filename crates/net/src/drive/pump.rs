@@ -25,6 +25,12 @@ const SMALL_READ_BYTES: usize = 16 * 1024;
 /// without a copy, and the payloads of messages point into it.
 const BLOCK_BYTES: usize = 1024 * 1024;
 
+/// Bytes that the protocol is given at a time. Messages in memory may be many times larger than on the wire.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// Events after which the rest of what was read waits until the handler has taken them.
+const BATCH_EVENTS: usize = 1024;
+
 /// Read while the handler holds reading back, to learn that the peer lives, bytes.
 const PROBE_BYTES: usize = 16 * 1024;
 
@@ -330,7 +336,11 @@ impl<'a, P: Protocol> Pump<'a, P> {
         let in_flight = self.writing.len() + self.shared.session().queued_bytes();
         match self.outbox.exchange(cx.waker(), in_flight, 0, &mut self.commands) {
             Status::Overflowed => Err(Ended::TooSlow),
-            Status::Open | Status::ShuttingDown | Status::Closed => Ok(()),
+            Status::ShuttingDown => {
+                self.shut_down();
+                Ok(())
+            }
+            Status::Open | Status::Closed => Ok(()),
         }
     }
 
@@ -353,7 +363,7 @@ impl<'a, P: Protocol> Pump<'a, P> {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Result<usize, Ended<P::Error>>> {
-        let bytes = if self.connection.received.is_empty() {
+        let mut bytes = if self.connection.received.is_empty() {
             match ready!(self.read_bytes(limit, cx)) {
                 Ok(bytes) => bytes,
                 Err(error) => return Poll::Ready(Err(broken(error.kind()))),
@@ -362,21 +372,24 @@ impl<'a, P: Protocol> Pump<'a, P> {
             std::mem::take(&mut self.connection.received)
         };
         let count = bytes.len();
-        let result = {
-            let mut session = self.shared.session();
-            if count == 0 {
-                session.receive_end().and(Ok(false))
-            } else {
-                session.receive(now, bytes).and(Ok(true))
+        if count == 0 {
+            let result = self.shared.session().receive_end();
+            self.collect();
+            return Poll::Ready(Err(result.err().map_or(Ended::RemoteClosed, ended_by::<P>)));
+        }
+        // One piece at least, so that a look at the bytes of a peer that is held back counts as hearing from it.
+        let result = loop {
+            let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+            let result = self.shared.session().receive(now, piece);
+            // A protocol that failed has meaning up to the failure.
+            self.collect();
+            if result.is_err() || bytes.is_empty() || self.shared.batch().len() >= BATCH_EVENTS {
+                break result;
             }
         };
-        // A protocol that failed has meaning up to the failure.
-        self.collect();
-        Poll::Ready(match result {
-            Ok(true) => Ok(count),
-            Ok(false) => Err(Ended::RemoteClosed),
-            Err(error) => Err(ended_by::<P>(error)),
-        })
+        let taken = count - bytes.len();
+        self.connection.received = bytes;
+        Poll::Ready(result.map(|()| taken).map_err(ended_by::<P>))
     }
 
     /// Reads once; no bytes at all are the end.

@@ -301,6 +301,86 @@ fn a_peer_that_does_not_read_costs_bounded_memory_and_then_its_connection() {
     });
 }
 
+/// Every byte is an event.
+#[derive(Default)]
+struct Chatty(Toy);
+
+impl Protocol for Chatty {
+    type Event = u8;
+    type Command = Send;
+    type Error = ToyError;
+
+    fn receive(&mut self, now: Instant, bytes: BytesMut) -> Result<(), ToyError> {
+        bytes.chunks(1).try_for_each(|byte| self.0.receive(now, byte.into()))
+    }
+    fn receive_end(&mut self) -> Result<(), ToyError> {
+        Ok(())
+    }
+    fn poll_event(&mut self) -> Option<u8> {
+        self.0.poll_event()?.first().copied()
+    }
+    fn apply(&mut self, command: Send) -> Result<(), ToyError> {
+        self.0.apply(command)
+    }
+    fn take_transmit(&mut self) -> Option<Bytes> {
+        self.0.take_transmit()
+    }
+    fn queued_bytes(&self) -> usize {
+        self.0.queued_bytes()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+    fn handle_timeout(&mut self, _: Instant) -> Result<(), ToyError> {
+        Ok(())
+    }
+    fn is_timeout(_: &ToyError) -> bool {
+        false
+    }
+}
+
+/// Checks the order, and notes the largest batch.
+struct InOrder {
+    next: u8,
+    count: usize,
+    largest: usize,
+}
+
+impl Handler<Chatty> for InOrder {
+    async fn on_events(&mut self, _: &Link<'_, Chatty>, events: Vec<u8>) -> ControlFlow<()> {
+        future::yield_now().await;
+        self.largest = self.largest.max(events.len());
+        self.count += events.len();
+        for event in events {
+            assert_eq!(event, self.next);
+            self.next = (self.next + 1) % 200;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Small messages take more memory than their bytes: few are kept.
+#[test]
+fn batches_of_small_messages_are_bounded() {
+    block_on(async {
+        let (mut near, far) = pair().await;
+        let sent: Vec<u8> = (0..2_000_000).map(|index| (index % 200) as u8).collect();
+        let expected = sent.len();
+        let writing = async move {
+            near.write_all(&sent).await.unwrap();
+            near.close().await.unwrap();
+        };
+        let (_outbox, receiver) = outbox();
+        let mut handler = InOrder { next: 0, count: 0, largest: 0 };
+        let runtime = Arc::new(AsyncStd);
+        let driving = drive(runtime, Connection::new(far), Chatty::default(), receiver, &mut handler);
+        let (_, ended) = future::zip(writing, driving).await;
+        assert_eq!(ended, Ended::RemoteClosed);
+        assert_eq!(handler.count, expected);
+        assert!(handler.largest < 2 * 16 * 1024, "a batch of {}", handler.largest);
+    });
+}
+
 /// Counts, and is never in a hurry.
 struct Count {
     done: async_channel::Sender<()>,

@@ -205,8 +205,9 @@ fn a_message_beyond_the_largest_frame_is_not_sent() {
 #[test]
 fn the_largest_block_passes() {
     for wire in WIRES {
-        let (mut pair, a, _) = Pair::open(wire);
+        let (mut pair, a, b) = Pair::open(wire);
         events(&mut pair.b);
+        pair.b.send(b, &FeedMessage::Request(Default::default())).unwrap();
         let value = Some(vec![7; quorate_types::limits::MAX_BLOCK_BYTES].into());
         let message: FeedMessage = quorate_proto::dat::Data { value, ..Default::default() }.into();
         pair.a.send(a, &message).unwrap();

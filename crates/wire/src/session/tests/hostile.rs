@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use quorate_proto::ProtoError;
-use quorate_proto::dat::{ChannelOpen, Data, FeedOpen};
+use quorate_proto::dat::{ChannelOpen, Data, FeedOpen, Request};
 use quorate_types::limits::{
     MAX_CHANNELS, MAX_HANDSHAKE_MESSAGE_BYTES, MAX_PENDING_BYTES, MAX_PENDING_MESSAGES,
 };
@@ -40,7 +40,7 @@ const fn first(wire: Wire) -> u64 {
 #[test]
 fn lying_lengths_and_endless_numbers() {
     for wire in WIRES {
-        let limit = frame::MAX_ACCEPTED_BYTES;
+        let limit = MAX_PENDING_BYTES as u64;
         let mut huge = Vec::new();
         varint::write(&mut huge, 1 << 40);
         let error = SessionError::FrameTooLarge { limit, found: 1 << 40 };
@@ -56,7 +56,7 @@ fn lying_lengths_and_endless_numbers() {
     }
 }
 
-/// A stranger cannot make this side hold a large frame: only who has opened a feed can.
+/// Nobody can make this side hold a large frame who was not asked for a block.
 #[test]
 fn large_frames_need_an_open_feed() {
     let mut pair = Pair::new(Wire::B2);
@@ -66,8 +66,9 @@ fn large_frames_need_an_open_feed() {
     varint::write(&mut length, MAX_PENDING_BYTES as u64 + 1);
     pair.a.outbound.push_raw(&length);
     let limit = MAX_PENDING_BYTES as u64;
-    assert_eq!(pair.exchange(), Err(SessionError::FrameTooLarge { limit, found: limit + 1 }));
-    assert_eq!(after_opening(Wire::B2, &length).0, Ok(()));
+    let error = SessionError::FrameTooLarge { limit, found: limit + 1 };
+    assert_eq!(pair.exchange(), Err(error.clone()));
+    assert_eq!(after_opening(Wire::B2, &length).0, Err(error));
 }
 
 #[test]
@@ -166,6 +167,39 @@ fn cipher_text_without_a_key_is_bounded() {
     let error = SessionError::PendingBytes { limit: MAX_PENDING_BYTES, found: MAX_PENDING_BYTES + 1 };
     assert_eq!(pair.b.receive(pair.now, &[0][..]), Err(error));
     assert_eq!(pair.b.buffered_bytes(), 0);
+}
+
+/// Nothing but a block needs a large frame.
+#[test]
+fn large_frames_are_taken_from_peers_that_were_asked() {
+    for wire in WIRES {
+        let (mut pair, _, channel) = Pair::open(wire);
+        let mut start = Vec::new();
+        varint::write(&mut start, 8 << 20);
+        let error = SessionError::FrameTooLarge { limit: MAX_PENDING_BYTES as u64, found: 8 << 20 };
+        let request = |hash| FeedMessage::Request(Request { hash, ..Request::default() });
+        pair.b.send(channel, &request(true)).unwrap();
+        pair.a.outbound.push_raw(&start);
+        assert_eq!(pair.exchange(), Err(error));
+
+        for (length, verdict) in [
+            (frame::MAX_ACCEPTED_BYTES, Ok(())),
+            (
+                frame::MAX_ACCEPTED_BYTES + 1,
+                Err(SessionError::FrameTooLarge {
+                    limit: frame::MAX_ACCEPTED_BYTES,
+                    found: frame::MAX_ACCEPTED_BYTES + 1,
+                }),
+            ),
+        ] {
+            let (mut pair, _, channel) = Pair::open(wire);
+            pair.b.send(channel, &request(false)).unwrap();
+            let mut start = Vec::new();
+            varint::write(&mut start, length);
+            pair.a.outbound.push_raw(&start);
+            assert_eq!(pair.exchange(), verdict);
+        }
+    }
 }
 
 #[test]
