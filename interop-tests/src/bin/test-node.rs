@@ -3,7 +3,7 @@
 //! `test-node append HOME SEED WRITERS` appends to the stream `log`, which is made when it is not there, from several
 //! tasks at once and without end. It prints `open`, `acked` for each batch that was acknowledged, and `head` for each
 //! root that it has seen itself.
-//! `test-node clone HOME LINK PEER` prints `open`, `downloaded` and `synced`, and stays.
+//! `test-node clone HOME LINK PEER[,PEER]` prints `open`, `downloaded` and `synced`, and stays.
 //! `test-node fill HOME BLOCKS BYTES` makes the stream `log` and ends.
 //! `test-node serve HOME` opens the stream `log` and serves it.
 //!
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     AsyncStd::block_on(async {
         match arguments.as_slice() {
             ["append", home, seed, writers] => append(home, seed.parse()?, writers.parse()?).await,
-            ["clone", home, link, peer] => clone(home, link, peer).await,
+            ["clone", home, link, peers] => clone(home, link, peers).await,
             ["fill", home, blocks, bytes] => fill(home, blocks.parse()?, bytes.parse()?).await,
             ["serve", home] => serve(home).await,
             other => bail!("expected append, clone, fill or serve with their arguments, found {other:?}"),
@@ -119,11 +119,11 @@ async fn standing(event: &str, stream: &Stream, address: &str) -> Result<Value> 
     }))
 }
 
-async fn clone(home: &str, link: &str, peer: &str) -> Result<()> {
+async fn clone(home: &str, link: &str, peers: &str) -> Result<()> {
     let node = open(home).await?;
     let mut events = node.events();
-    let wanted =
-        CloneStream { link: link.into(), name: Some(NAME.into()), peers: vec![peer.into()], sparse: false };
+    let peers = peers.split(',').map(str::to_owned).collect();
+    let wanted = CloneStream { link: link.into(), name: Some(NAME.into()), peers, sparse: false };
     let stream = node.clone_stream(wanted, true).await?;
     print(&standing("open", &stream, "").await?);
     let watch = async {
