@@ -1,24 +1,37 @@
 //! A file on disk: written through `random-access-disk`, read at its offsets.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
+
+use blocking::{Task, unblock};
 
 use random_access_disk::RandomAccessDisk;
 use random_access_storage::{RandomAccess, RandomAccessError};
+
+/// Bytes written after which the disk begins to take them without being waited for, so that a sync at the end of a
+/// long transfer finds little left to do.
+const WRITE_BACK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A file on disk.
 ///
 /// `RandomAccessDisk` keeps what it writes in a buffer until its next call, hands every read to
 /// another thread, and takes a read that ends early for zeros. So reads go past it, at their offset, and
 /// a file that was cut short by someone else is an error. They block the thread, as long as the system
-/// needs for a page that is mostly in its memory; callers keep them small.
+/// needs for a page that is mostly in its memory; callers keep them small. Syncs go past it too, for its
+/// own wait for more than the bytes.
 #[derive(Debug)]
 pub struct DiskFile {
     writer: RandomAccessDisk,
-    reader: File,
+    file: Arc<File>,
     /// Whether the writer may hold bytes that the file does not have yet.
     is_buffered: bool,
+    /// Bytes written since the disk began to take them.
+    unwritten: u64,
+    /// The disk takes what was written.
+    write_back: Option<Task<io::Result<()>>>,
 }
 
 impl DiskFile {
@@ -30,7 +43,28 @@ impl DiskFile {
     /// Fails when the file cannot be opened for reading and writing.
     pub async fn open(path: &Path) -> Result<Self, RandomAccessError> {
         let writer = RandomAccessDisk::builder(path).auto_sync(false).build().await?;
-        Ok(Self { writer, reader: File::open(path)?, is_buffered: false })
+        let file = Arc::new(File::open(path)?);
+        Ok(Self { writer, file, is_buffered: false, unwritten: 0, write_back: None })
+    }
+
+    /// Lets the disk take what was written, in the background; one such at a time.
+    async fn write_back(&mut self) -> Result<(), RandomAccessError> {
+        if self.write_back.as_ref().is_some_and(|task| !task.is_finished()) {
+            return Ok(());
+        }
+        self.written_back().await?;
+        self.unwritten = 0;
+        let file = Arc::clone(&self.file);
+        self.write_back = Some(unblock(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// Waits until the disk has taken what it began to take. What failed then, fails here.
+    async fn written_back(&mut self) -> Result<(), RandomAccessError> {
+        match self.write_back.take() {
+            Some(task) => Ok(task.await?),
+            None => Ok(()),
+        }
     }
 
     /// Makes the writer empty its buffer into the file.
@@ -48,7 +82,12 @@ impl DiskFile {
 impl RandomAccess for DiskFile {
     async fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), RandomAccessError> {
         self.is_buffered = true;
-        self.writer.write(offset, data).await
+        self.writer.write(offset, data).await?;
+        self.unwritten += data.len() as u64;
+        if self.unwritten >= WRITE_BACK_BYTES {
+            self.write_back().await?;
+        }
+        Ok(())
     }
 
     async fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, RandomAccessError> {
@@ -59,7 +98,7 @@ impl RandomAccess for DiskFile {
         }
         self.settle().await?;
         let mut bytes = vec![0; length as usize];
-        self.reader.read_exact_at(&mut bytes, offset)?;
+        self.file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes)
     }
 
@@ -81,8 +120,14 @@ impl RandomAccess for DiskFile {
         self.writer.is_empty().await
     }
 
+    /// Sizes are synced with the bytes; times, which `RandomAccessDisk` would wait for, are not.
     async fn sync_all(&mut self) -> Result<(), RandomAccessError> {
-        self.writer.sync_all().await
+        self.written_back().await?;
+        self.settle().await?;
+        let file = Arc::clone(&self.file);
+        unblock(move || file.sync_data()).await?;
+        self.unwritten = 0;
+        Ok(())
     }
 }
 
@@ -105,6 +150,21 @@ mod tests {
         assert_eq!(block_on(file.read(5, 4)).unwrap(), b"aXYZ");
         assert!(matches!(block_on(file.read(5, 5)), Err(RandomAccessError::OutOfBounds { length: 9, .. })));
         assert!(matches!(block_on(file.read(1, u64::MAX)), Err(RandomAccessError::OutOfBounds { .. })));
+    }
+
+    #[test]
+    fn long_writes_are_taken_in_the_background_and_synced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let mut file = block_on(DiskFile::open(&path)).unwrap();
+        let chunk = vec![7; 1024 * 1024];
+        for index in 0..20 {
+            block_on(file.write(index * chunk.len() as u64, &chunk)).unwrap();
+        }
+        assert!(file.write_back.is_some());
+        block_on(file.sync_all()).unwrap();
+        assert!(file.write_back.is_none() && file.unwritten == 0);
+        assert_eq!(fs::read(&path).unwrap(), vec![7; 20 * chunk.len()]);
     }
 
     #[test]
