@@ -8,6 +8,7 @@ mod blocks;
 mod chance;
 mod node;
 mod process;
+mod relay;
 mod stock_peer;
 mod workspace;
 
@@ -16,5 +17,6 @@ pub use blocks::{checksum, generated_block, generated_blocks};
 pub use chance::{Chance, generated_batch};
 pub use node::{Node, NodeOptions, block_on, soon, stream_checksum, until_info, within};
 pub use process::{EventProcess, PATIENCE};
+pub use relay::Relay;
 pub use stock_peer::{FeedOptions, Generation, PeerOptions, StockPeer};
 pub use workspace::{Workspace, project_root};

@@ -121,6 +121,11 @@ impl Node {
         }
     }
 
+    /// Waits for the next event that was not read yet; `None` when the node has ended.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        self.events.next().await
+    }
+
     /// Ends the node in order.
     pub async fn shutdown(self) -> Result<()> {
         Ok(self.node.shutdown().await?)

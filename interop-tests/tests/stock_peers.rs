@@ -60,6 +60,24 @@ fn finite_streams_end_without_an_error() -> Result<()> {
 }
 
 #[test]
+fn a_finite_peer_stays_with_a_live_one() -> Result<()> {
+    for generation in Generation::ALL {
+        for writer_is_finite in [true, false] {
+            let options = PeerOptions::new(FeedOptions::from_seed(SEED)).listen();
+            let options = if writer_is_finite { options.finite() } else { options };
+            let mut sharer = StockPeer::start(generation, &options)?;
+            sharer.append_generated(1, 50, 10)?;
+            let options = PeerOptions::new(FeedOptions::from_key(sharer.key())).connect(sharer.address()?);
+            let options = if writer_is_finite { options } else { options.finite() };
+            let mut cloner = StockPeer::start(generation, &options)?;
+            cloner.wait_downloaded(50, PATIENCE)?;
+            cloner.process().no_event("close", Duration::from_millis(300))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn sparse_ranges_fetch_what_is_asked_for() -> Result<()> {
     for generation in Generation::ALL {
         let mut sharer = sharer(generation, FeedOptions::from_seed(SEED))?;

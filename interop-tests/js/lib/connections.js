@@ -68,6 +68,7 @@ exports.Connections = class Connections {
     this.adapter.onhandshake(stream, fields => emit('handshake', { connection, ...fields }))
     this.adapter.onstreamextensions(stream, names => emit('stream-extensions', { connection, names }))
     for (const name of this.streamExtensions) this.registerOn(connection, stream, name)
+    stream.on('ack', ({ start, length }) => emit('ack', { connection, start, length }))
     stream.on('end', () => emit('end', { connection }))
     stream.on('error', err => { error = error || err.message; closing(err) })
     socket.on('error', err => { error = error || err.message })
