@@ -115,6 +115,63 @@ async fn one_writer(chance: &mut Chance, kills: u64) -> Result<u64> {
     Ok(ledger.acknowledged())
 }
 
+/// Largest file of a writer whose disk is full, in the units of `ulimit -f`: 512 or 1024 bytes.
+const FULL_DISK: u32 = 400;
+
+#[test]
+fn a_writer_whose_disk_is_full_shows_nothing_that_it_may_lose() -> Result<()> {
+    with_seed(|seed, _| {
+        let mut chance = Chance::new(seed ^ 3);
+        block_on(async {
+            let workspace = Workspace::new()?;
+            let home = workspace.join("home");
+            let home_text = home.to_str().context("a temporary directory has a name in UTF-8")?;
+            let mut ledger = Ledger::default();
+            let mut command = Command::new("sh");
+            let script = format!("trap '' XFSZ; ulimit -f {FULL_DISK}; exec \"$@\"");
+            command.args([
+                "-c",
+                &script,
+                "sh",
+                env!("CARGO_BIN_EXE_test-node"),
+                "append",
+                home_text,
+                "1",
+                "2",
+            ]);
+            let mut writer = EventProcess::start("a writer on a full disk", &mut command)?;
+            let open = writer.event("open", PATIENCE)?;
+            ledger.note(&open)?;
+            writer.event("failed", PATIENCE)?;
+            // Who comes now is shown what is on disk, or nothing.
+            let mut follower = Follower::start().await?;
+            follower.follow(&open).await?;
+            thread::sleep(Duration::from_secs(2));
+            writer.kill()?;
+            while let Some(event) = writer.next(PATIENCE)? {
+                // What the process says of itself is for its owner, and may be lost.
+                if event["event"] == "acked" {
+                    ledger.note(&event)?;
+                }
+            }
+            follower.check_against(&mut ledger)?;
+            ledger.check_copy(&home, &mut chance).await?;
+            let mut writer = test_node(&["append", home_text, "2", "2"])?;
+            let open = writer.event("open", PATIENCE)?;
+            ledger.note(&open)?;
+            follower.follow(&open).await?;
+            thread::sleep(Duration::from_secs(1));
+            writer.kill()?;
+            while let Some(event) = writer.next(PATIENCE)? {
+                ledger.note(&event)?;
+            }
+            follower.check_against(&mut ledger)?;
+            ledger.check_copy(&home, &mut chance).await?;
+            follower.shutdown().await
+        })
+    })
+}
+
 /// A source that goes on appending while it is cloned.
 struct Source {
     node: Node,

@@ -1,8 +1,8 @@
 //! A node in a process of its own, for tests that kill it or measure its memory.
 //!
 //! `test-node append HOME SEED WRITERS` appends to the stream `log`, which is made when it is not there, from several
-//! tasks at once and without end. It prints `open`, `acked` for each batch that was acknowledged, and `head` for each
-//! root that it has seen itself.
+//! tasks at once and without end. It prints `open`, `acked` for each batch that was acknowledged, `failed` for each that
+//! was not, and `head` for each root that it has seen itself.
 //! `test-node clone HOME LINK PEER[,PEER]` prints `open`, `downloaded` and `synced`, and stays.
 //! `test-node fill HOME BLOCKS BYTES` makes the stream `log` and ends.
 //! `test-node serve HOME` opens the stream `log` and serves it.
@@ -12,7 +12,7 @@
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -25,6 +25,9 @@ use serde_json::{Value, json};
 
 /// Name of the stream.
 const NAME: &str = "log";
+
+/// Time between an append that failed and the next.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// Blocks of one batch of `fill`.
 const FILL_BATCH: u64 = 2000;
@@ -93,7 +96,10 @@ async fn append(home: &str, seed: u64, writers: u64) -> Result<()> {
                 let seed = chance.number() as u32;
                 match stream.append(generated_batch(seed)).await {
                     Ok(appended) => print(&json!({ "event": "acked", "start": appended.start, "length": appended.length, "seed": seed })),
-                    Err(failure) => panic!("an append failed: {failure}"),
+                    Err(failure) => {
+                        print(&json!({ "event": "failed", "code": failure.code.to_string() }));
+                        AsyncStd.sleep_until(AsyncStd.now() + RETRY).await;
+                    }
                 }
                 if chance.one_in(3) {
                     print(&standing("head", &stream, "").await.expect("an open stream says how it stands"));

@@ -214,6 +214,10 @@ impl StreamTask {
                 drop(turn);
             }
             Command::PeerOpened { peer, opened } => {
+                if self.holds_unsaved() {
+                    opened.outbox.shutdown();
+                    return;
+                }
                 self.emit(Event::Joined { stream: self.identity.name.clone(), peer: opened.address.clone() });
                 let profile = opened.profile;
                 opened.outbox.signal_room(self.signal.clone());
@@ -307,10 +311,30 @@ impl StreamTask {
                 bytes,
             }));
         }
+        if self.holds_unsaved() {
+            self.fall_silent();
+        }
         let after = self.feed.length();
         if committed.is_ok() && after > before {
             self.handle(Input::Appended { range: BlockRange::new(before, after) });
             self.emit(Event::Appended { stream: self.identity.name.clone(), start: before, length: after });
+        }
+    }
+
+    /// Tells whether a crash would lose blocks that were signed here: then no peer may see the head, for another one
+    /// would be signed for its length.
+    fn holds_unsaved(&self) -> bool {
+        self.feed.is_writable() && self.feed.durable_length() < self.feed.length()
+    }
+
+    /// Lets go of every peer, until what was signed is on disk.
+    fn fall_silent(&mut self) {
+        for (peer, mut joined) in std::mem::take(&mut self.peers) {
+            tracing::warn!(peer = joined.address, "disconnecting: what was appended cannot be written down");
+            joined.disconnect();
+            self.serving.remove(&peer);
+            self.emit(Event::Left { stream: self.identity.name.clone(), peer: joined.address });
+            self.handle(Input::PeerClosed { peer });
         }
     }
 
