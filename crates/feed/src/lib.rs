@@ -13,6 +13,7 @@
 
 mod feed;
 mod flavour;
+mod hashed;
 mod hook;
 mod memory_tree;
 mod nodes;
@@ -36,6 +37,7 @@ pub use feed::{
     Meeting, OpenError, PutError, ReadError, Recovery, Seek, Stored, VerifiedBlock, VerifyError,
 };
 pub use flavour::Flavour;
+pub use hashed::HashedData;
 pub use hook::{Candidate, PreAccept, Refusal};
 pub use memory_tree::MemoryTree;
 pub use roots::{MAX_BYTE_LENGTH, Roots, RootsError, SignedRoots};

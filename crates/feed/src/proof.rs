@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use quorate_proto::dat::Data;
 use quorate_types::limits::{MAX_BLOCK_BYTES, MAX_FEED_LENGTH, MAX_PROOF_NODES};
-use quorate_types::{BlockIndex, Node, NodeIndex};
+use quorate_types::{BlockIndex, Hash, Node, NodeIndex};
 
 use crate::sign::{Form, Verifier};
 use crate::{Flavour, Roots, RootsError, SignedRoots, flat, hash};
@@ -164,6 +164,15 @@ pub(crate) struct Climb<'a> {
 impl<'a> Climb<'a> {
     /// Begins at the leaf: the hash of the block, or else the first node.
     pub(crate) fn start(flavour: Flavour, data: &'a Data) -> Result<Self, ProofError> {
+        Self::start_hashed(flavour, data, None)
+    }
+
+    /// Begins at the leaf, of which the hash is known already, or else is computed.
+    pub(crate) fn start_hashed(
+        flavour: Flavour,
+        data: &'a Data,
+        known: Option<Hash>,
+    ) -> Result<Self, ProofError> {
         let index = data.index;
         if index >= MAX_FEED_LENGTH {
             return Err(ProofError::OutOfRange { index });
@@ -177,7 +186,7 @@ impl<'a> Climb<'a> {
                 if value.len() > MAX_BLOCK_BYTES {
                     return Err(ProofError::BlockTooLarge { found: value.len() });
                 }
-                let hash = hash::leaf(flavour, value);
+                let hash = known.unwrap_or_else(|| hash::leaf(flavour, value));
                 (Node { index: leaf, hash, size: value.len() as u64 }, nodes)
             }
             (None, []) => return Err(ProofError::NoValueNoNodes { index }),

@@ -2,14 +2,13 @@
 //! `_verifyAndWrite`). Nothing is written.
 
 use bytes::Bytes;
-use quorate_proto::dat::Data;
 use quorate_types::{BlockIndex, Node, NodeIndex, PublicKey};
 use random_access_storage::RandomAccess;
 
 use super::{Feed, VerifyError};
 use crate::proof::{Climb, ProofError};
 use crate::sign::Form;
-use crate::{Flavour, SignedRoots, flat};
+use crate::{Flavour, HashedData, SignedRoots, flat};
 
 /// A block, or the hash of one, whose proof holds against one feed. Only [`Feed::verify`] makes it.
 #[derive(Debug, Clone)]
@@ -61,8 +60,14 @@ impl<S: RandomAccess + Send> Feed<S> {
     /// # Errors
     ///
     /// [`VerifyError`] names the first thing that is missing or wrong.
-    pub async fn verify(&mut self, data: Data) -> Result<VerifiedBlock, VerifyError> {
-        let mut climb = Climb::start(Flavour::Dat, &data)?;
+    pub async fn verify(&mut self, data: impl Into<HashedData>) -> Result<VerifiedBlock, VerifyError> {
+        self.verify_hashed(data.into()).await
+    }
+
+    async fn verify_hashed(&mut self, hashed: HashedData) -> Result<VerifiedBlock, VerifyError> {
+        let leaf = hashed.leaf();
+        let data = hashed.into_data();
+        let mut climb = Climb::start_hashed(Flavour::Dat, &data, leaf)?;
         let mut block = VerifiedBlock {
             feed: *self.key(),
             index: BlockIndex::new(data.index),

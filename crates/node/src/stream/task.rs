@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use futures_lite::future;
-use quorate_feed::{Feed, Investigation, RemoteTree};
+use quorate_feed::{Feed, HashedData, Investigation, RemoteTree};
 use quorate_proto::dat::{Data, FeedMessage, Unhave};
 use quorate_replicate::{
     Input, InvestigationResult, Output, Peer, PeerFault, ReplicationEvent, Replicator, Selection,
@@ -29,6 +29,9 @@ use crate::{Code, Failure};
 
 /// Commands taken in before outputs are worked off.
 const COMMANDS_AT_ONCE: usize = 64;
+
+/// Blocks that are hashed together at the most.
+const BLOCKS_AT_ONCE: usize = 256;
 
 /// Answers produced before the inbox is looked at again.
 const ANSWERS_AT_ONCE: usize = 512;
@@ -338,9 +341,24 @@ impl StreamTask {
         }
     }
 
-    /// Works off what the replicator asks for, until it asks for nothing more.
+    /// Works off what the replicator asks for, until it asks for nothing more. Blocks that came together are hashed
+    /// together.
     async fn work(&mut self) {
-        while let Some(output) = self.replicator.poll_output() {
+        let mut received = Vec::new();
+        loop {
+            let output = match self.replicator.poll_output() {
+                Some(Output::Verify { peer, data }) if received.len() < BLOCKS_AT_ONCE => {
+                    received.push((peer, data));
+                    continue;
+                }
+                output => output,
+            };
+            let is_done = received.is_empty();
+            self.verify_all(&mut received).await;
+            let Some(output) = output else {
+                // What was verified may have led to more.
+                if is_done { return } else { continue }
+            };
             match output {
                 Output::Send { peer, message } => {
                     if let Some(joined) = self.peers.get_mut(&peer) {
@@ -350,7 +368,7 @@ impl StreamTask {
                 Output::Serve { peer } => {
                     self.serving.insert(peer);
                 }
-                Output::Verify { peer, data } => self.verify(peer, data).await,
+                Output::Verify { peer, data } => received.push((peer, data)),
                 Output::Investigate { peer, data } => self.investigate(peer, data).await,
                 Output::Event(event) => self.on_event(event).await,
                 Output::CloseChannel { peer } => {
@@ -364,12 +382,20 @@ impl StreamTask {
         }
     }
 
-    async fn verify(&mut self, peer: Peer, data: Data) {
+    async fn verify_all(&mut self, received: &mut Vec<(Peer, Data)>) {
+        let (peers, messages): (Vec<Peer>, Vec<Data>) = received.drain(..).unzip();
+        for (peer, data) in peers.into_iter().zip(HashedData::all(messages)) {
+            self.verify(peer, data).await;
+        }
+    }
+
+    async fn verify(&mut self, peer: Peer, hashed: HashedData) {
+        let data = hashed.data();
         let index = data.index;
         let bytes = data.value.as_ref().map(Bytes::len);
         let value = if self.fetching.contains_key(&index) { data.value.clone() } else { None };
         let before = self.feed.length();
-        let refusal = match self.feed.verify(data).await {
+        let refusal = match self.feed.verify(hashed).await {
             Ok(block) => match self.feed.put(block).await {
                 Ok(stored) => {
                     let now = self.runtime.now();
