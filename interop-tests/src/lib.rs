@@ -6,6 +6,7 @@
 mod binary;
 mod blocks;
 mod chance;
+mod memory;
 mod node;
 mod process;
 mod relay;
@@ -15,6 +16,7 @@ mod workspace;
 pub use binary::{Quorate, quorate_binary};
 pub use blocks::{checksum, generated_block, generated_blocks};
 pub use chance::{Chance, generated_batch};
+pub use memory::Memory;
 pub use node::{Node, NodeOptions, block_on, soon, stream_checksum, until_info, within};
 pub use process::{EventProcess, PATIENCE};
 pub use relay::Relay;

@@ -1,6 +1,5 @@
 //! The node that is attacked, in a process of its own, and what is measured of it.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use quorate_interop_tests::{EventProcess, PATIENCE, Workspace, generated_block};
+use quorate_interop_tests::{EventProcess, Memory, PATIENCE, Workspace, generated_block};
 use quorate_proto::dat::{FeedMessage, Request};
 use quorate_types::{PublicKey, Wire};
 use quorate_wire::Event;
@@ -135,35 +134,4 @@ pub(crate) fn is_served(address: SocketAddr, key: &PublicKey, wire: Wire) -> Res
         }
     }
     bail!("expected a block on wire {wire} within {SERVED_WITHIN:?}")
-}
-
-/// Memory of a process.
-pub(crate) struct Memory(u32);
-
-impl Memory {
-    pub(crate) fn of(process: u32) -> Self {
-        Self(process)
-    }
-
-    /// Forgets the peak so far.
-    pub(crate) fn reset(&self) -> Result<()> {
-        Ok(fs::write(format!("/proc/{}/clear_refs", self.0), "5")?)
-    }
-
-    /// Most that was resident since, MiB.
-    pub(crate) fn peak_mib(&self) -> Result<u64> {
-        self.field("VmHWM:")
-    }
-
-    /// What is resident now, MiB.
-    pub(crate) fn resident_mib(&self) -> Result<u64> {
-        self.field("VmRSS:")
-    }
-
-    fn field(&self, name: &str) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).context("the process is gone")?;
-        let line = status.lines().find(|line| line.starts_with(name)).context("the process has ended")?;
-        let kib: u64 = line.split_whitespace().nth(1).context("a figure")?.parse()?;
-        Ok(kib.div_ceil(1024))
-    }
 }

@@ -7,7 +7,11 @@
 //! `test-node fill HOME BLOCKS BYTES` makes the stream `log` and ends.
 //! `test-node serve HOME` opens the stream `log` and serves it.
 //!
-//! All of them end with standard input. A panic of any task ends the process at once.
+//! `test-node large BLOCKS BYTES` measures how a feed of that size is opened, served and cloned.
+//!
+//! All but `fill` and `large` end with standard input. A panic of any task ends the process at once.
+
+mod large;
 
 use std::io::Read;
 use std::net::Ipv4Addr;
@@ -46,7 +50,10 @@ fn main() -> Result<()> {
             ["clone", home, link, peers] => clone(home, link, peers).await,
             ["fill", home, blocks, bytes] => fill(home, blocks.parse()?, bytes.parse()?).await,
             ["serve", home] => serve(home).await,
-            other => bail!("expected append, clone, fill or serve with their arguments, found {other:?}"),
+            ["large", blocks, bytes] => large::measure(blocks, bytes),
+            other => {
+                bail!("expected append, clone, fill, serve or large with their arguments, found {other:?}")
+            }
         }
     })
 }
