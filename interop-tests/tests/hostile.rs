@@ -4,23 +4,32 @@
 mod hostile {
     pub(crate) mod attacker;
     pub(crate) mod floods;
+    pub(crate) mod liar;
     pub(crate) mod victim;
 }
 
+#[path = "crash/relay.rs"]
+mod relay;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use quorate_interop_tests::{Chance, PATIENCE};
+use quorate_interop_tests::{
+    Chance, Memory, Node, PATIENCE, Workspace, block_on, checksum, generated_blocks, stream_checksum,
+};
 use quorate_proto::dat::{FeedMessage, Request, Want};
 use quorate_types::Wire;
 use quorate_types::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, WANT_WINDOW_BLOCKS};
 
 use hostile::attacker::{Attacker, frame, varint};
 use hostile::floods::{self, Fate};
-use hostile::victim::{BLOCKS, Victim};
+use hostile::liar;
+use hostile::victim::{BLOCKS, Victim, test_node};
+use relay::Relay;
 
 /// Bound on the memory of a victim, MiB, whatever one attacker does.
 const MOST_MIB: u64 = 96;
@@ -176,6 +185,52 @@ fn what_is_said_above_the_cipher() -> Result<()> {
         victim.shut_down()?;
     }
     Ok(())
+}
+
+/// Each liar is believed in nothing; what it withholds comes from a peer that is honest and slow.
+#[test]
+fn what_is_answered_to_requests() -> Result<()> {
+    const SIZE: usize = 1000;
+    let (node, stream) = block_on(async {
+        let node = Node::fresh().await?;
+        let stream = node.create("log", generated_blocks(1, 0, liar::BLOCKS as u32, SIZE)).await?;
+        anyhow::Ok((node, stream))
+    })?;
+    let answers = Arc::new(block_on(liar::true_answers(&stream))?);
+    let honest = Relay::start(&block_on(node.listen())?, 400_000)?;
+    let (key, link) = (*stream.key(), stream.link().to_string());
+    let expected = checksum(generated_blocks(1, 0, liar::BLOCKS as u32, SIZE));
+    for lies in liar::all().chunks(4) {
+        let told = lies.iter().map(|(what, lie)| {
+            let liar = liar::start(key, Arc::clone(&answers), *lie)?;
+            let workspace = Workspace::new()?;
+            let home = workspace.join("home");
+            let peers = format!("{liar},{}", honest.address());
+            let clone = test_node(&["clone", home.to_str().context("UTF-8")?, &link, &peers])?;
+            anyhow::Ok((what, clone, home, workspace))
+        });
+        for victim in told.collect::<Result<Vec<_>>>()? {
+            let (what, mut clone, home, _workspace) = victim;
+            let whole = |event: &serde_json::Value| event["here"].as_u64() == Some(liar::BLOCKS);
+            clone
+                .event_where("downloaded", PATIENCE, whole)
+                .with_context(|| format!("{what} is answered"))?;
+            let peak = Memory::of(clone.id()).peak_mib()?;
+            println!("answered with {what:<40} {peak:>4} MiB at most");
+            ensure!(peak < MOST_MIB, "answered with {what}: {peak} MiB");
+            clone.close_stdin();
+            let status = clone.wait(PATIENCE)?;
+            ensure!(status.success(), "answered with {what}: {}", clone.stderr());
+            block_on(async {
+                let options = quorate_interop_tests::NodeOptions { home: Some(home), ..Default::default() };
+                let node = Node::open(options).await?;
+                let copy = node.node.open_stream("log").await?;
+                ensure!(stream_checksum(&copy).await? == expected, "{what}: another block was stored");
+                node.shutdown().await
+            })?;
+        }
+    }
+    block_on(node.shutdown())
 }
 
 #[test]
