@@ -1,5 +1,6 @@
 //! Connections made and taken: from an address or a listening port to a running connection.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -161,12 +162,14 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
             .next("see whether the peer runs: quorate share STREAM")
     };
     let addresses = resolve(peer).await.map_err(|error| unreachable(error.to_string()))?;
-    let offered = match offer {
+    let mut offered: Vec<PublicKey> = match offer {
         Offer::All => inner.streams().values().map(|stream| *stream.key()).collect(),
         Offer::One(key) => vec![*key],
     };
     let mut failure = unreachable("no address".into());
-    for address in addresses {
+    let mut addresses: VecDeque<SocketAddr> = addresses.into_iter().collect();
+    let mut turned = false;
+    while let Some(address) = addresses.pop_front() {
         let dialled = inner.dialer.dial(address, |wire, now| inner.session(wire, Role::Initiator, now)).await;
         let Dialled { connection, mut session } = match dialled {
             Ok(dialled) => dialled,
@@ -199,6 +202,16 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
                 inner.dialer.remember(address, wire);
             }
             return Ok(());
+        }
+        if let Ended::Protocol(SessionError::FirstFeed { found, .. }) = &outcome.ended
+            && let Some(at) = offered.iter().position(|key| key.discovery_key() == *found)
+            && !std::mem::replace(&mut turned, true)
+        {
+            // Both sides of wire A begin with the same feed: the peer has named one that is carried here.
+            offered.swap(0, at);
+            inner.dialer.remember(address, wire);
+            addresses.push_front(address);
+            continue;
         }
         inner.dialer.forget(address);
         failure = match outcome.ended {

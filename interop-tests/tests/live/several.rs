@@ -9,7 +9,7 @@ use quorate_node::event::Event;
 use quorate_types::BlockRange;
 use serde_json::json;
 
-use crate::support::{Dials, copy_of, each_way, meet};
+use crate::support::{Dials, copy_of, each_way, meet, stock_reader};
 
 each_way!(several_feeds_share_a_connection);
 
@@ -175,4 +175,22 @@ async fn several_feeds_share_a_connection(generation: Generation, dials: Dials) 
     peer.command("open", json!({ "spec": spec }))?;
     assert_eq!(peer.command("get", json!({ "feed": "late", "index": 0 }))?["size"], 4);
     node.shutdown().await
+}
+
+/// Both sides of wire A begin with the same feed. Ours begins anew with the one that the peer began with.
+#[test]
+fn hypercore_7_begins_with_any_of_our_streams() -> Result<()> {
+    block_on(async {
+        let node = Node::fresh().await?;
+        let mut streams = Vec::new();
+        for name in ["one", "two", "three"] {
+            streams.push(node.create(name, [name]).await?);
+        }
+        for stream in &streams {
+            let mut peer = stock_reader(Generation::Hypercore7, stream)?;
+            meet(Dials::We, &node, &mut peer).await?;
+            assert_eq!(peer.get(0)?, stream.name().as_bytes());
+        }
+        node.shutdown().await
+    })
 }
