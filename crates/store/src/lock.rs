@@ -15,7 +15,7 @@ const MAX_PID_BYTES: u64 = 32;
 pub struct Lock {
     path: PathBuf,
     /// The locks belong to the open files.
-    _files: Vec<File>,
+    files: Vec<File>,
 }
 
 /// Why a lock cannot be had.
@@ -74,7 +74,7 @@ impl Lock {
         }
         let pid = format!("{}\n", std::process::id());
         file.set_len(0).and_then(|()| file.write_all(pid.as_bytes())).map_err(io)?;
-        Ok(Self { path: path.to_owned(), _files: vec![file] })
+        Ok(Self { path: path.to_owned(), files: vec![file] })
     }
 
     /// Takes a feed: our lock file, and the lock on `bitfield` by which stock clients keep one another
@@ -94,7 +94,7 @@ impl Lock {
     pub(crate) fn share_foreign(bitfield: &Path) -> Result<Self, LockError> {
         let file =
             File::open(bitfield).map_err(|source| LockError::Io { path: bitfield.to_owned(), source })?;
-        let mut lock = Self { path: bitfield.to_owned(), _files: vec![] };
+        let mut lock = Self { path: bitfield.to_owned(), files: vec![] };
         let taken = file.try_lock_shared();
         lock.add(file, taken, bitfield)?;
         Ok(lock)
@@ -103,7 +103,7 @@ impl Lock {
     fn add(&mut self, file: File, taken: Result<(), TryLockError>, path: &Path) -> Result<(), LockError> {
         match taken {
             Ok(()) => {
-                self._files.push(file);
+                self.files.push(file);
                 Ok(())
             }
             Err(TryLockError::WouldBlock) => Err(LockError::HeldByOther { path: path.to_owned() }),
@@ -114,6 +114,16 @@ impl Lock {
     /// Returns the path of the lock file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread starts right now holds copies of the files until it
+        // runs its program.
+        for file in &self.files {
+            let _ = file.unlock();
+        }
     }
 }
 
@@ -128,6 +138,18 @@ fn read_pid(file: &mut File) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A process that was started meanwhile, and does not run its own program yet.
+    #[test]
+    fn copies_of_its_files_do_not_keep_a_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, bitfield) = (directory.path().join("lock"), directory.path().join("bitfield"));
+        let lock = Lock::acquire_feed(&path, &bitfield).unwrap();
+        let copies: Vec<File> = lock.files.iter().map(|file| file.try_clone().unwrap()).collect();
+        assert_eq!(copies.len(), 2);
+        drop(lock);
+        Lock::acquire_feed(&path, &bitfield).unwrap();
+    }
 
     #[test]
     fn only_one_holds_a_lock_and_the_error_names_it() {
