@@ -16,6 +16,11 @@ each_way!(several_feeds_share_a_connection);
 const BLOCKS: u32 = 3000;
 const BYTES: usize = 200;
 
+/// Blocks that may come twice. Each of three peers proves its head once, with the block. At the end, what a slower
+/// peer has in flight is asked for elsewhere, and the cancel that goes with it is nothing to a stock peer: 16 requests
+/// to each of two.
+const AGAIN: u64 = 3 + 2 * 16;
+
 /// The origin of a feed that all clients read, and whole copies of it: hypercore 7, hypercore 9, and a node of ours.
 struct Copies {
     seven: StockPeer,
@@ -69,10 +74,8 @@ fn each_block_comes_once_from_one_of_several_peers() -> Result<()> {
         assert_eq!(stream_checksum(&stream).await?, checksum(generated_blocks(7, 0, BLOCKS, BYTES)));
         let stock = uploaded(&mut copies.seven)? + uploaded(&mut copies.nine)?;
         let ours = our_uploads(&mut copies.ours).await?;
-        // Each peer proves its head once, and a block that comes with a proof is a block.
-        let proofs = 3;
         assert!(
-            stock + ours <= u64::from(BLOCKS) + proofs,
+            stock + ours <= u64::from(BLOCKS) + AGAIN,
             "expected each block once, found {stock} from stock peers and {ours} from ours"
         );
         reader.shutdown().await
@@ -113,7 +116,7 @@ fn what_only_one_of_several_peers_has_comes_from_there() -> Result<()> {
         let stock = [uploaded(&mut copies.seven)?, uploaded(&mut copies.nine)?];
         assert!(stock[0] >= 800 && stock[1] >= 800, "{stock:?}");
         let ours = our_uploads(&mut copies.ours).await?;
-        assert!(stock[0] + stock[1] + ours <= u64::from(BLOCKS) + 3, "{stock:?} {ours}");
+        assert!(stock[0] + stock[1] + ours <= u64::from(BLOCKS) + AGAIN, "{stock:?} {ours}");
         reader.shutdown().await
     })
 }
