@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_lite::future;
 use quorate_net::dial::{Attempt, DialError, Dialled, persist};
@@ -14,7 +13,6 @@ use quorate_net::http::{self, LocalSocket};
 use quorate_net::listen::{self, ListenConfig, ListenError, Listening, Port};
 use quorate_net::outbox::outbox;
 use quorate_net::resolve::resolve;
-use quorate_net::runtime::before;
 use quorate_types::{PublicKey, Wire};
 use quorate_wire::{Role, Session, SessionConfig, SessionEntropy, SessionError};
 
@@ -22,12 +20,9 @@ use crate::connection::{Connection, ConnectionParts};
 use crate::event::Event;
 use crate::model::Direction;
 use crate::node::{Inner, Listen, random, with_port};
-use crate::open::lock_failure;
+use crate::store_failures::lock_failure;
 use crate::stream::Stream;
 use crate::{Code, EXTENSION, Failure, Node};
-
-/// Time that connections have to send what is queued when the node stops.
-const SHUTDOWN_TIME: Duration = Duration::from_secs(3);
 
 /// What is opened on a connection that this node makes.
 #[derive(Debug, Clone)]
@@ -297,17 +292,6 @@ async fn run(
     Outcome { connected, ended }
 }
 
-/// Waits until the connections have sent what they had to, for a while.
-pub(crate) async fn wait_for_connections(inner: &Inner) {
-    let runtime = &*inner.config.runtime;
-    let deadline = runtime.now() + SHUTDOWN_TIME;
-    while inner.peers.count() > 0 {
-        if before(runtime, deadline, inner.peers.removed()).await.is_none() {
-            return;
-        }
-    }
-}
-
 impl Inner {
     /// Notes that a peer is dialled for good; false when it is already, for this stream or for all.
     fn begin_dialling(&self, peer: &str, offer: &Offer) -> bool {
@@ -332,11 +316,6 @@ impl Inner {
         config.peers = self.config.policy.clone();
         Session::new(config, now)
     }
-}
-
-/// Tells whether a peer is this very node.
-pub(crate) fn is_self(inner: &Inner, session: &Session) -> bool {
-    session.remote_key().as_ref() == Some(inner.noise.public()) || session.remote_id() == Some(inner.id)
 }
 
 fn dial_failure(error: &DialError) -> Failure {
@@ -376,6 +355,3 @@ fn listen_failure(error: &ListenError) -> Failure {
     };
     Failure::new(code, error.to_string()).next(next)
 }
-
-/// Lets a handler end its connection.
-pub(crate) const END: ControlFlow<()> = ControlFlow::Break(());

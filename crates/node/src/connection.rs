@@ -12,7 +12,6 @@ use quorate_replicate::{Peer, PeerProfile};
 use quorate_types::{DiscoveryKey, PublicKey, Wire};
 use quorate_wire::{Channel, Event as WireEvent, Session};
 
-use crate::connect::{END, is_self};
 use crate::event::Event;
 use crate::model::Direction;
 use crate::node::Inner;
@@ -25,6 +24,9 @@ use crate::{EXTENSION, WireOutbox};
 /// Without it a peer could fill the inbox of a stream with small messages, which take many times the memory of
 /// their bytes.
 const BATCHES_IN_FLIGHT: usize = 2;
+
+/// Ends the connection.
+const END: ControlFlow<()> = ControlFlow::Break(());
 
 /// Handles what happens on one connection.
 #[derive(Debug)]
@@ -260,4 +262,9 @@ impl Handler<Session> for Connection {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Tells whether a peer is this very node.
+fn is_self(inner: &Inner, session: &Session) -> bool {
+    session.remote_key().as_ref() == Some(inner.noise.public()) || session.remote_id() == Some(inner.id)
 }

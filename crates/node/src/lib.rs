@@ -14,6 +14,7 @@ mod node;
 mod open;
 mod peers;
 mod probes;
+mod store_failures;
 mod stream;
 
 pub mod api;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_lock::Mutex as AsyncMutex;
 use quorate_net::dial::Dialer;
@@ -16,11 +17,14 @@ use quorate_types::{DiscoveryKey, Link, NoiseSecretKey, PeerId, PublicKey};
 use quorate_wire::NoiseKeyPair;
 
 use crate::events::EventSender;
-use crate::open::home_failure;
 use crate::peers::Peers;
 use crate::probes::Probes;
+use crate::store_failures::home_failure;
 use crate::stream::Stream;
 use crate::{EventStream, Failure};
+
+/// Time that connections have to send what is queued when the node stops.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(3);
 
 /// How a node is set up.
 #[derive(Debug, Clone)]
@@ -178,7 +182,7 @@ impl Node {
         for stream in streams.into_values() {
             result = result.and(stream.close().await);
         }
-        crate::connect::wait_for_connections(&self.inner).await;
+        self.inner.peers.drained(&**self.runtime(), SHUTDOWN_TIME).await;
         self.inner.events.close();
         result
     }

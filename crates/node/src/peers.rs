@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use quorate_net::runtime::{Runtime, before};
 use quorate_types::{DiscoveryKey, Wire};
 
 use crate::WireOutbox;
@@ -61,9 +63,14 @@ impl Peers {
         let _ = self.removal.try_send(());
     }
 
-    /// Waits until a connection has ended.
-    pub(crate) async fn removed(&self) {
-        let _ = self.removals.recv().await;
+    /// Waits until every connection has ended, for a while.
+    pub(crate) async fn drained(&self, runtime: &dyn Runtime, time: Duration) {
+        let deadline = runtime.now() + time;
+        while !self.lock().is_empty() {
+            if before(runtime, deadline, self.removals.recv()).await.is_none() {
+                return;
+            }
+        }
     }
 
     pub(crate) fn connected(&self, id: ConnectionId, wire: Wire, remote: Option<String>) {
@@ -100,11 +107,6 @@ impl Peers {
     pub(crate) fn offering_all(&self) -> Vec<WireOutbox> {
         let connections = self.lock();
         connections.values().filter(|record| record.offers_all).map(|record| record.outbox.clone()).collect()
-    }
-
-    /// Number of connections.
-    pub(crate) fn count(&self) -> usize {
-        self.lock().len()
     }
 
     /// Lists connections that carry `only`, or all; `name_of` finds the local names of streams.

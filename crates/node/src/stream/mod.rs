@@ -6,6 +6,8 @@ mod failures;
 mod handle;
 mod peer;
 mod progress;
+mod receive;
+mod serve;
 mod task;
 mod view;
 

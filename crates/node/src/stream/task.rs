@@ -1,22 +1,19 @@
 //! The task of one stream.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use futures_lite::future;
-use quorate_feed::{Feed, HashedData, Investigation, RemoteTree};
-use quorate_proto::dat::{Data, FeedMessage, Unhave};
-use quorate_replicate::{
-    Input, InvestigationResult, Output, Peer, PeerFault, ReplicationEvent, Replicator, Selection,
-};
+use quorate_feed::Feed;
+use quorate_replicate::{Input, Output, Peer, PeerFault, ReplicationEvent, Replicator, Selection};
 use quorate_store::Backend;
 use quorate_types::BlockRange;
 
 use super::command::{Command, ExtensionMessage, Reply};
-use super::failures::{append_failure, put_refusal, read_failure, storage_failure, verify_refusal};
+use super::failures::{append_failure, storage_failure};
 use super::handle::StreamIdentity;
 use super::peer::Joined;
 use super::progress::Progress;
@@ -33,11 +30,8 @@ const COMMANDS_AT_ONCE: usize = 64;
 /// Blocks that are hashed together at the most.
 const BLOCKS_AT_ONCE: usize = 256;
 
-/// Answers produced before the inbox is looked at again.
-const ANSWERS_AT_ONCE: usize = 512;
-
 /// Time after which received blocks are written down although nothing asked for it.
-const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
+pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Time after which the bitfield claims what was appended. The blocks are durable before that; only other programs,
 /// which look at the bitfield alone, do not see them after a crash.
@@ -67,17 +61,17 @@ pub(crate) struct StreamTask {
     pub(super) feed: Feed<Backend>,
     pub(super) peers: BTreeMap<Peer, Joined>,
     pub(super) fork: Option<String>,
-    replicator: Replicator,
+    pub(super) replicator: Replicator,
     inbox: Receiver<Command>,
     room: Receiver<()>,
     signal: Sender<()>,
     events: EventSender,
     probes: Arc<Probes>,
-    runtime: Arc<dyn quorate_net::runtime::Runtime>,
-    progress: Progress,
-    serving: BTreeSet<Peer>,
+    pub(super) runtime: Arc<dyn quorate_net::runtime::Runtime>,
+    pub(super) progress: Progress,
+    pub(super) serving: BTreeSet<Peer>,
     appends: Vec<(Vec<Bytes>, Reply<Appended>)>,
-    fetching: BTreeMap<u64, Vec<Reply<Bytes>>>,
+    pub(super) fetching: BTreeMap<u64, Vec<Reply<Bytes>>>,
     waiting: Vec<Reply<u64>>,
     synced: bool,
     watchers: Vec<Sender<ExtensionMessage>>,
@@ -194,7 +188,7 @@ impl StreamTask {
         self.serving.iter().any(|peer| self.peers.get(peer).is_some_and(Joined::has_room))
     }
 
-    fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: Input) {
         let now = self.runtime.now();
         self.replicator.handle(now, &View(&self.feed), input);
     }
@@ -382,93 +376,6 @@ impl StreamTask {
         }
     }
 
-    async fn verify_all(&mut self, received: &mut Vec<(Peer, Data)>) {
-        let (peers, messages): (Vec<Peer>, Vec<Data>) = received.drain(..).unzip();
-        for (peer, data) in peers.into_iter().zip(HashedData::all(messages)) {
-            self.verify(peer, data).await;
-        }
-    }
-
-    async fn verify(&mut self, peer: Peer, hashed: HashedData) {
-        let data = hashed.data();
-        let index = data.index;
-        let bytes = data.value.as_ref().map(Bytes::len);
-        let value = if self.fetching.contains_key(&index) { data.value.clone() } else { None };
-        let before = self.feed.length();
-        let refusal = match self.feed.verify(hashed).await {
-            Ok(block) => match self.feed.put(block).await {
-                Ok(stored) => {
-                    let now = self.runtime.now();
-                    self.flush_by(now + FLUSH_INTERVAL);
-                    if stored.new {
-                        self.progress.downloaded(now, bytes.unwrap_or(0));
-                    }
-                    if let Some(value) = value {
-                        self.answer_fetches(index, &value);
-                    }
-                    let upgraded = self.feed.length() > before;
-                    self.handle(Input::Stored { peer, index, new: stored.new, upgraded });
-                    return;
-                }
-                Err(error) => put_refusal(&error, &mut |failure| self.storage_failed(failure)),
-            },
-            Err(error) => verify_refusal(&error, &mut |failure| self.storage_failed(failure)),
-        };
-        self.handle(Input::Refused { peer, index, refusal });
-    }
-
-    async fn investigate(&mut self, peer: Peer, data: Data) {
-        let result = match self.feed.investigate(&data).await {
-            Ok(Investigation::Consistent) => InvestigationResult::Consistent,
-            Ok(Investigation::Incomplete) => InvestigationResult::Incomplete,
-            Ok(Investigation::Ask(indexes)) => {
-                InvestigationResult::Ask(indexes.into_iter().map(|index| index.get()).collect())
-            }
-            Ok(Investigation::Fork(proof)) => {
-                self.report_fork(peer, &proof).await;
-                InvestigationResult::Fork
-            }
-            Ok(Investigation::Corrupt(corruption)) => {
-                let address = self.address(peer);
-                self.emit(Event::Corrupt {
-                    stream: self.identity.name.clone(),
-                    peer: address,
-                    index: data.index,
-                    reason: corruption.to_string(),
-                });
-                InvestigationResult::Corrupt
-            }
-            Err(error) => {
-                self.storage_failed(read_failure(&self.identity, &error).message);
-                InvestigationResult::Consistent
-            }
-        };
-        self.handle(Input::Investigated { peer, result });
-    }
-
-    async fn report_fork(&mut self, peer: Peer, proof: &quorate_feed::fork::VerifiedForkProof) {
-        let proof = proof.proof();
-        // Either history of the proof may be the longer one; what does not stand here is the peer's.
-        let here = self.feed.roots_at(proof.a.roots.length()).await.ok().flatten();
-        let a_is_ours = here.is_some_and(|roots| roots == proof.a.roots);
-        let theirs = if a_is_ours { proof.b.roots.length() } else { proof.a.roots.length() };
-        let ours = self.feed.length();
-        self.fork = Some(format!(
-            "key {} signed two different histories, of lengths {ours} and {theirs}",
-            self.identity.key.short(),
-        ));
-        let address = self.address(peer);
-        tracing::warn!(stream = self.identity.name, peer = address, ours, theirs, "fork");
-        self.emit(Event::Fork {
-            stream: self.identity.name.clone(),
-            key: self.identity.key,
-            peer: address,
-            ours,
-            theirs,
-            evidence: data_encoding::HEXLOWER.encode(&proof.encode()),
-        });
-    }
-
     async fn on_event(&mut self, event: ReplicationEvent) {
         match event {
             ReplicationEvent::RemoteLength { peer, length } => {
@@ -532,39 +439,6 @@ impl StreamTask {
         }
     }
 
-    /// Answers requests of peers whose connections have room, a stretch each in turn.
-    async fn serve(&mut self) {
-        let mut turns: VecDeque<Peer> = self.serving.iter().copied().collect();
-        let share = ANSWERS_AT_ONCE / turns.len().max(1);
-        while let Some(peer) = turns.pop_front() {
-            for _ in 0..share.max(1) {
-                if !self.peers.get(&peer).is_some_and(Joined::has_room) {
-                    break;
-                }
-                let Some(request) = self.replicator.next_request(peer) else {
-                    self.serving.remove(&peer);
-                    break;
-                };
-                let message = match erased(self.feed.answer(&request, &mut RemoteTree::new())).await {
-                    Ok(Some(data)) => {
-                        if let Some(value) = &data.value {
-                            self.progress.uploaded(self.runtime.now(), value.len());
-                        }
-                        FeedMessage::Data(data)
-                    }
-                    Ok(None) => FeedMessage::Unhave(Unhave { start: request.index, length: 1 }),
-                    Err(error) => {
-                        self.storage_failed(read_failure(&self.identity, &error).message);
-                        FeedMessage::Unhave(Unhave { start: request.index, length: 1 })
-                    }
-                };
-                if let Some(joined) = self.peers.get_mut(&peer) {
-                    joined.push(message);
-                }
-            }
-        }
-    }
-
     fn ship(&mut self) {
         for joined in self.peers.values_mut() {
             joined.ship();
@@ -590,7 +464,7 @@ impl StreamTask {
         })
     }
 
-    fn flush_by(&mut self, due: Instant) {
+    pub(super) fn flush_by(&mut self, due: Instant) {
         self.flush_due = Some(self.flush_due.map_or(due, |before| before.min(due)));
     }
 
@@ -608,7 +482,7 @@ impl StreamTask {
         self.handle(Input::Want { index });
     }
 
-    fn answer_fetches(&mut self, index: u64, value: &Bytes) {
+    pub(super) fn answer_fetches(&mut self, index: u64, value: &Bytes) {
         for reply in self.fetching.remove(&index).unwrap_or_default() {
             let _ = reply.try_send(Ok(value.clone()));
         }
@@ -652,24 +526,24 @@ impl StreamTask {
     }
 
     /// Says once that storage failed.
-    fn storage_failed(&mut self, reason: String) {
+    pub(super) fn storage_failed(&mut self, reason: String) {
         if !std::mem::replace(&mut self.failed, true) {
             tracing::error!(stream = self.identity.name, "{reason}");
             self.emit(Event::StorageFailed { stream: self.identity.name.clone(), reason });
         }
     }
 
-    fn address(&self, peer: Peer) -> String {
+    pub(super) fn address(&self, peer: Peer) -> String {
         self.peers.get(&peer).map_or_else(|| "a peer that is gone".into(), |joined| joined.address.clone())
     }
 
-    fn emit(&self, event: Event) {
+    pub(super) fn emit(&self, event: Event) {
         self.events.send(event);
     }
 }
 
 /// Forgets the type of a future: the compiler cannot tell that a future with borrowed arguments deep inside is `Send`.
-fn erased<'a, T>(
+pub(super) fn erased<'a, T>(
     future: impl Future<Output = T> + Send + 'a,
 ) -> std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>> {
     Box::pin(future)
