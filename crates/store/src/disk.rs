@@ -24,7 +24,8 @@ const WRITE_BACK_BYTES: u64 = 8 * 1024 * 1024;
 /// own wait for more than the bytes.
 #[derive(Debug)]
 pub struct DiskFile {
-    writer: RandomAccessDisk,
+    /// `None` only while this is dropped.
+    writer: Option<RandomAccessDisk>,
     file: Arc<File>,
     /// Whether the writer may hold bytes that the file does not have yet.
     is_buffered: bool,
@@ -44,7 +45,11 @@ impl DiskFile {
     pub async fn open(path: &Path) -> Result<Self, RandomAccessError> {
         let writer = RandomAccessDisk::builder(path).auto_sync(false).build().await?;
         let file = Arc::new(File::open(path)?);
-        Ok(Self { writer, file, is_buffered: false, unwritten: 0, write_back: None })
+        Ok(Self { writer: Some(writer), file, is_buffered: false, unwritten: 0, write_back: None })
+    }
+
+    fn writer(&mut self) -> Result<&mut RandomAccessDisk, RandomAccessError> {
+        self.writer.as_mut().ok_or_else(|| io::Error::other("the file is closed").into())
     }
 
     /// Lets the disk take what was written, in the background; one such at a time.
@@ -71,10 +76,26 @@ impl DiskFile {
     async fn settle(&mut self) -> Result<(), RandomAccessError> {
         if self.is_buffered {
             // It seeks before it reads, and writes its buffer before it seeks.
-            self.writer.read(0, 0).await?;
+            self.writer()?.read(0, 0).await?;
             self.is_buffered = false;
         }
         Ok(())
+    }
+}
+
+impl Drop for DiskFile {
+    /// `RandomAccessDisk` blocks its thread, when it is dropped, until a task of the runtime has synced the file: were
+    /// all threads of the runtime to drop one at the same time, none of them would be left to run that task. So it
+    /// is dropped elsewhere. What it still holds must not reach the file any more, which another process may
+    /// have opened by then: a writer that was not synced to its end, as after a failure, is forgotten.
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            if self.is_buffered {
+                std::mem::forget(writer);
+            } else {
+                unblock(move || drop(writer)).detach();
+            }
+        }
     }
 }
 
@@ -82,7 +103,7 @@ impl DiskFile {
 impl RandomAccess for DiskFile {
     async fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), RandomAccessError> {
         self.is_buffered = true;
-        self.writer.write(offset, data).await?;
+        self.writer()?.write(offset, data).await?;
         self.unwritten += data.len() as u64;
         if self.unwritten >= WRITE_BACK_BYTES {
             self.write_back().await?;
@@ -92,7 +113,7 @@ impl RandomAccess for DiskFile {
 
     async fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, RandomAccessError> {
         let end = offset.checked_add(length);
-        let there = self.writer.len().await?;
+        let there = self.writer()?.len().await?;
         if end.is_none_or(|end| end > there) {
             return Err(RandomAccessError::OutOfBounds { offset, end, length: there });
         }
@@ -105,19 +126,19 @@ impl RandomAccess for DiskFile {
     async fn del(&mut self, offset: u64, length: u64) -> Result<(), RandomAccessError> {
         // The hole is punched past the buffer, which would fill it again.
         self.settle().await?;
-        self.writer.del(offset, length).await
+        self.writer()?.del(offset, length).await
     }
 
     async fn truncate(&mut self, length: u64) -> Result<(), RandomAccessError> {
-        self.writer.truncate(length).await
+        self.writer()?.truncate(length).await
     }
 
     async fn len(&mut self) -> Result<u64, RandomAccessError> {
-        self.writer.len().await
+        self.writer()?.len().await
     }
 
     async fn is_empty(&mut self) -> Result<bool, RandomAccessError> {
-        self.writer.is_empty().await
+        self.writer()?.is_empty().await
     }
 
     /// Sizes are synced with the bytes; times, which `RandomAccessDisk` would wait for, are not.
@@ -165,6 +186,43 @@ mod tests {
         block_on(file.sync_all()).unwrap();
         assert!(file.write_back.is_none() && file.unwritten == 0);
         assert_eq!(fs::read(&path).unwrap(), vec![7; 20 * chunk.len()]);
+    }
+
+    #[test]
+    fn files_dropped_on_every_thread_of_the_runtime_do_not_stop_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (done, wait) = std::sync::mpsc::channel();
+        let path = directory.path().to_owned();
+        std::thread::spawn(move || {
+            async_std::task::block_on(async {
+                let tasks: Vec<_> = (0..64)
+                    .map(|index| {
+                        let path = path.join(format!("file-{index}"));
+                        async_std::task::spawn(async move {
+                            let mut file = DiskFile::open(&path).await.unwrap();
+                            file.write(0, b"abc").await.unwrap();
+                            file.sync_all().await.unwrap();
+                        })
+                    })
+                    .collect();
+                for task in tasks {
+                    task.await;
+                }
+            });
+            done.send(()).unwrap();
+        });
+        wait.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    }
+
+    #[test]
+    fn what_was_not_synced_is_not_written_when_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let mut file = block_on(DiskFile::open(&path)).unwrap();
+        block_on(file.write(0, b"abc")).unwrap();
+        drop(file);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(fs::read(&path).unwrap(), b"");
     }
 
     #[test]
