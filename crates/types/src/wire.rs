@@ -3,9 +3,7 @@
 use std::fmt;
 
 /// One of the two wires of Dat, told apart by the first bytes of a connection.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wire {
     /// hypercore-protocol 6: hypercore up to 7, `dat` 13 and 14 (DEP-0010).
