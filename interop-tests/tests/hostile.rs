@@ -37,6 +37,9 @@ const MOST_MIB: u64 = 96;
 /// The same for a thousand connections.
 const MOST_MIB_OF_A_THOUSAND: u64 = 128;
 
+/// The same for 16 peers for each of which 4 MiB of answers wait, after others who did likewise.
+const MOST_MIB_OF_16_DEAF: u64 = 160;
+
 const WIRES: [Wire; 2] = [Wire::A, Wire::B2];
 
 fn connect(address: SocketAddr) -> Result<TcpStream> {
@@ -256,22 +259,32 @@ fn unfinished_frames_on_many_connections() -> Result<()> {
 #[test]
 fn peers_that_never_read() -> Result<()> {
     let mut victim = Victim::start()?;
+    let unread = |attacker: &mut Attacker, messages: u64| {
+        let want = FeedMessage::Want(Want { start: 0, length: Some(WANT_WINDOW_BLOCKS) });
+        let request = |index| FeedMessage::Request(Request { index: BLOCKS + index, ..Request::default() });
+        (0..messages).try_for_each(|index| match index % 100 {
+            0 => attacker.send(&want),
+            _ => attacker.send(&request(index)),
+        })
+    };
     victim.suffer("32 peers that want and never read", MOST_MIB_OF_A_THOUSAND, |victim| {
+        let mut held = Vec::new();
         for number in 0..32 {
             let mut attacker = Attacker::dial(victim.address, &victim.key, WIRES[number % 2])?;
-            let want = FeedMessage::Want(Want { start: 0, length: Some(WANT_WINDOW_BLOCKS) });
-            let request =
-                |index| FeedMessage::Request(Request { index: BLOCKS + index, ..Request::default() });
-            let flood = (0..400_000).try_for_each(|index| match index % 100 {
-                0 => attacker.send(&want),
-                _ => attacker.send(&request(index)),
-            });
-            drop(flood);
+            // The victim may have had enough before.
+            let _ = unread(&mut attacker, 100_000);
+            held.push(attacker);
         }
         Ok(())
     })?;
+    victim.suffer("a peer that never reads and never stops", MOST_MIB, |victim| {
+        let mut attacker = Attacker::dial(victim.address, &victim.key, Wire::B2)?;
+        let said = unread(&mut attacker, 10_000_000);
+        ensure!(said.is_err(), "expected the end of the connection, found it open");
+        Ok(())
+    })?;
     victim.ended_because(PATIENCE, "too slow")?;
-    victim.suffer("16 peers that request and never read", MOST_MIB_OF_A_THOUSAND, |victim| {
+    victim.suffer("16 peers that request and never read", MOST_MIB_OF_16_DEAF, |victim| {
         let mut held = Vec::new();
         for number in 0..16 {
             let mut attacker = Attacker::dial(victim.address, &victim.key, WIRES[number % 2])?;
