@@ -1,7 +1,7 @@
 //! Prints what the driver carries over loopback, both ends in this process: bytes and messages per
 //! second of wall time, and per second of processor time of both ends and the kernel together.
 //!
-//! `cargo run --release -p quorate-net --example throughput`
+//! `cargo run --release -p quorate-net --example drive_throughput`
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
