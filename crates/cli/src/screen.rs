@@ -182,6 +182,7 @@ mod tests {
             peers: 1,
             remote_length: 0,
             sparse: false,
+            recovery: None,
             fork: None,
         }
     }

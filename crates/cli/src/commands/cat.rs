@@ -233,6 +233,7 @@ mod tests {
             peers: 0,
             remote_length: 0,
             sparse: false,
+            recovery: None,
             fork: None,
         }
     }

@@ -114,6 +114,9 @@ fn facts(info: &StreamInfo, output: &Output) -> Vec<(&'static str, String)> {
     if info.remote_length > info.length {
         facts.push(("announced", format!("{}, by a peer", text::count(info.remote_length, "block"))));
     }
+    if let Some(recovery) = &info.recovery {
+        facts.push(("recovered", text::clean(recovery)));
+    }
     if let Some(fork) = &info.fork {
         facts.push(("fork", output.paint.red(&text::clean(fork))));
     }
