@@ -15,12 +15,15 @@ use random_access_storage::{RandomAccess, RandomAccessError};
 /// long transfer finds little left to do.
 const WRITE_BACK_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Bytes that `RandomAccessDisk` may sync by itself.
+const SMALL_SYNC_BYTES: u64 = 64 * 1024;
+
 /// A file on disk.
 ///
 /// `RandomAccessDisk` keeps what it writes in a buffer until its next call, hands every read to
 /// another thread, and takes a read that ends early for zeros. So reads go past it, at their offset, and
 /// a file that was cut short by someone else is an error. They block the thread, as long as the system
-/// needs for a page that is mostly in its memory; callers keep them small. Syncs go past it too, for its
+/// needs for a page that is mostly in its memory; callers keep them small. Large syncs go past it too, for its
 /// own wait for more than the bytes.
 #[derive(Debug)]
 pub struct DiskFile {
@@ -141,12 +144,18 @@ impl RandomAccess for DiskFile {
         self.writer()?.is_empty().await
     }
 
-    /// Sizes are synced with the bytes; times, which `RandomAccessDisk` would wait for, are not.
+    /// Few bytes are synced by `RandomAccessDisk`, which needs one thread change less than emptying its buffer first.
+    /// For many, it would wait for the times of the file too, which takes longer than that.
     async fn sync_all(&mut self) -> Result<(), RandomAccessError> {
         self.written_back().await?;
-        self.settle().await?;
-        let file = Arc::clone(&self.file);
-        unblock(move || file.sync_data()).await?;
+        if self.is_buffered && self.unwritten <= SMALL_SYNC_BYTES {
+            self.writer()?.sync_all().await?;
+            self.is_buffered = false;
+        } else {
+            self.settle().await?;
+            let file = Arc::clone(&self.file);
+            unblock(move || file.sync_data()).await?;
+        }
         self.unwritten = 0;
         Ok(())
     }
