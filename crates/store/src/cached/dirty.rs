@@ -6,6 +6,9 @@ use std::ops::Range;
 /// What a run costs besides its bytes, about.
 const RUN_OVERHEAD_BYTES: usize = 64;
 
+/// Length from which a run gets room for its greatest length at once.
+const LONG_RUN_BYTES: usize = 64 * 1024;
+
 #[derive(Debug)]
 pub(super) struct DirtyRuns {
     runs: BTreeMap<u64, Vec<u8>>,
@@ -71,6 +74,10 @@ impl DirtyRuns {
             Some((before, run))
                 if *before + run.len() as u64 == offset && run.len() + data.len() <= self.max_run =>
             {
+                if run.len() >= LONG_RUN_BYTES {
+                    // It most likely goes on: growing it step by step would copy it again and again.
+                    run.reserve(self.max_run - run.len());
+                }
                 run.extend_from_slice(data);
                 start = *before;
             }
