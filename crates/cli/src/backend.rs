@@ -227,25 +227,38 @@ pub(crate) async fn noise_key(home: &Path) -> Result<String, Failure> {
     Ok(key)
 }
 
+/// What came of an import.
+#[derive(Debug, Default)]
+pub(crate) struct Imported {
+    /// Streams that are here now.
+    pub(crate) streams: Vec<StreamInfo>,
+    /// The content feed of an archive whose blocks are nowhere but in the folder's own files, and why it was left out.
+    pub(crate) left_out: Option<Failure>,
+}
+
 /// Copies the feeds in a directory of another program into the home, with their secret keys.
 pub(crate) async fn import(
     home: &Path,
     directory: &Path,
     name: &str,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Vec<StreamInfo>, Failure> {
-    let feeds = Node::feeds_in(directory)?;
+) -> Result<Imported, Failure> {
+    let mut feeds = Node::feeds_in(directory)?;
+    // The metadata, which every archive has, before the content.
+    feeds.sort_by_key(|feed| feed.role == Some("content"));
     let node = Node::open(NodeConfig::new(home)).await?;
-    let mut streams = Vec::new();
+    let mut imported = Imported::default();
     for feed in &feeds {
-        let name = match feed.role {
-            Some("content") => format!("{name}-content"),
-            _ => name.to_string(),
-        };
-        streams.push(node.import(&feed.files, &name, true, progress).await?.info().await?);
+        let is_content = feed.role == Some("content");
+        let name = if is_content { format!("{name}-content") } else { name.to_string() };
+        match node.import(&feed.files, &name, true, progress).await {
+            Ok(stream) => imported.streams.push(stream.info().await?),
+            Err(failure) if is_content && failure.code == Code::NotAFeed => imported.left_out = Some(failure),
+            Err(failure) => return Err(failure),
+        }
     }
     node.shutdown().await?;
-    Ok(streams)
+    Ok(imported)
 }
 
 /// Copies a stream into a directory that stock clients open.

@@ -7,7 +7,7 @@ use quorate_types::BlockRange;
 use serde::Serialize;
 
 use crate::args::{ClearArgs, ExportArgs, ImportArgs};
-use crate::backend::{self, Backend};
+use crate::backend::{self, Backend, Imported};
 use crate::context::Context;
 use crate::progress::{Progress, Unit};
 use crate::stop::{Outcome, Stop};
@@ -112,10 +112,11 @@ pub(crate) async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
         None => name_of(&args.directory)?,
     };
     let mut progress = Progress::new(&context.output, "importing", Unit::Bytes);
-    let streams = backend::import(&context.home, &args.directory, &name, &mut |done, total| {
-        progress.update(done, total)
-    })
-    .await?;
+    let Imported { streams, left_out } =
+        backend::import(&context.home, &args.directory, &name, &mut |done, total| {
+            progress.update(done, total)
+        })
+        .await?;
     drop(progress);
     for info in &streams {
         let output = &mut context.output;
@@ -133,6 +134,12 @@ pub(crate) async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
         }
     }
     context.output.flush()?;
+    if let Some(failure) = left_out {
+        context.output.note(&format!(
+            "only the metadata came: the blocks of the content are the files of the folder, which are not read. {}",
+            text::clean(&failure.message)
+        ));
+    }
     if let Some(info) = streams.first() {
         let name = text::shell(&info.name);
         let next = [context.command(&format!("audit {name}")), context.command(&format!("share {name}"))];

@@ -279,3 +279,20 @@ fn colours_and_homes_are_chosen() {
     assert!(said.stderr.contains("quorate --home '"), "{}", said.stderr);
     assert!(other.join("streams").join("chess").is_dir());
 }
+
+#[test]
+fn a_dat_folder_gives_its_metadata() {
+    let world = World::new();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../store/tests/fixtures/dat/shared");
+    let said = world.run("home", &["--json", "import", fixture, "archive"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let imported = objects(said.text());
+    assert_eq!(imported.len(), 1);
+    assert_eq!((&imported[0]["name"], &imported[0]["kind"]), (&json!("archive"), &json!("hyperdrive")));
+    let said = world.run("home", &["import", fixture, "again"]);
+    assert_eq!(said.code, Some(2), "the feed is here already: {said:?}");
+    let world = World::new();
+    let said = world.run("home", &["import", fixture, "archive"]);
+    assert!(said.stderr.contains("only the metadata came"), "{said:?}");
+    world.ok("home", &["audit", "archive"]);
+}
