@@ -161,13 +161,19 @@ fn a_denied_noise_key_ends_the_connection_without_a_reason() -> Result<()> {
     cloner.event("handshake")?;
     assert_eq!(sharer.event("authenticate")?["accepted"], false);
     assert_eq!(sharer.event("close")?["error"], "Noise handshake error");
-    assert_eq!(cloner.event("close")?["error"], json!(null));
+    no_reason(&cloner.event("close")?);
 
     // The other way round the last message never comes.
     sharer.command("connect", json!({ "to": cloner.address()? }))?;
     assert_eq!(sharer.event("close")?["error"], "Noise handshake error");
-    assert_eq!(cloner.event("close")?["error"], json!(null));
+    no_reason(&cloner.event("close")?);
     cloner.process().no_event("handshake", Duration::from_millis(50))
+}
+
+/// What the denied side sees is the end of the connection, or its reset when something of its own was still unread.
+fn no_reason(close: &serde_json::Value) {
+    let error = &close["error"];
+    assert!(error.is_null() || error == "read ECONNRESET", "{error}");
 }
 
 #[test]

@@ -226,7 +226,11 @@ impl Node {
         let selection =
             if identity.sparse || identity.writable { Selection::Nothing } else { Selection::Everything };
         let mut replicator = Replicator::new(config);
-        replicator.handle(self.runtime().now(), &crate::stream::View(&feed), Input::Select { selection });
+        let now = self.runtime().now();
+        replicator.handle(now, &crate::stream::View(&feed), Input::Select { selection });
+        if identity.follows_head_alone() {
+            replicator.handle(now, &crate::stream::View(&feed), Input::Update);
+        }
         let task = StreamTask::new(TaskParts {
             identity: Arc::clone(&identity),
             feed,

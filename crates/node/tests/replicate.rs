@@ -97,6 +97,23 @@ fn a_sparse_clone_fetches_what_is_asked_for() {
 }
 
 #[test]
+fn a_sparse_clone_follows_the_head_and_fetches_nothing_else() {
+    AsyncStd::block_on(async {
+        let (writer, reader) = (home().await, home().await);
+        let (stream, address) = sharing(&writer, 100).await;
+        let mut events = reader.node.events();
+        let wanted = CloneStream { sparse: true, ..clone(&stream, &address) };
+        let copy = reader.node.clone_stream(wanted, true).await.unwrap();
+        until(&mut events, |event| matches!(event, Event::Synced { length: 100, .. })).await;
+        stream.append(vec![block(100), block(101)]).await.unwrap();
+        until(&mut events, |event| matches!(event, Event::Synced { length: 102, .. })).await;
+        let info = copy.info().await.unwrap();
+        assert_eq!((info.length, info.here), (102, 0));
+        assert_eq!(info.tree_hash, stream.info().await.unwrap().tree_hash);
+    });
+}
+
+#[test]
 fn a_clone_goes_on_where_it_was_and_serves_others() {
     AsyncStd::block_on(async {
         let writer = home().await;

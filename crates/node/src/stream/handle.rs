@@ -25,6 +25,13 @@ pub(crate) struct StreamIdentity {
     pub(crate) recovery: Option<String>,
 }
 
+impl StreamIdentity {
+    /// Tells whether the head is fetched as it grows, and blocks only when they are asked for.
+    pub(crate) fn follows_head_alone(&self) -> bool {
+        self.sparse && !self.writable
+    }
+}
+
 /// An open stream. Clones name the same stream; it stays open until [`Node::shutdown`](crate::Node::shutdown).
 ///
 /// Every method waits for the stream's task and fails with [`Code::Internal`] when that has ended.

@@ -238,7 +238,7 @@ impl StreamTask {
                 let _ = reply.try_send(Ok(()));
             }
             Command::Synced { reply } => {
-                if self.identity.sparse && !self.identity.writable && !self.synced {
+                if self.identity.follows_head_alone() && !self.synced {
                     self.waiting.push(reply);
                     self.handle(Input::Update);
                 } else if self.synced || self.identity.writable {
@@ -382,6 +382,10 @@ impl StreamTask {
                 self.synced = self.synced && length <= self.feed.length();
                 if let Some(joined) = self.peers.get(&peer) {
                     joined.set_remote_length(length);
+                }
+                // Of a sparse stream the head is followed, and no block.
+                if self.identity.follows_head_alone() && length > self.feed.length() {
+                    self.handle(Input::Update);
                 }
             }
             // A sparse stream has nothing to wait for but the head.
