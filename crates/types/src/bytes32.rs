@@ -28,6 +28,9 @@ pub enum HexError {
 
 macro_rules! byte_string {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        byte_string!($(#[$doc])* $name, $len, 8);
+    };
+    ($(#[$doc:meta])* $name:ident, $len:literal, $short:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; $len]);
@@ -51,10 +54,10 @@ macro_rules! byte_string {
                 <[u8; $len]>::try_from(bytes).ok().map(Self)
             }
 
-            /// Returns the first 8 hexadecimal digits, for people to recognise it by.
+            #[doc = concat!("Returns the first ", $short, " hexadecimal digits, for people to recognise it by.")]
             pub fn short(&self) -> String {
                 let mut text = self.to_string();
-                text.truncate(8);
+                text.truncate($short);
                 text
             }
         }
@@ -153,6 +156,22 @@ byte_string!(
     Signature,
     64
 );
+byte_string!(
+    /// Name of a room, the same through all of its epochs: it stands in everything that is signed for the room.
+    RoomId,
+    32
+);
+byte_string!(
+    /// Name of an installed rule, by room and place of installation.
+    RuleId,
+    32,
+    6
+);
+byte_string!(
+    /// BLAKE2b-256 of the bytes of a rule's WebAssembly module, as its author built it.
+    ModuleHash,
+    32
+);
 
 impl PublicKey {
     /// Computes the discovery key: BLAKE2b-256 keyed by the public key over `hypercore`
@@ -194,5 +213,6 @@ mod tests {
         let text = format!("\"{hash}\"");
         assert_eq!(format!("\"{hash}\""), text);
         assert_eq!(hash.short(), "07070707");
+        assert_eq!(RuleId::new([7; 32]).short(), "070707");
     }
 }

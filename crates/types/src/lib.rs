@@ -14,7 +14,8 @@ mod wire;
 pub mod limits;
 
 pub use bytes32::{
-    Capability, DiscoveryKey, Hash, HexError, NoiseNonce, NoisePublicKey, PeerId, PublicKey, Signature,
+    Capability, DiscoveryKey, Hash, HexError, ModuleHash, NoiseNonce, NoisePublicKey, PeerId, PublicKey,
+    RoomId, RuleId, Signature,
 };
 pub use index::{BlockIndex, BlockRange, ByteOffset, NodeIndex};
 pub use link::{Link, LinkError};
