@@ -1,0 +1,44 @@
+// Reject codes. They are part of what validators sign: a code keeps its meaning for ever.
+
+/** The payload is none of the forms that the rule knows. */
+export const FORM: i32 = 1;
+/** The author is not a player. */
+export const STRANGER: i32 = 2;
+/** It is the other side's turn. */
+export const TURN: i32 = 3;
+/** The game is over. */
+export const OVER: i32 = 4;
+/** The move is not written as UCI writes moves. */
+export const NOTATION: i32 = 5;
+/** There is no piece on the square that the move starts from. */
+export const NO_PIECE: i32 = 6;
+/** The piece is the opponent's. */
+export const OPPONENTS_PIECE: i32 = 7;
+/** The piece cannot move so. */
+export const ILLEGAL: i32 = 8;
+/** The mover's own king would be in check. */
+export const CHECK: i32 = 9;
+/** A promotion without the piece, or a piece without promotion. */
+export const PROMOTION: i32 = 10;
+/** There is no offer of the opponent to accept. */
+export const NO_OFFER: i32 = 11;
+/** There is an offer already. */
+export const OFFER_STANDS: i32 = 12;
+/** The room has no chat. */
+export const NO_CHAT: i32 = 13;
+/** The chat message is empty or too long. */
+export const CHAT_LENGTH: i32 = 14;
+
+/** The params are none of the forms that the rule knows. */
+export const PARAMS: i32 = 20;
+/** The keys of the players are not two different keys. */
+export const KEYS: i32 = 21;
+/** The start position cannot be played from. */
+export const START: i32 = 22;
+/** The state that was kept is not a game of this rule. */
+export const STATE: i32 = 23;
+
+/** Why something is refused; `code` is 0 when it is not. */
+export class Refusal {
+  constructor(public code: i32, public reason: string) {}
+}
