@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use blake2::digest::consts::U32;
-use blake2::digest::{KeyInit, Mac};
+use blake2::digest::{Digest, KeyInit, Mac};
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 /// Why a text is not a hexadecimal byte string of the expected length.
@@ -147,6 +147,11 @@ byte_string!(
     32
 );
 byte_string!(
+    /// Digest of everything that the rules of a room wrote, in order, up to some entry.
+    StateRoot,
+    32
+);
+byte_string!(
     /// XSalsa20 nonce of one direction of a connection.
     NoiseNonce,
     24
@@ -184,6 +189,13 @@ impl PublicKey {
     }
 }
 
+impl ModuleHash {
+    /// Hashes a module: unkeyed BLAKE2b-256 of its bytes.
+    pub fn of(module: &[u8]) -> Self {
+        Self(blake2::Blake2b::<U32>::digest(module).into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +207,14 @@ mod tests {
         assert_eq!(
             key.discovery_key().to_string(),
             "c1feb82a2b3ba065ffed9f6addcf19ac250793bcab748986a1b4272c62da20e6"
+        );
+    }
+
+    #[test]
+    fn a_module_is_hashed_without_a_key() {
+        assert_eq!(
+            ModuleHash::of(b"").to_string(),
+            "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8"
         );
     }
 

@@ -15,7 +15,7 @@ pub mod limits;
 
 pub use bytes32::{
     Capability, DiscoveryKey, Hash, HexError, ModuleHash, NoiseNonce, NoisePublicKey, PeerId, PublicKey,
-    RoomId, RuleId, Signature,
+    RoomId, RuleId, Signature, StateRoot,
 };
 pub use index::{BlockIndex, BlockRange, ByteOffset, NodeIndex};
 pub use link::{Link, LinkError};
