@@ -1,0 +1,12 @@
+// What a rule imports: `import { Call, accept, json, reject } from "quorate-rule/assembly"`.
+
+import * as json from "./json";
+
+export { requires_history, requires_state, rule_abi_v1, rule_alloc } from "./entry";
+export { Bytes, Bytes32, Hash, Key } from "./bytes";
+export { Call, Change, Kind, Operation } from "./call";
+export { json };
+export { Slot, slot, state } from "./state";
+export { blake2b, block, sha256, verify } from "./host";
+export { Text } from "./text";
+export { MALFORMED, accept, answer, log, reject, rejectWith } from "./verdict";
