@@ -1,0 +1,67 @@
+//! State root: a hash chain over the writes of every entry.
+
+use quorate_types::StateRoot;
+
+use super::WriteSet;
+
+const DOMAIN: &[u8] = b"quorate state root 1";
+
+/// Computes the root after an entry. One that writes nothing changes the root as well.
+///
+/// ```text
+/// b2b256("quorate state root 1" | root before | u64le index | u32le number of writes |
+///        each write, in order: namespace 32 | u32le length | key | u8 1 | u32le length | value,
+///                              or u8 0 where the key is removed)
+/// ```
+///
+/// Keys and values are within [`limits`](crate::limits), so lengths fit.
+pub fn state_root(before: &StateRoot, index: u64, writes: &WriteSet) -> StateRoot {
+    let mut state = blake2b_simd::Params::new().hash_length(StateRoot::LEN).to_state();
+    state.update(DOMAIN).update(before.as_bytes()).update(&index.to_le_bytes());
+    state.update(&length(writes.len()));
+    for ((space, key), value) in writes {
+        state.update(space.as_bytes()).update(&length(key.len())).update(key);
+        match value {
+            Some(value) => state.update(&[1]).update(&length(value.len())).update(value),
+            None => state.update(&[0]),
+        };
+    }
+    StateRoot::from_slice(state.finalize().as_bytes()).expect("the digest length is set to 32 bytes")
+}
+
+fn length(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_types::RuleId;
+
+    #[test]
+    fn the_root_is_the_hash_of_the_layout() {
+        let before = StateRoot::new([7; 32]);
+        let writes = WriteSet::from([
+            ((RuleId::new([2; 32]), b"b".to_vec()), None),
+            ((RuleId::new([1; 32]), b"key".to_vec()), Some(b"value".to_vec())),
+        ]);
+        let mut bytes = b"quorate state root 1".to_vec();
+        bytes.extend([7; 32]);
+        bytes.extend([5, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]);
+        bytes.extend([1; 32]);
+        bytes.extend(b"\x03\0\0\0key\x01\x05\0\0\0value");
+        bytes.extend([2; 32]);
+        bytes.extend(b"\x01\0\0\0b\0");
+        let expected = blake2b_simd::Params::new().hash_length(32).hash(&bytes);
+        assert_eq!(state_root(&before, 5, &writes).as_bytes(), expected.as_bytes());
+    }
+
+    #[test]
+    fn every_index_changes_the_root() {
+        let start = StateRoot::new([0; 32]);
+        let none = WriteSet::new();
+        let first = state_root(&start, 0, &none);
+        assert_ne!(first, start);
+        assert_ne!(state_root(&start, 1, &none), first);
+    }
+}
