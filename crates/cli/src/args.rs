@@ -337,9 +337,19 @@ pub(crate) struct ExportArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
+    /// Make an identity, which signs what you say in rooms; print its public key
+    #[command(after_help = "With --json: a single JSON object, quorate.key/1.")]
+    New(KeyNewArgs),
     /// List the public keys, and where the secret ones are; secrets are never printed
     #[command(after_help = "With --json: newline-delimited JSON, one quorate.key/1 a key.")]
     Ls,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyNewArgs {
+    /// Its name on this machine; others see the key alone
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]

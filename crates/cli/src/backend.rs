@@ -9,9 +9,9 @@ use bytes::Bytes;
 use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::event::Event;
 use quorate_node::model::{
-    Appended, AuditSummary, BlockInfo, CloneStream, NewStream, PeerInfo, ProofFile, StreamInfo,
+    Appended, AuditSummary, BlockInfo, CloneStream, IdentityInfo, NewStream, PeerInfo, ProofFile, StreamInfo,
 };
-use quorate_node::{Client, Code, EventStream, Failure, Listen, Node, NodeConfig};
+use quorate_node::{Client, Code, EventStream, Failure, Identities, Listen, Node, NodeConfig};
 use quorate_types::BlockRange;
 use quorate_types::limits::DEFAULT_PORT;
 
@@ -225,6 +225,16 @@ pub(crate) async fn noise_key(home: &Path) -> Result<String, Failure> {
     let key = node.noise_key().to_string();
     node.shutdown().await?;
     Ok(key)
+}
+
+/// Makes a local identity.
+pub(crate) fn create_identity(home: &Path, name: &str) -> Result<IdentityInfo, Failure> {
+    Identities::open(home)?.create(name)
+}
+
+/// Lists the local identities.
+pub(crate) fn identities(home: &Path) -> Result<Vec<IdentityInfo>, Failure> {
+    Identities::open(home)?.list()
 }
 
 /// What came of an import.

@@ -68,6 +68,7 @@ pub(crate) const fn exit_of(kind: FailureKind) -> u8 {
         FailureKind::Usage => 2,
         FailureKind::NotFound => 3,
         FailureKind::NoPeers => 4,
+        FailureKind::RefusedByRule => 5,
         FailureKind::Fork => 7,
         FailureKind::NotWritable => 8,
         FailureKind::Storage => 9,
@@ -128,6 +129,7 @@ mod tests {
             FailureKind::Usage,
             FailureKind::NotFound,
             FailureKind::NoPeers,
+            FailureKind::RefusedByRule,
             FailureKind::Fork,
             FailureKind::NotWritable,
             FailureKind::Storage,
@@ -135,7 +137,7 @@ mod tests {
         ]
         .map(exit_of)
         .to_vec();
-        assert_eq!(exits, [1, 2, 3, 4, 7, 8, 9, 10]);
+        assert_eq!(exits, [1, 2, 3, 4, 5, 7, 8, 9, 10]);
         assert_eq!(Stop::Pipe.exit(), 0);
         assert_eq!(Stop::Interrupted.exit(), 130);
     }

@@ -22,6 +22,8 @@ pub enum FailureKind {
     Storage,
     /// The peer speaks another wire.
     OtherWire,
+    /// A rule, or the format of rooms, refuses what was to be appended.
+    RefusedByRule,
 }
 
 macro_rules! codes {
@@ -77,6 +79,12 @@ codes! {
     BadProof = "E1010", Other, "the proof does not hold";
     /// An argument of the local API is not understood.
     BadRequest = "E1011", Usage, "the request is not understood";
+    /// No local identity has this name.
+    NoIdentity = "E1012", NotFound, "no such identity";
+    /// A local identity of this name exists.
+    IdentityTaken = "E1013", Usage, "the identity exists";
+    /// The stream is no room.
+    NotARoom = "E1014", Usage, "the stream is not a room";
     /// Another process holds the stream.
     Locked = "E2001", Storage, "the stream is in use";
     /// What is on disk does not verify.
@@ -89,6 +97,52 @@ codes! {
     HomeInUse = "E2005", Storage, "another node runs on this home";
     /// The destination exists.
     DestinationExists = "E2006", Usage, "the destination exists";
+    /// A block of a room is not in its canonical encoding.
+    NotCanonical = "E3001", RefusedByRule, "not in its canonical encoding";
+    /// The signature of an action is not its author's.
+    Forged = "E3002", RefusedByRule, "the signature is not the author's";
+    /// An action with this sequence stands already.
+    Replayed = "E3003", RefusedByRule, "the action was appended before";
+    /// An action comes before one that it follows.
+    SequenceSkipped = "E3004", RefusedByRule, "a sequence number is skipped";
+    /// An action was signed in another history.
+    OtherHistory = "E3005", RefusedByRule, "the action belongs to another history";
+    /// The time in which an action could be appended is over.
+    Expired = "E3006", RefusedByRule, "the action has expired";
+    /// A part of an entry is larger than rooms take.
+    EntryTooLarge = "E3007", RefusedByRule, "the entry is too large";
+    /// An entry of this kind cannot be appended here.
+    EntryNotAllowed = "E3008", RefusedByRule, "the entry is not allowed here";
+    /// Block 0 is a header that no room can have.
+    BadHeader = "E3009", RefusedByRule, "the header of the room is not valid";
+    /// A rule of the room says no.
+    RuleRejects = "E3101", RefusedByRule, "a rule rejects the action";
+    /// A rule of the room could not come to an end.
+    RuleTraps = "E3102", RefusedByRule, "a rule failed on the action";
+    /// A module breaks a limit that holds for all rules.
+    GateRefuses = "E3201", RefusedByRule, "the module is not taken as a rule";
+    /// A rule does not do what its change says it does.
+    VectorsFail = "E3202", RefusedByRule, "a test vector of the rule fails";
+    /// A rule of the room says no to a change of rules.
+    RuleObjects = "E3203", RefusedByRule, "a rule objects to the change";
+    /// A change of rules is to hold too soon.
+    ActivationTooEarly = "E3204", RefusedByRule, "the change would hold too early";
+    /// The room has as many rules as it can.
+    TooManyRules = "E3205", RefusedByRule, "the room has too many rules";
+    /// The room was made with this rule for ever.
+    RuleLocked = "E3206", RefusedByRule, "the rule is locked";
+    /// No rule of the room has this id or name.
+    NoSuchRule = "E3207", RefusedByRule, "no such rule";
+    /// The bytes of a module are not all in the room.
+    ModuleIncomplete = "E3208", RefusedByRule, "the module is not complete";
+    /// A rule does not take its parameters.
+    ParamsRefused = "E3209", RefusedByRule, "the rule refuses its parameters";
+    /// The text is no name of a rule, or another rule has it.
+    BadRuleName = "E3210", RefusedByRule, "not a name for a rule";
+    /// Something that is needed for a verdict is not here.
+    Unable = "E3301", Other, "no verdict can be given here";
+    /// The host appended what the rules of its own room refuse.
+    HostBrokeRules = "E3302", RefusedByRule, "the host broke the rules of the room";
     /// No peer was named or found.
     NoPeers = "E4001", NoPeers, "no peers";
     /// A peer could not be reached.

@@ -10,6 +10,7 @@ mod connection;
 mod content;
 mod events;
 mod failure;
+mod identities;
 mod node;
 mod open;
 mod peers;
@@ -25,6 +26,7 @@ pub mod proof_file;
 pub use client::Client;
 pub use events::EventStream;
 pub use failure::{Code, Failure, FailureBody, FailureKind};
+pub use identities::Identities;
 pub use node::{Listen, Node, NodeConfig};
 pub use stream::{ExtensionMessage, Stream};
 

@@ -102,6 +102,17 @@ pub struct CloneStream {
     pub sparse: bool,
 }
 
+/// A local identity: its secret half stays in its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityInfo {
+    /// Name on this machine.
+    pub name: String,
+    /// The key by which others know it.
+    pub key: PublicKey,
+    /// File of the secret key.
+    pub secret: String,
+}
+
 /// Result of an append.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Appended {

@@ -23,6 +23,14 @@ pub(crate) fn home_failure(error: &HomeError) -> Failure {
             "move {} away: a new key is made, and peers will not know this node",
             path.display()
         )),
+        HomeError::IdentityTaken { .. } => {
+            Failure::new(Code::IdentityTaken, error.to_string()).next("choose another name: quorate key ls")
+        }
+        HomeError::NoIdentity { name } => Failure::new(Code::NoIdentity, error.to_string())
+            .next(format!("make it: quorate key new {name}, or see what is there: quorate key ls")),
+        HomeError::IdentityDamaged { .. } => {
+            Failure::new(Code::Damaged, error.to_string()).next("restore the file from where it came")
+        }
         HomeError::Io { .. } => Failure::new(Code::Io, error.to_string())
             .next("check permissions and space, or use another --home"),
     }

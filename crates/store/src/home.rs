@@ -1,5 +1,6 @@
 //! The data directory of a node: its streams by name, and its own key.
 
+mod identities;
 mod info;
 mod name;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use quorate_feed::Keys;
 use quorate_types::{Link, LinkError, NoiseSecretKey, PublicKey};
 
+pub use self::identities::{DEFAULT_IDENTITY, Identity};
 pub use self::info::{Encoding, Origin, StreamInfo};
 pub use self::name::{NameError, StreamName};
 use crate::atomic::{self, SECRET_MODE};
@@ -35,6 +37,7 @@ const NOISE_KEY_BYTES: usize = 32;
 /// noise_key            static key of the node, 32 bytes, mode 0600
 /// node.lock            held by the node that runs
 /// api.sock             its local API
+/// identities/NAME      secret key of a local identity, as in a stock secret_key file, mode 0600
 /// streams/NAME/        one feed, in the files of stock clients
 /// streams/NAME/quorate.json
 /// ```
@@ -109,6 +112,26 @@ pub enum HomeError {
     /// The node's key is damaged.
     #[error("expected a key of {NOISE_KEY_BYTES} bytes in {}, found {found}", path.display())]
     NoiseKey {
+        /// The key file.
+        path: PathBuf,
+        /// Bytes in the file.
+        found: usize,
+    },
+    /// An identity has the name.
+    #[error("expected a name that no identity has, found the identity {name}")]
+    IdentityTaken {
+        /// The name.
+        name: StreamName,
+    },
+    /// No identity has the name.
+    #[error("expected the name of an identity of this home, found {name}, which is none")]
+    NoIdentity {
+        /// The name.
+        name: StreamName,
+    },
+    /// The file of an identity holds no key pair.
+    #[error("expected an Ed25519 key pair of 64 bytes in {}, found {found} bytes that are none", path.display())]
+    IdentityDamaged {
         /// The key file.
         path: PathBuf,
         /// Bytes in the file.

@@ -20,6 +20,9 @@ pub use directory::{DirectoryError, FeedDirectory, read_keys, read_public_key};
 pub use disk::DiskFile;
 pub use faulty::{Fault, Faulty, FaultyDisk, When};
 pub use files::{FeedFiles, FoundFeed, find_feeds};
-pub use home::{Encoding, Home, HomeError, Listing, NameError, Origin, Stream, StreamInfo, StreamName};
+pub use home::{
+    DEFAULT_IDENTITY, Encoding, Home, HomeError, Identity, Listing, NameError, Origin, Stream, StreamInfo,
+    StreamName,
+};
 pub use lock::{Lock, LockError};
 pub use transfer::{SecretKeyPolicy, export, import};

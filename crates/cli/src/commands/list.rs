@@ -1,12 +1,8 @@
-//! `quorate ls`, `quorate info`, `quorate peers` and `quorate key ls`.
-
-use std::path::Path;
+//! `quorate ls`, `quorate info` and `quorate peers`.
 
 use quorate_node::model::{Content, Direction, Encoding, PeerInfo, StreamInfo};
-use serde::Serialize;
 
 use crate::args::{PeersArgs, StreamArg};
-use crate::backend;
 use crate::context::Context;
 use crate::output::Output;
 use crate::stop::Outcome;
@@ -164,62 +160,4 @@ fn peer_row(peer: &PeerInfo, output: &Output) -> Vec<String> {
         format!("{}{}", text::wire(&peer.wire), if peer.quorate { ", quorate" } else { "" }),
         streams.join(", "),
     ]
-}
-
-/// A public key, and where its secret half is.
-#[derive(Serialize)]
-struct Key {
-    schema: &'static str,
-    /// Name of the stream; absent for the key of the node.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream: Option<String>,
-    key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
-}
-
-impl Key {
-    const SCHEMA: &'static str = "quorate.key/1";
-}
-
-/// `quorate key ls`.
-pub(crate) async fn keys(context: &mut Context) -> Outcome {
-    let backend = context.backend().await?;
-    let streams = backend.streams().await?;
-    backend.close().await?;
-    let mut keys = vec![Key {
-        schema: Key::SCHEMA,
-        stream: None,
-        key: backend::noise_key(&context.home).await?,
-        secret: None,
-    }];
-    for info in streams {
-        let secret = Path::new(&info.directory).join("secret_key");
-        keys.push(Key {
-            schema: Key::SCHEMA,
-            stream: Some(info.name),
-            key: info.key.to_string(),
-            secret: info.writable.then(|| secret.to_string_lossy().into_owned()),
-        });
-    }
-    let output = &mut context.output;
-    if output.json {
-        return keys.iter().try_for_each(|key| output.object(key));
-    }
-    let rows: Vec<Vec<String>> = keys
-        .iter()
-        .map(|key| {
-            let name = key.stream.as_deref().unwrap_or("this node");
-            let secret = match (&key.secret, key.stream.is_some()) {
-                (Some(path), _) => format!("secret key in {}", text::clean(path)),
-                (None, true) => "read-only".to_string(),
-                (None, false) => String::new(),
-            };
-            vec![output.paint.bold(&text::clean(name)), key.key.clone(), secret]
-        })
-        .collect();
-    for line in text::table(&rows, &[]) {
-        output.line(&line)?;
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@ mod append;
 mod cat;
 mod change;
 mod clone;
+mod key;
 mod list;
 mod new;
 mod proof;
@@ -14,7 +15,7 @@ use std::future::Future;
 
 use futures_lite::future;
 
-use crate::args::{Command, KeyCommand};
+use crate::args::Command;
 use crate::context::Context;
 use crate::demo;
 use crate::explain;
@@ -45,7 +46,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Clear(args) => or_end(change::clear(args, context), &interrupt).await,
         Command::Import(args) => or_end(change::import(args, context), &interrupt).await,
         Command::Export(args) => or_end(change::export(args, context), &interrupt).await,
-        Command::Key(KeyCommand::Ls) => or_end(list::keys(context), &interrupt).await,
+        Command::Key(command) => or_end(key::key(command, context), &interrupt).await,
         Command::Completions(args) => system::completions(&args, &mut context.output),
         Command::Man(args) => system::man(&args, &mut context.output),
         Command::Explain(args) => explain::explain(args.code.as_deref(), &mut context.output),

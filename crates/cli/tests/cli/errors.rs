@@ -17,10 +17,12 @@ fn failures_are_told_as_stored() {
     world.ok("home", &["new", "chess"]);
     let key = world.json("home", &["info", "chess"])["key"].as_str().unwrap().to_string();
     world.ok("home", &["append", "chess", "e4"]);
+    world.ok("home", &["key", "new", "alice"]);
     let cases: &[(&str, &[&str], i32)] = &[
         ("no-such-stream", &["info", "nowhere"], 3),
         ("name-taken", &["new", "chess"], 2),
         ("bad-name", &["new", "a/b"], 2),
+        ("identity-taken", &["key", "new", "alice"], 2),
         ("bad-link", &["clone", "dat://abc", "--peer", "127.0.0.1:1"], 2),
         ("beyond-the-end", &["get", "chess", "7"], 3),
         ("cat-beyond-the-end", &["cat", "chess", "--end", "9"], 3),

@@ -49,6 +49,7 @@ fn help_is_as_stored() {
     for command in COMMANDS {
         snapshot(&format!("help-{command}"), &help(&[command, "--help"]));
     }
+    snapshot("help-key-new", &help(&["key", "new", "--help"]));
     snapshot("help-key-ls", &help(&["key", "ls", "--help"]));
 }
 

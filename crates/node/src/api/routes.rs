@@ -119,7 +119,7 @@ fn refuse(failure: &Failure) -> Response {
     let status = match failure.kind() {
         FailureKind::Usage => 400,
         FailureKind::NotFound => 404,
-        FailureKind::NotWritable | FailureKind::Fork => 409,
+        FailureKind::NotWritable | FailureKind::Fork | FailureKind::RefusedByRule => 409,
         FailureKind::Other | FailureKind::NoPeers | FailureKind::Storage | FailureKind::OtherWire => 500,
     };
     Response::json(status, serde_json::to_vec(&FailureBody::from(failure)).unwrap_or_default())

@@ -1,0 +1,106 @@
+//! `quorate key new` and `quorate key ls`.
+
+use std::path::Path;
+
+use quorate_node::model::IdentityInfo;
+use serde::Serialize;
+
+use crate::args::{KeyCommand, KeyNewArgs};
+use crate::backend;
+use crate::context::Context;
+use crate::output::Output;
+use crate::stop::Outcome;
+use crate::text;
+
+/// A public key, and where its secret half is.
+#[derive(Serialize)]
+struct Key {
+    schema: &'static str,
+    /// Name of the stream; absent for the key of the node and for identities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<String>,
+    /// Name of the local identity that signs actions with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl Key {
+    const SCHEMA: &'static str = "quorate.key/1";
+
+    fn of(identity: &IdentityInfo) -> Self {
+        Self {
+            schema: Self::SCHEMA,
+            stream: None,
+            identity: Some(identity.name.clone()),
+            key: identity.key.to_string(),
+            secret: Some(identity.secret.clone()),
+        }
+    }
+
+    /// Cells of its line: whose it is, the key, where the secret half is.
+    fn row(&self, output: &Output) -> Vec<String> {
+        let whose = match (&self.stream, &self.identity) {
+            (Some(stream), _) => format!("stream {}", output.paint.bold(&text::clean(stream))),
+            (None, Some(identity)) => format!("identity {}", output.paint.bold(identity)),
+            (None, None) => output.paint.bold("this node"),
+        };
+        let secret = match (&self.secret, self.stream.is_some()) {
+            (Some(path), _) => format!("secret key in {}", text::clean(path)),
+            (None, true) => "read-only".to_string(),
+            (None, false) => String::new(),
+        };
+        vec![whose, self.key.clone(), secret]
+    }
+}
+
+/// `quorate key ...`.
+pub(crate) async fn key(command: KeyCommand, context: &mut Context) -> Outcome {
+    match command {
+        KeyCommand::New(args) => new(&args, context),
+        KeyCommand::Ls => ls(context).await,
+    }
+}
+
+fn new(args: &KeyNewArgs, context: &mut Context) -> Outcome {
+    let identity = backend::create_identity(&context.home, &args.name)?;
+    let output = &mut context.output;
+    if output.json {
+        return output.object(&Key::of(&identity));
+    }
+    output.line(&identity.key.to_string())?;
+    output.note(&format!("the secret key is in {}, and nowhere else", text::clean(&identity.secret)));
+    let next = [context.command(&format!("append ROOM MESSAGE --as {}", identity.name))];
+    context.output.next(&next);
+    Ok(())
+}
+
+async fn ls(context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let streams = backend.streams().await?;
+    backend.close().await?;
+    let node = backend::noise_key(&context.home).await?;
+    let mut keys = vec![Key { schema: Key::SCHEMA, stream: None, identity: None, key: node, secret: None }];
+    keys.extend(backend::identities(&context.home)?.iter().map(Key::of));
+    for info in streams {
+        let secret = Path::new(&info.directory).join("secret_key");
+        keys.push(Key {
+            schema: Key::SCHEMA,
+            stream: Some(info.name),
+            identity: None,
+            key: info.key.to_string(),
+            secret: info.writable.then(|| secret.to_string_lossy().into_owned()),
+        });
+    }
+    let output = &mut context.output;
+    if output.json {
+        return keys.iter().try_for_each(|key| output.object(key));
+    }
+    let rows: Vec<Vec<String>> = keys.iter().map(|key| key.row(output)).collect();
+    for line in text::table(&rows, &[]) {
+        output.line(&line)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The local identities of a home, which sign actions in rooms.
+
+use std::path::Path;
+
+use quorate_store::{DEFAULT_IDENTITY, Home, HomeError, Identity, NameError, StreamName};
+
+use crate::model::IdentityInfo;
+use crate::node::random;
+use crate::store_failures::home_failure;
+use crate::{Code, Failure};
+
+/// The local identities of a home. They are files: no running node is needed, and none minds.
+#[derive(Debug, Clone)]
+pub struct Identities {
+    home: Home,
+}
+
+impl Identities {
+    /// Opens a home for its identities.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Io`] when the home cannot be made.
+    pub fn open(home: &Path) -> Result<Self, Failure> {
+        Ok(Self { home: Home::open(home).map_err(|error| home_failure(&error))? })
+    }
+
+    /// Makes an identity of fresh randomness.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::BadName`], [`Code::IdentityTaken`].
+    pub fn create(&self, name: &str) -> Result<IdentityInfo, Failure> {
+        let identity = self
+            .home
+            .create_identity(&parse_name(name)?, &random()?)
+            .map_err(|error| home_failure(&error))?;
+        Ok(self.describe(&identity))
+    }
+
+    /// Lists the identities, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Damaged`] when a key file holds no key.
+    pub fn list(&self) -> Result<Vec<IdentityInfo>, Failure> {
+        let identities = self.home.identities().map_err(|error| home_failure(&error))?;
+        Ok(identities.iter().map(|identity| self.describe(identity)).collect())
+    }
+
+    /// Finds the identity that signs: the named one, or `default`, which is made when it is first needed.
+    pub fn signing(&self, name: Option<&str>) -> Result<Identity, Failure> {
+        let asked = parse_name(name.unwrap_or(DEFAULT_IDENTITY))?;
+        match self.home.identity(&asked) {
+            Err(HomeError::NoIdentity { .. }) if asked.as_str() == DEFAULT_IDENTITY => {
+                match self.home.create_identity(&asked, &random()?) {
+                    // Another process was faster.
+                    Err(HomeError::IdentityTaken { .. }) => self.home.identity(&asked),
+                    made => made,
+                }
+            }
+            found => found,
+        }
+        .map_err(|error| home_failure(&error))
+    }
+
+    fn describe(&self, identity: &Identity) -> IdentityInfo {
+        let file = self.home.root().join("identities").join(identity.name.as_str());
+        IdentityInfo {
+            name: identity.name.to_string(),
+            key: identity.key,
+            secret: file.display().to_string(),
+        }
+    }
+}
+
+fn parse_name(name: &str) -> Result<StreamName, Failure> {
+    name.parse().map_err(|error: NameError| Failure::new(Code::BadName, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_identity_is_made_when_it_is_needed_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let identities = Identities::open(directory.path()).unwrap();
+        assert_eq!(identities.signing(Some("alice")).unwrap_err().code, Code::NoIdentity);
+        let first = identities.signing(None).unwrap();
+        assert_eq!(identities.signing(Some("default")).unwrap().key, first.key);
+        let alice = identities.create("alice").unwrap();
+        assert_eq!(identities.signing(Some("alice")).unwrap().key, alice.key);
+        assert_eq!(identities.create("alice").unwrap_err().code, Code::IdentityTaken);
+        assert_eq!(identities.list().unwrap().len(), 2);
+    }
+}
