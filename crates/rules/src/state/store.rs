@@ -26,8 +26,11 @@ pub struct Position {
 
 impl Position {
     /// Where every state begins: no entry, a root of zeros.
-    pub const START: Self =
-        Self { length: 0, state_root: StateRoot::new([0; StateRoot::LEN]), tree_hash: Hash::new([0; Hash::LEN]) };
+    pub const START: Self = Self {
+        length: 0,
+        state_root: StateRoot::new([0; StateRoot::LEN]),
+        tree_hash: Hash::new([0; Hash::LEN]),
+    };
 }
 
 /// What one entry changes.
