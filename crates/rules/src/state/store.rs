@@ -108,6 +108,13 @@ pub trait RoomStore: StateStore {
     /// Returns the least length that [`step_back`](Self::step_back) reaches.
     fn oldest(&self) -> u64;
 
+    /// Returns where the state stood at a length; `None` when that is out of reach.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Failed`], [`StateError::Damaged`].
+    fn position_at(&self, length: u64) -> Result<Option<Position>, StateError>;
+
     /// Adds steps that follow one another, all of them or none.
     ///
     /// # Errors
