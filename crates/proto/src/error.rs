@@ -1,6 +1,8 @@
-//! Why bytes are not the message that their frame says they are.
+//! Why bytes are not the message that they should be.
 
-/// Reason for which a message of the Dat wire was not decoded.
+use crate::Deviation;
+
+/// Reason for which a message was not decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtoError {
     /// The bytes are no protobuf message of this shape.
@@ -54,5 +56,15 @@ pub enum ProtoError {
         limit: u64,
         /// Value that came.
         found: u64,
+    },
+    /// The bytes are another encoding of a message than the one that counts.
+    #[error("{message} message: expected the canonical encoding, found {deviation}, at byte {at}")]
+    NotCanonical {
+        /// Name of the innermost message.
+        message: &'static str,
+        /// Where its encoding deviates, bytes from the beginning of the outermost message.
+        at: usize,
+        /// In what way.
+        deviation: Deviation,
     },
 }

@@ -2,11 +2,9 @@
 
 use bytes::Bytes;
 use prost::Message;
+use quorate_types::limits::MAX_HEADER_BYTES;
 
 use crate::pb_header as pb;
-
-/// Largest block 0 that is read as a header, bytes.
-const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// What block 0 says about the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +33,12 @@ impl FeedHeader {
         }
         Some(Self { kind, extension: header.extension })
     }
+
+    /// Encodes the block.
+    pub fn encode(&self) -> Bytes {
+        let header = pb::Header { r#type: Some(self.kind.clone()), extension: self.extension.clone() };
+        header.encode_to_vec().into()
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +52,7 @@ mod tests {
         let header = FeedHeader::parse(&block).unwrap();
         assert_eq!(header.kind, "hyperdrive");
         assert_eq!(header.extension.as_deref(), Some(&[7; 32][..]));
+        assert_eq!(header.encode(), block);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Protobuf messages of the Dat wire: generated types and what is checked about them.
+//! Protobuf messages of the Dat wires, of rooms and of the extension `quorate/1`: generated types and what is checked
+//! about them.
 //!
 //! The generated `pb` types stay inside this crate. Its public types come out of `decode` with
 //! presence, length and range already checked, so that nothing above has to check them again.
@@ -7,10 +8,15 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
+mod canonical;
 pub mod dat;
 mod error;
+mod fields;
 pub mod header;
+pub mod quorate1;
+pub mod stream;
 
+pub use canonical::Deviation;
 pub use error::ProtoError;
 
 /// Generated from `proto/dat.proto`.
@@ -23,4 +29,16 @@ mod pb {
 mod pb_header {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     include!("generated/header.rs");
+}
+
+/// Generated from `proto/stream.proto`.
+mod pb_stream {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    include!("generated/quorate.rs");
+}
+
+/// Generated from `proto/quorate1.proto`.
+mod pb_quorate1 {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    include!("generated/quorate1.rs");
 }
