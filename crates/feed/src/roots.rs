@@ -119,6 +119,15 @@ impl Roots {
         })
     }
 
+    /// Adds the next block: the peaks are then those of one block more.
+    ///
+    /// # Errors
+    ///
+    /// [`RootsError`] when the feed would leave its limits; it is then as before.
+    pub fn push_block(&mut self, flavour: Flavour, block: &[u8]) -> Result<(), RootsError> {
+        self.push_leaf(flavour, hash::leaf(flavour, block), block.len() as u64, |_| {})
+    }
+
     /// Adds the next block, and tells of each node that comes into being: the leaf, then its parents.
     ///
     /// # Errors
