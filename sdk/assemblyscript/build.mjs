@@ -14,7 +14,7 @@ const sdk = dirname(fileURLToPath(import.meta.url));
  * Options of the compiler. A check runs on a fresh instance, so nothing is ever freed; the gate refuses a start
  * section, so the runtime is the SDK's own, which needs none.
  */
-const OPTIONS = ["--runtime", "stub", "-O3", "--converge"];
+const OPTIONS = ["--runtime", "stub", "-O3", "--shrinkLevel", "1", "--converge"];
 
 /** Compiles `project`/assembly/index.ts and returns the module's bytes. Extra options go to the compiler. */
 export async function compile(project, extra = []) {

@@ -9,4 +9,4 @@ export { json };
 export { Slot, slot, state } from "./state";
 export { blake2b, block, sha256, verify } from "./host";
 export { Text } from "./text";
-export { MALFORMED, accept, answer, log, reject, rejectWith } from "./verdict";
+export { MALFORMED, accept, answer, log, logWith, malformed, reject, rejectWith } from "./verdict";

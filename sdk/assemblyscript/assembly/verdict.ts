@@ -28,18 +28,23 @@ export function rejectWith(code: i32, reason: Text): i32 {
 /** Answers a question: for the end of `rule_query`. A malformed question is refused, as in `accept`. */
 export function answer(text: Text): i32 {
   if (!finish()) return malformed();
-  host_log(text.at, text.size);
+  logWith(text);
   return 0;
 }
 
 /** Writes a line that `quorate rule run` shows. */
-export function log(text: string): void {
-  const line = Text.of(text);
+export function log(line: string): void {
+  logWith(Text.of(line));
+}
+
+/** Writes a line that was put together. */
+export function logWith(line: Text): void {
   host_log(line.at, line.size);
 }
 
-function malformed(): i32 {
-  const reason = problem()!;
-  fail(reason.at, reason.size);
+/** Rejects with `MALFORMED` and the reader's reason: for an early end where `json.failed()`. */
+export function malformed(): i32 {
+  const reason = problem();
+  if (reason) fail(reason.at, reason.size);
   return MALFORMED;
 }
