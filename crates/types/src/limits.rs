@@ -12,6 +12,48 @@ pub const MAX_BLOCK_BYTES: usize = MAX_FRAME_BYTES - 64 * 1024;
 /// Largest extension message that is sent or accepted, bytes.
 pub const MAX_EXTENSION_BYTES: usize = 64 * 1024;
 
+/// Largest block 0 that is read as a header, bytes: room for the names, keys and parameters of a room.
+pub const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// Longest name of a room, bytes.
+pub const MAX_ROOM_NAME_BYTES: usize = 256;
+
+/// Validators that a header may name.
+pub const MAX_VALIDATORS: usize = 256;
+
+/// Hosts that a header may name besides the first.
+pub const MAX_HOSTS: usize = 64;
+
+/// Rules that hold in a room at once.
+pub const MAX_RULES: usize = 16;
+
+/// Longest name of a rule, bytes.
+pub const MAX_RULE_NAME_BYTES: usize = 32;
+
+/// Largest parameters of a rule, bytes.
+pub const MAX_PARAMS_BYTES: usize = 16 * 1024;
+
+/// Largest payload of an action, bytes: the whole action fits into one extension message.
+pub const MAX_PAYLOAD_BYTES: usize = MAX_EXTENSION_BYTES - 1024;
+
+/// Largest WebAssembly module of a rule, bytes.
+pub const MAX_MODULE_BYTES: usize = 512 * 1024;
+
+/// Largest part of a module in one block, bytes.
+pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Test vectors in one rule change.
+pub const MAX_TEST_VECTORS: usize = 64;
+
+/// Largest entry of a room, bytes: a rule change with its parameters and test vectors.
+pub const MAX_ENTRY_BYTES: usize = 256 * 1024;
+
+/// Largest body of a certificate, a proof of misbehaviour or a change of epoch, bytes.
+pub const MAX_PROOF_BODY_BYTES: usize = 64 * 1024;
+
+/// Longest reason of a refusal, bytes.
+pub const MAX_REASON_BYTES: usize = 256;
+
 /// Feeds on one connection, in each direction (hypercore-protocol 6 `maxFeeds`).
 pub const MAX_CHANNELS: usize = 256;
 
