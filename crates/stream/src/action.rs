@@ -1,0 +1,208 @@
+//! A participant's signed message.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use bytes::Bytes;
+use quorate_proto::stream as proto;
+use quorate_types::limits::{MAX_FEED_LENGTH, MAX_PAYLOAD_BYTES};
+use quorate_types::{Hash, PublicKey, RoomId, Signature};
+
+use crate::entry::EntryError;
+use crate::identity::{Anchor, Author, Forgery, Verifier, b2b256};
+
+/// What every action's signed bytes begin with.
+pub const ACTION_CONTEXT: &[u8] = b"quorate/1 action\0";
+
+/// A message that is still to be signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsignedAction {
+    /// The author's actions and rule changes in the room before this one.
+    pub sequence: u64,
+    /// Head that the author has seen.
+    pub anchor: Anchor,
+    /// Last index at which the action may stand; 0 for any.
+    pub valid_until: u64,
+    /// The application's bytes, at most [`MAX_PAYLOAD_BYTES`].
+    pub payload: Bytes,
+}
+
+/// A participant's signed message. Its signature is not verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// Key of the author.
+    pub author: PublicKey,
+    /// The author's actions and rule changes in the room before this one.
+    pub sequence: u64,
+    /// Head that the author had seen.
+    pub anchor: Anchor,
+    /// Last index at which the action may stand; 0 for any.
+    pub valid_until: u64,
+    /// The application's bytes.
+    pub payload: Bytes,
+    /// By the author.
+    pub signature: Signature,
+}
+
+/// A participant's message whose signature verifies for a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedAction {
+    action: Action,
+    room: RoomId,
+    digest: Hash,
+}
+
+/// Why a message cannot be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected at most {limit} in `{field}`, found {found}")]
+pub struct UnsignableError {
+    /// Name of the field.
+    pub field: &'static str,
+    /// Largest value.
+    pub limit: u64,
+    /// Value that was given.
+    pub found: u64,
+}
+
+impl UnsignedAction {
+    /// Signs the message for a room.
+    ///
+    /// # Errors
+    ///
+    /// [`UnsignableError`] when a field is beyond its limit.
+    pub fn sign(self, room: &RoomId, author: &Author) -> Result<VerifiedAction, UnsignableError> {
+        check_heights(self.sequence, &self.anchor, self.valid_until)?;
+        at_most("payload", MAX_PAYLOAD_BYTES as u64, self.payload.len() as u64)?;
+        let mut action = Action {
+            author: author.public(),
+            sequence: self.sequence,
+            anchor: self.anchor,
+            valid_until: self.valid_until,
+            payload: self.payload,
+            signature: Signature::new([0; 64]),
+        };
+        let bytes = action.signed_bytes(room);
+        action.signature = author.sign(&bytes);
+        Ok(VerifiedAction { action, room: *room, digest: b2b256(&bytes) })
+    }
+}
+
+pub(crate) fn check_heights(sequence: u64, anchor: &Anchor, valid_until: u64) -> Result<(), UnsignableError> {
+    at_most("sequence", MAX_FEED_LENGTH, sequence)?;
+    at_most("anchor_length", MAX_FEED_LENGTH, anchor.length())?;
+    at_most("valid_until", MAX_FEED_LENGTH, valid_until)
+}
+
+pub(crate) fn at_most(field: &'static str, limit: u64, found: u64) -> Result<(), UnsignableError> {
+    if found > limit { Err(UnsignableError { field, limit, found }) } else { Ok(()) }
+}
+
+impl Action {
+    /// Returns what the author signs: `"quorate/1 action\0" | room | author | u64le sequence | u64le anchor length |
+    /// anchor hash | u64le valid until | u32le payload length | payload`.
+    pub fn signed_bytes(&self, room: &RoomId) -> Vec<u8> {
+        let len = u32::try_from(self.payload.len()).unwrap_or(u32::MAX);
+        [
+            ACTION_CONTEXT,
+            room.as_ref(),
+            self.author.as_ref(),
+            &self.sequence.to_le_bytes(),
+            &self.anchor.length().to_le_bytes(),
+            self.anchor.hash().as_ref(),
+            &self.valid_until.to_le_bytes(),
+            &len.to_le_bytes(),
+            &self.payload,
+        ]
+        .concat()
+    }
+
+    /// Verifies the signature for a room, strictly: everyone comes to the same result.
+    ///
+    /// # Errors
+    ///
+    /// [`EntryError::Forged`].
+    pub fn verify(self, room: &RoomId) -> Result<VerifiedAction, EntryError> {
+        let verifier = Verifier::new(&self.author);
+        self.verify_with(room, verifier.as_ref())
+    }
+
+    fn verify_with(
+        self,
+        room: &RoomId,
+        verifier: Result<&Verifier, &Forgery>,
+    ) -> Result<VerifiedAction, EntryError> {
+        let bytes = self.signed_bytes(room);
+        match verifier.map_err(|why| *why).and_then(|verifier| verifier.verify(&bytes, &self.signature)) {
+            Ok(()) => Ok(VerifiedAction { action: self, room: *room, digest: b2b256(&bytes) }),
+            Err(why) => Err(EntryError::Forged { author: self.author, room: *room, why }),
+        }
+    }
+
+    /// Encodes the block.
+    pub fn encode(&self) -> Bytes {
+        proto::Entry::Action(proto::Action {
+            author: self.author,
+            sequence: self.sequence,
+            anchor_length: self.anchor.length(),
+            anchor_hash: *self.anchor.hash(),
+            valid_until: self.valid_until,
+            payload: self.payload.clone(),
+            signature: self.signature,
+        })
+        .encode()
+    }
+}
+
+/// Verifies actions that do not depend on each other, each as [`Action::verify`] does, in their order.
+///
+/// Keys that come again are read once. Nothing is shared between calls: split a long list and call this from as many
+/// threads as there are cores.
+pub fn verify_many(
+    room: &RoomId,
+    actions: impl IntoIterator<Item = Action>,
+) -> Vec<Result<VerifiedAction, EntryError>> {
+    let mut verifiers = BTreeMap::new();
+    let verify = |action: Action| {
+        let verifier = verifiers.entry(action.author).or_insert_with_key(Verifier::new);
+        action.verify_with(room, (*verifier).as_ref())
+    };
+    actions.into_iter().map(verify).collect()
+}
+
+impl VerifiedAction {
+    /// Returns the hash of what the author signed, by which the action is known.
+    pub const fn digest(&self) -> &Hash {
+        &self.digest
+    }
+
+    /// Returns the room for which it is signed.
+    pub const fn room(&self) -> &RoomId {
+        &self.room
+    }
+
+    /// Returns the action.
+    pub fn into_inner(self) -> Action {
+        self.action
+    }
+}
+
+impl Deref for VerifiedAction {
+    type Target = Action;
+
+    fn deref(&self) -> &Action {
+        &self.action
+    }
+}
+
+impl From<proto::Action> for Action {
+    fn from(action: proto::Action) -> Self {
+        Self {
+            author: action.author,
+            sequence: action.sequence,
+            anchor: Anchor::new(action.anchor_length, action.anchor_hash),
+            valid_until: action.valid_until,
+            payload: action.payload,
+            signature: action.signature,
+        }
+    }
+}
