@@ -7,7 +7,7 @@ use quorate_types::{Hash, PublicKey, RoomId, Signature};
 pub use quorate_proto::stream::{ModuleChunk, RuleOperation};
 
 use crate::action::{Action, VerifiedAction};
-use crate::identity::{Anchor, Forgery, RuleNameError};
+use crate::identity::{Anchor, Forgery, RuleNameError, b2b256};
 use crate::refusal::{Refusal, RoomCode};
 use crate::rule_change::{RuleChange, VerifiedRuleChange};
 
@@ -128,6 +128,19 @@ impl Entry {
             Self::Action(action) => action.encode(),
             Self::Chunk(chunk) => proto::Entry::Chunk(chunk.clone()).encode(),
             Self::RuleChange(change) => change.encode(),
+        }
+    }
+
+    /// Returns the hash of what its author signs, by which the entry is known; nothing is verified.
+    ///
+    /// # Errors
+    ///
+    /// [`EntryError::NotSigned`] for a module chunk.
+    pub fn digest(&self, room: &RoomId) -> Result<Hash, EntryError> {
+        match self {
+            Self::Action(action) => Ok(b2b256(&action.signed_bytes(room))),
+            Self::RuleChange(change) => Ok(b2b256(&change.signed_bytes(room))),
+            Self::Chunk(_) => Err(EntryError::NotSigned),
         }
     }
 

@@ -3,6 +3,7 @@
 //! * [`header`] is block 0, [`entry`] every other one: [`action`], [`rule_change`], [`chunk`].
 //! * [`identity`] is who signs, and for what; [`refusal`] why something does not become a block.
 //! * [`payload`] is what applications may put into actions.
+//! * [`submit`] is how entries reach the host, and its answers the participants.
 //!
 //! Verification returns a proof of verification: a [`action::VerifiedAction`] comes from nowhere but
 //! [`action::Action::verify`] and from signing.
@@ -19,3 +20,4 @@ pub mod identity;
 pub mod payload;
 pub mod refusal;
 pub mod rule_change;
+pub mod submit;

@@ -1,0 +1,219 @@
+//! The relay: one room, many peers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quorate_proto::quorate1::{MAX_SUBMIT_BYTES, Status};
+use quorate_types::{Hash, PublicKey, RoomId};
+
+use super::bucket::Bucket;
+use super::host::Host;
+use super::inbox::Inbox;
+use super::limits::{MESSAGES_PER_SECOND_IN_ALL, MODULE_BYTES_AT_ONCE, MODULE_BYTES_PER_SECOND};
+use super::modules::Modules;
+use super::own::{Due, Own};
+use super::receipt::Outcomes;
+use super::routes::Routes;
+use super::status::Announcements;
+use super::{Input, Output, Peer, SubmissionState, SubmitError};
+use crate::entry::VerifiedEntry;
+use crate::identity::{Author, Forgery, Verifier};
+
+/// Carries entries of one room to its host, and the host's receipts back.
+///
+/// After each [`handle`](Self::handle) or [`submit`](Self::submit), or after several, drain
+/// [`poll_output`](Self::poll_output) and call [`handle`](Self::handle) with [`Input::Timeout`] at the time of
+/// [`poll_timeout`](Self::poll_timeout).
+#[derive(Debug)]
+pub struct Relay {
+    pub(super) room: RoomId,
+    /// Key of the feed, by which the host signs receipts.
+    pub(super) host_key: PublicKey,
+    pub(super) verifier: Verifier,
+    pub(super) peers: BTreeMap<Peer, Remote>,
+    /// Bytes of all messages that wait.
+    pub(super) waiting: usize,
+    /// Messages of all peers that may be handled.
+    pub(super) messages: Bucket,
+    /// Peer whose turn it is.
+    pub(super) turn: Peer,
+    pub(super) routes: Routes,
+    pub(super) outcomes: Outcomes,
+    pub(super) own: Own,
+    pub(super) host: Option<Host>,
+    pub(super) modules: Modules,
+    pub(super) announcements: Announcements,
+    pub(super) out: VecDeque<Output>,
+}
+
+/// What is kept of a peer.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) inbox: Inbox,
+    pub(super) status: Option<Status>,
+    pub(super) module_bytes: Bucket,
+}
+
+impl Remote {
+    /// Distance to the host that the peer reports, 0 for none.
+    pub(super) fn distance(&self) -> u32 {
+        self.status.map_or(0, |status| status.distance)
+    }
+}
+
+impl Relay {
+    /// Makes the relay of the node that writes the room's feed, from the key pair of the feed.
+    ///
+    /// # Errors
+    ///
+    /// [`Forgery`] when the key is none that receipts can be verified by.
+    pub fn host(room: RoomId, key: Author) -> Result<Self, Forgery> {
+        let mut relay = Self::follower(room, key.public())?;
+        relay.host = Some(Host::new(key));
+        Ok(relay)
+    }
+
+    /// Makes the relay of any other node, from the key of the room's feed.
+    ///
+    /// # Errors
+    ///
+    /// [`Forgery`] when the key is none that receipts can be verified by.
+    pub fn follower(room: RoomId, host_key: PublicKey) -> Result<Self, Forgery> {
+        Ok(Self {
+            room,
+            host_key,
+            verifier: Verifier::new(&host_key)?,
+            peers: BTreeMap::new(),
+            waiting: 0,
+            messages: Bucket::new(MESSAGES_PER_SECOND_IN_ALL, MESSAGES_PER_SECOND_IN_ALL),
+            turn: Peer(0),
+            routes: Routes::default(),
+            outcomes: Outcomes::default(),
+            own: Own::default(),
+            host: None,
+            modules: Modules::default(),
+            announcements: Announcements::default(),
+            out: VecDeque::new(),
+        })
+    }
+
+    /// Submits an entry of this node. It is *submitted* until [`Output::Submission`] says what became of it.
+    ///
+    /// `module` is that of a rule change, for when the room does not have it. After `give_up_after` the entry is
+    /// expired here, although the host may still append it unless its `valid_until` forbids it. Returns the digest.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`]; the entry is not taken then.
+    pub fn submit(
+        &mut self,
+        now: Instant,
+        entry: VerifiedEntry,
+        module: Option<Bytes>,
+        give_up_after: Option<Duration>,
+    ) -> Result<Hash, SubmitError> {
+        let digest = *entry.digest();
+        if *entry.room() != self.room {
+            return Err(SubmitError::Room { expected: self.room, found: *entry.room() });
+        }
+        let found = entry.encode().len();
+        if self.host.is_none() && found > MAX_SUBMIT_BYTES {
+            return Err(SubmitError::TooLarge { limit: MAX_SUBMIT_BYTES, found });
+        }
+        if !self.own.contains(&digest) {
+            self.own.add(now, entry, module, give_up_after)?;
+            if let Some(outcome) = self.outcomes.get(now, &digest).cloned() {
+                self.conclude(now, digest, &outcome);
+            }
+            self.work(now);
+        }
+        Ok(digest)
+    }
+
+    /// Returns this node's entries that wait for an outcome, in the order of their submission, each with how often it
+    /// was sent.
+    pub fn submitted(&self) -> impl Iterator<Item = (&VerifiedEntry, u32)> {
+        self.own.iter()
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::PeerOpened { peer } => self.peer_opened(now, peer),
+            Input::PeerClosed { peer } => self.peer_closed(now, peer),
+            Input::Message { peer, payload } => self.message(now, peer, payload),
+            Input::Appeared { digest, author, sequence, index } => {
+                self.appeared(now, digest, author, sequence, index);
+            }
+            Input::Head { length, tree_hash } => {
+                self.announcements.head(length, tree_hash);
+                for digest in self.own.outgrown(length) {
+                    self.finish(digest, SubmissionState::Expired);
+                }
+            }
+            Input::Answered { digest, answer } => self.answered(now, digest, answer),
+            Input::Timeout => {}
+        }
+        self.work(now);
+    }
+
+    /// Returns the next thing to do, or `None` when all is done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// Returns the time at which [`Input::Timeout`] is due; earlier and later calls do no harm.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let announcement = self.announcements.due().filter(|_| !self.peers.is_empty());
+        let inboxes = self.peers.values().filter_map(|remote| remote.inbox.ready_at(&self.messages)).min();
+        let parked = self.host.as_ref().and_then(Host::next_due);
+        [announcement, inboxes, parked, self.own.next_due(), self.modules.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn peer_opened(&mut self, now: Instant, peer: Peer) {
+        if self.peers.contains_key(&peer) {
+            return;
+        }
+        let module_bytes = Bucket::new(MODULE_BYTES_PER_SECOND, MODULE_BYTES_AT_ONCE);
+        self.peers.insert(peer, Remote { inbox: Inbox::new(), status: None, module_bytes });
+        self.greet(now, peer);
+        if self.host.is_none() {
+            for ticket in self.own.on_their_way() {
+                self.send_own(peer, ticket);
+                self.own.sent(now, ticket);
+            }
+        }
+    }
+
+    pub(super) fn peer_closed(&mut self, now: Instant, peer: Peer) {
+        if let Some(remote) = self.peers.remove(&peer) {
+            self.waiting = self.waiting.saturating_sub(remote.inbox.bytes());
+            self.modules.peer_closed(now, peer);
+            if remote.distance() > 0 {
+                self.distances_changed();
+            }
+        }
+    }
+
+    /// Does what time and waiting messages ask for.
+    fn work(&mut self, now: Instant) {
+        self.read_inboxes(now);
+        self.check_fetches(now);
+        self.refuse_parked(now);
+        while let Some(due) = self.own.due(now) {
+            match due {
+                Due::Send(ticket) => self.try_own(now, ticket),
+                Due::GivenUp(digest) => self.finish(digest, SubmissionState::Expired),
+                Due::Replayed(digest, refusal) => self.finish(digest, SubmissionState::Refused(refusal)),
+            }
+        }
+        while let Some(ticket) = self.own.next_unsent() {
+            self.try_own(now, ticket);
+        }
+        self.announce(now);
+    }
+}

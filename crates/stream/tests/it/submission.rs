@@ -1,0 +1,439 @@
+//! Entries of participants reach the host and its answers the participants, whatever the network does.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use quorate_proto::quorate1::{Frame, Frames, Message};
+use quorate_stream::entry::VerifiedEntry;
+use quorate_stream::identity::{Anchor, RuleName};
+use quorate_stream::refusal::RoomCode;
+use quorate_stream::rule_change::{Change, UnsignedRuleChange};
+use quorate_stream::submit::{Input, Output, Relay, SubmissionState, SubmitError};
+use quorate_types::{ModuleHash, RoomId};
+
+use super::world::{ROOM, World, action, author, host_key};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn install(number: usize, sequence: u64, module: &Bytes) -> VerifiedEntry {
+    let name: RuleName = "chess".parse().unwrap();
+    let change = Change::Install { name, module: ModuleHash::of(module), meter: 1, params: Bytes::new() };
+    let (anchor, valid_until, activation, vectors) = (Anchor::NONE, 0, 10, Vec::new());
+    let unsigned = UnsignedRuleChange { sequence, anchor, valid_until, change, activation, vectors };
+    unsigned.sign(&ROOM, &author(number)).unwrap().into()
+}
+
+fn state(world: &World, node: usize, entry: &VerifiedEntry) -> Option<SubmissionState> {
+    world.nodes[node].ends.get(entry.digest()).cloned()
+}
+
+fn code(state: Option<SubmissionState>) -> Option<RoomCode> {
+    match state? {
+        SubmissionState::Refused(refusal) => Some(refusal.code),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_peer_in_between_passes_on() {
+    let mut world = World::new(1, 3);
+    world.replicates = false;
+    world.link(0, 1);
+    world.link(1, 2);
+    world.run(3 * SECOND);
+    let good = action(&author(2), 0, "e2e4");
+    let bad = action(&author(2), 1, "bad");
+    world.submit(2, &good, None);
+    world.submit(2, &bad, None);
+    assert_eq!(world.nodes[2].relay.submitted().count(), 2);
+    world.run(SECOND);
+    assert_eq!(state(&world, 2, &good), Some(SubmissionState::Appended { index: 1 }));
+    let Some(SubmissionState::Refused(refusal)) = state(&world, 2, &bad) else { panic!("it is refused") };
+    assert_eq!(refusal.at(1), "refused by rule no-bad: it is bad  (E3101, rule 090909, height 1)");
+    assert_eq!(world.nodes[2].relay.submitted().count(), 0);
+    assert!(world.nodes.iter().all(|node| node.faults.is_empty()));
+}
+
+#[test]
+fn the_host_submits_to_itself() {
+    let mut world = World::new(1, 1);
+    let entries = [action(&author(0), 0, "a"), action(&author(0), 1, "bad"), action(&author(1), 0, "b")];
+    entries.iter().for_each(|entry| world.submit(0, entry, None));
+    world.run(SECOND);
+    assert_eq!(state(&world, 0, &entries[0]), Some(SubmissionState::Appended { index: 1 }));
+    assert_eq!(code(state(&world, 0, &entries[1])), Some(RoomCode::RuleRejected));
+    assert_eq!(state(&world, 0, &entries[2]), Some(SubmissionState::Appended { index: 2 }));
+}
+
+#[test]
+fn an_offline_host_gets_it_later() {
+    let mut world = World::new(1, 3);
+    world.link(1, 2);
+    let entry = action(&author(2), 0, "a");
+    world.submit(2, &entry, None);
+    world.run(300 * SECOND);
+    assert_eq!(state(&world, 2, &entry), None);
+    assert_eq!(world.nodes[2].relay.submitted().next().unwrap().0.digest(), entry.digest());
+    world.link(0, 1);
+    world.run(121 * SECOND);
+    assert_eq!(state(&world, 2, &entry), Some(SubmissionState::Appended { index: 1 }));
+}
+
+#[test]
+fn an_offline_participant_sends_at_once_when_a_peer_comes() {
+    let mut world = World::new(1, 2);
+    let entry = action(&author(1), 0, "a");
+    world.submit(1, &entry, None);
+    world.run(100 * SECOND);
+    world.link(0, 1);
+    world.run(SECOND / 10);
+    assert_eq!(state(&world, 1, &entry), Some(SubmissionState::Appended { index: 1 }));
+}
+
+#[test]
+fn the_block_itself_is_an_answer_too() {
+    let mut world = World::new(1, 2);
+    let (first, second) = (action(&author(1), 0, "a"), action(&author(1), 0, "b"));
+    world.submit(1, &first, None);
+    // The same participant, elsewhere.
+    world.submit(0, &second, None);
+    world.run(SECOND);
+    assert_eq!(state(&world, 0, &second), Some(SubmissionState::Appended { index: 1 }));
+    assert_eq!(code(state(&world, 1, &first)), Some(RoomCode::Replayed));
+    world.submit(1, &action(&author(1), 1, "c"), None);
+    world.submit(0, &action(&author(1), 1, "c"), None);
+    world.run(SECOND);
+    let again = action(&author(1), 1, "c");
+    assert_eq!(state(&world, 1, &again), Some(SubmissionState::Appended { index: 2 }));
+}
+
+#[test]
+fn a_host_that_forgot_its_answer_does_not_refuse_what_it_appended() {
+    let mut world = World::new(1, 2);
+    world.replicates = false;
+    world.link(0, 1);
+    let entry = action(&author(1), 0, "a");
+    world.submit(1, &entry, None);
+    // The entry is there, and the receipt is lost with the connection.
+    while world.room.log.is_empty() {
+        world.run(Duration::from_micros(100));
+    }
+    world.forget(0);
+    world.run(SECOND);
+    assert_eq!(state(&world, 1, &entry), None);
+    world.link(0, 1);
+    world.run(SECOND);
+    // The host says that the number is used; which entry used it only the block can tell.
+    assert_eq!(state(&world, 1, &entry), None);
+    world.replicate();
+    world.run(SECOND);
+    assert_eq!(state(&world, 1, &entry), Some(SubmissionState::Appended { index: 1 }));
+}
+
+#[test]
+fn a_number_used_by_another_entry_is_refused_in_the_end() {
+    let mut world = World::new(1, 2);
+    world.replicates = false;
+    world.link(0, 1);
+    world.submit(0, &action(&author(1), 0, "a"), None);
+    world.run(SECOND);
+    let late = action(&author(1), 0, "b");
+    world.submit(1, &late, None);
+    world.run(29 * SECOND);
+    assert_eq!(state(&world, 1, &late), None);
+    world.run(5 * SECOND);
+    assert_eq!(code(state(&world, 1, &late)), Some(RoomCode::Replayed));
+}
+
+#[test]
+fn entries_that_overtake_each_other_wait_for_each_other() {
+    let mut world = World::new(7, 2);
+    world.reorders = true;
+    world.link(0, 1);
+    let entries: Vec<_> = (0..200).map(|sequence| action(&author(1), sequence, "a")).collect();
+    // Delays differ by more than the time between two sends.
+    entries.iter().for_each(|entry| world.submit(1, entry, None));
+    world.run(SECOND);
+    for (at, entry) in entries.iter().enumerate() {
+        assert_eq!(state(&world, 1, entry), Some(SubmissionState::Appended { index: at as u64 + 1 }));
+    }
+    assert!(world.room.decided.values().all(|times| *times == 1));
+}
+
+#[test]
+fn an_entry_whose_predecessor_never_comes_is_refused() {
+    let mut world = World::new(1, 2);
+    world.link(0, 1);
+    let entry = action(&author(1), 5, "a");
+    world.submit(1, &entry, None);
+    world.run(30 * SECOND);
+    assert_eq!(state(&world, 1, &entry), None);
+    world.run(10 * SECOND);
+    assert_eq!(code(state(&world, 1, &entry)), Some(RoomCode::SequenceSkipped));
+}
+
+#[test]
+fn many_entries_go_through_the_window() {
+    let mut world = World::new(3, 3);
+    world.link(0, 1);
+    world.link(1, 2);
+    let entries: Vec<_> = (0..2000).map(|sequence| action(&author(2), sequence, "a")).collect();
+    entries.iter().for_each(|entry| world.submit(2, entry, None));
+    world.run(60 * SECOND);
+    assert_eq!(world.room.log.len(), 2000);
+    assert_eq!(world.nodes[2].ends.len(), 2000);
+    // Nothing was sent twice for nothing: an entry and its receipt for each hop, and announcements.
+    assert!(world.nodes[1].sent < 2 * 2000 + 200, "{}", world.nodes[1].sent);
+}
+
+#[test]
+fn a_module_follows_its_rule_change() {
+    for drop_percent in [0, 30] {
+        let mut world = World::new(11, 4);
+        world.drop_percent = drop_percent;
+        for (a, b) in [(0, 1), (1, 2), (2, 3)] {
+            world.link(a, b);
+        }
+        world.run(20 * SECOND);
+        let module: Bytes = (0..400_000_u32).map(|at| (at / 3) as u8).collect::<Vec<_>>().into();
+        let first = install(3, 0, &module);
+        world.submit(3, &first, Some(module.clone()));
+        world.run(600 * SECOND);
+        assert_eq!(state(&world, 3, &first), Some(SubmissionState::Appended { index: 1 }), "{drop_percent}");
+        // The room has it now: nobody fetches it again.
+        let before = world.nodes[3].parts_sent;
+        let second = install(3, 1, &module);
+        world.submit(3, &second, Some(module));
+        world.run(600 * SECOND);
+        assert_eq!(state(&world, 3, &second), Some(SubmissionState::Appended { index: 2 }));
+        assert_eq!(world.nodes[3].parts_sent, before);
+        assert!(world.nodes.iter().all(|node| node.faults.is_empty()));
+    }
+}
+
+#[test]
+fn a_module_that_nobody_has_is_waited_for() {
+    let mut world = World::new(1, 2);
+    world.link(0, 1);
+    let module = Bytes::from_static(b"module");
+    let entry = install(1, 0, &module);
+    world.submit(1, &entry, None);
+    world.run(200 * SECOND);
+    assert_eq!(state(&world, 1, &entry), None);
+    assert!(world.room.log.is_empty());
+}
+
+#[test]
+fn entries_expire() {
+    let mut world = World::new(1, 2);
+    let now = world.now;
+    let relay = &mut world.nodes[1].relay;
+    let timed = action(&author(1), 0, "a");
+    relay.submit(now, timed.clone(), None, Some(20 * SECOND)).unwrap();
+    let unsigned = quorate_stream::action::UnsignedAction {
+        sequence: 1,
+        anchor: Anchor::NONE,
+        valid_until: 3,
+        payload: Bytes::new(),
+    };
+    let until_3: VerifiedEntry = unsigned.sign(&ROOM, &author(1)).unwrap().into();
+    world.submit(1, &until_3, None);
+    world.run(19 * SECOND);
+    assert_eq!(state(&world, 1, &timed), None);
+    world.run(2 * SECOND);
+    assert_eq!(state(&world, 1, &timed), Some(SubmissionState::Expired));
+    let head = |length| Input::Head { length, tree_hash: quorate_types::Hash::new([1; 32]) };
+    world.input(1, head(3));
+    assert_eq!(state(&world, 1, &until_3), None);
+    world.input(1, head(4));
+    assert_eq!(state(&world, 1, &until_3), Some(SubmissionState::Expired));
+}
+
+#[test]
+fn what_cannot_be_submitted_is_said_at_once() {
+    let mut world = World::new(1, 2);
+    let now = world.now;
+    let mut submit = |entry: VerifiedEntry| world.nodes[1].relay.submit(now, entry, None, None);
+    let (me, entry) = (author(1).public(), action(&author(1), 0, "a"));
+    submit(entry.clone()).unwrap();
+    submit(entry).unwrap();
+    let error = SubmitError::SequenceTaken { author: me, sequence: 0 };
+    assert_eq!(submit(action(&author(1), 0, "b")), Err(error));
+    let other = RoomId::new([6; 32]);
+    let unsigned = quorate_stream::action::UnsignedAction {
+        sequence: 1,
+        anchor: Anchor::NONE,
+        valid_until: 0,
+        payload: Bytes::new(),
+    };
+    let elsewhere = unsigned.sign(&other, &author(1)).unwrap().into();
+    assert_eq!(submit(elsewhere), Err(SubmitError::Room { expected: ROOM, found: other }));
+    let error = SubmitError::TooMany { limit: 4096 };
+    let last = (1..5000).map(|sequence| submit(action(&author(1), sequence, ""))).find_map(Result::err);
+    assert_eq!(last, Some(error));
+}
+
+/// An entry of the largest payload fits into one message on its way.
+#[test]
+fn the_largest_action_fits() {
+    let mut world = World::new(1, 2);
+    world.link(0, 1);
+    let payload = "x".repeat(quorate_types::limits::MAX_PAYLOAD_BYTES);
+    let unsigned = quorate_stream::action::UnsignedAction {
+        sequence: 0,
+        anchor: Anchor::new(quorate_types::limits::MAX_FEED_LENGTH, quorate_types::Hash::new([7; 32])),
+        valid_until: quorate_types::limits::MAX_FEED_LENGTH,
+        payload: payload.into(),
+    };
+    let entry: VerifiedEntry = unsigned.sign(&ROOM, &author(1)).unwrap().into();
+    world.submit(1, &entry, None);
+    world.run(SECOND);
+    assert_eq!(state(&world, 1, &entry), Some(SubmissionState::Appended { index: 1 }));
+}
+
+#[test]
+fn distance_to_the_host_is_learned_and_forgotten() {
+    let mut world = World::new(1, 4);
+    for (a, b) in [(0, 1), (1, 2), (2, 3)] {
+        world.link(a, b);
+    }
+    world.run(5 * SECOND);
+    assert_eq!(distance_said_by(&mut world, 2), 3);
+    world.cut(0, 1);
+    world.run(40 * SECOND);
+    assert_eq!(distance_said_by(&mut world, 2), 0);
+}
+
+/// What a node tells somebody who is new.
+fn distance_said_by(world: &mut World, node: usize) -> u32 {
+    let now = world.now;
+    let relay = &mut world.nodes[node].relay;
+    let peer = quorate_stream::submit::Peer(1 << 40);
+    relay.handle(now, Input::PeerOpened { peer });
+    let mut distance = None;
+    while let Some(output) = relay.poll_output() {
+        if let Output::Send { peer: to, payload } = output
+            && to == peer
+            && let Some(Ok(Frame::Message(Message::Status(status)))) = Frames::new(payload).next()
+        {
+            distance = Some(status.distance);
+        }
+    }
+    relay.handle(now, Input::PeerClosed { peer });
+    distance.expect("a new peer is greeted")
+}
+
+#[test]
+fn an_idle_relay_wants_nothing() {
+    let relay = Relay::follower(ROOM, host_key().public()).unwrap();
+    assert_eq!(relay.poll_timeout(), None);
+}
+
+/// One run on a bad network. Returns the trace.
+fn storm(seed: u64) -> quorate_types::Hash {
+    let nodes = 3 + (seed % 3) as usize;
+    let mut world = World::new(seed, nodes);
+    world.drop_percent = world.random.below(30);
+    world.duplicate_percent = world.random.below(20);
+    world.reorders = seed.is_multiple_of(5);
+    world.room.hesitates = seed.is_multiple_of(4);
+    let mut links: Vec<(usize, usize)> = (1..nodes).map(|node| (node - 1, node)).collect();
+    for _ in 0..world.random.below(3) {
+        let (a, b) = (world.random.below(nodes as u64) as usize, world.random.below(nodes as u64) as usize);
+        if a != b && !links.contains(&(a.min(b), a.max(b))) {
+            links.push((a.min(b), a.max(b)));
+        }
+    }
+    links.iter().for_each(|(a, b)| world.link(*a, *b));
+    let module = Bytes::from(vec![seed as u8; 150_000]);
+    let mut submitted: Vec<(usize, VerifiedEntry)> = Vec::new();
+    let mut next = vec![0; nodes];
+    for _ in 0..40 {
+        let node = world.random.below(nodes as u64) as usize;
+        let entry = match world.random.below(12) {
+            0 => install(node, next[node], &module),
+            _ => action(&author(node), next[node], &format!("entry {}", next[node])),
+        };
+        next[node] += 1;
+        world.submit(
+            node,
+            &entry,
+            Some(module.clone()).filter(|_| matches!(entry, VerifiedEntry::RuleChange(_))),
+        );
+        submitted.push((node, entry));
+        match world.random.below(8) {
+            0 => {
+                let (a, b) = links[world.random.below(links.len() as u64) as usize];
+                world.cut(a, b);
+            }
+            1 => world.restart(0),
+            2 if nodes > 3 => {
+                // Somebody in between, without entries of its own that it would forget.
+                if next[1] == 0 {
+                    world.restart(1);
+                }
+            }
+            _ => {}
+        }
+        let pause = Duration::from_millis(world.random.below(3000));
+        world.run(pause);
+        for (a, b) in links.clone() {
+            if !world.is_linked(a, b) && world.random.below(2) == 0 {
+                world.link(a, b);
+            }
+        }
+    }
+    // A host that restarted has forgotten its own entries too: whoever runs it submits them again.
+    for (node, entry) in &submitted {
+        let ended = world.nodes[*node].ends.contains_key(entry.digest());
+        let waits = world.nodes[*node].relay.submitted().any(|(other, _)| other.digest() == entry.digest());
+        if !ended && !waits {
+            assert!(*node == 0 || *node == 1, "seed {seed}: node {node} lost an entry");
+            world.submit(
+                *node,
+                entry,
+                Some(module.clone()).filter(|_| matches!(entry, VerifiedEntry::RuleChange(_))),
+            );
+        }
+    }
+    for (a, b) in links {
+        if !world.is_linked(a, b) {
+            world.link(a, b);
+        }
+    }
+    world.run(33600 * SECOND);
+    for (node, entry) in &submitted {
+        let end = state(&world, *node, entry);
+        let index = world.index(entry.digest());
+        match (&end, index) {
+            (Some(SubmissionState::Appended { index }), Some(found)) if *index == found => {}
+            // Its predecessor was on its way for too long.
+            (Some(SubmissionState::Refused(refusal)), None) if refusal.code == RoomCode::SequenceSkipped => {}
+            _ => panic!("seed {seed}: node {node} sees {end:?} of an entry at {index:?}"),
+        }
+    }
+    for (number, node) in world.nodes.iter().enumerate() {
+        assert!(
+            node.faults.is_empty(),
+            "seed {seed}: node {number} blames an honest peer: {:?}",
+            node.faults
+        );
+        assert_eq!(node.relay.submitted().count(), 0, "seed {seed}: node {number}");
+    }
+    world.trace
+}
+
+#[test]
+fn storms() {
+    for seed in 0..60 {
+        println!("seed {seed}");
+        storm(seed);
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_again() {
+    for seed in [3, 4, 5] {
+        assert_eq!(storm(seed), storm(seed), "seed {seed}");
+    }
+}
