@@ -94,6 +94,22 @@ test("blocks before the entry, and none after", () => {
   assert.equal(room.check("alice", "10").code, 2);
 });
 
+test("actions before the entry", () => {
+  const room = probe.room("action");
+  room.pass(9);
+  const field = (number, bytes) => Buffer.concat([Buffer.from([(number << 3) | 2, ...varint(bytes.length)]), bytes]);
+  const varint = (value) => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >> 7)]);
+  const author = Buffer.from(key("bob"), "hex");
+  const payload = Buffer.from("p".repeat(300));
+  const inner = Buffer.concat([field(1, author), Buffer.from([2 << 3, ...varint(70_000)]), field(4, author), field(6, payload), field(7, Buffer.alloc(64))]);
+  room.blocks[3] = field(1, inner);
+  room.blocks[4] = field(2, inner);
+  room.blocks[5] = Buffer.alloc(0);
+  room.blocks[6] = field(1, inner).subarray(0, 20);
+  assert.deepEqual(room.check("alice", "3").logs, [`${key("bob")} 70000 ${payload}`]);
+  for (const index of ["4", "5", "6", "10"]) assert.equal(room.check("alice", index).code, 2, index);
+});
+
 test("traps have codes of their own", () => {
   assert.equal(tried("trap", "").code, CODE.trap);
   const { code, reason } = tried("assert", "");

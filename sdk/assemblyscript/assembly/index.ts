@@ -7,6 +7,7 @@ export { Bytes, Bytes32, Hash, Key } from "./bytes";
 export { Call, Change, Kind, Operation } from "./call";
 export { json };
 export { Slot, slot, state } from "./state";
-export { blake2b, block, sha256, verify } from "./host";
+export { blake2b, sha256, verify } from "./crypto";
+export { Action, action, block } from "./history";
 export { Text } from "./text";
 export { MALFORMED, accept, answer, log, logWith, malformed, reject, rejectWith } from "./verdict";

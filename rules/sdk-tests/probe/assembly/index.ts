@@ -1,7 +1,7 @@
 // A rule for the tests of the SDK: its params name the part that is tried on the payload.
 
 import {
-  Bytes, Call, Change, Slot, Text, accept, answer, blake2b, block, json, log, logWith, reject, rejectWith, sha256, slot, state, verify,
+  Bytes, Call, Change, Slot, Text, accept, action, answer, blake2b, block, json, log, logWith, reject, rejectWith, sha256, slot, state, verify,
 } from "quorate-rule/assembly";
 
 export { requires_history, requires_state, rule_abi_v1, rule_alloc } from "quorate-rule/assembly";
@@ -13,6 +13,7 @@ export function rule_check(at: usize, size: usize): i32 {
   if (part.is("state")) return useState(call);
   if (part.is("hashes")) return hashes(call);
   if (part.is("block")) return showBlock(call);
+  if (part.is("action")) return showAction(call);
   if (part.is("reason")) return rejectWith(7, new Text().utf8(call.payload));
   if (part.is("maybe")) return json.maybeObject(call.payload) ? 0 : reject(2, "no object");
   if (part.is("trap")) unreachable();
@@ -161,6 +162,14 @@ function showBlock(call: Call): i32 {
   const bytes = block(json.integer());
   if (!bytes) return reject(2, "not before this entry");
   logWith(new Text().number(bytes.size).add(" ").hex(bytes.part(0, 4)));
+  return accept();
+}
+
+function showAction(call: Call): i32 {
+  json.open(call.payload);
+  const past = action(json.integer());
+  if (!past) return reject(2, "no action");
+  logWith(new Text().key(past.author).add(" ").number(past.sequence).add(" ").utf8(past.payload));
   return accept();
 }
 
