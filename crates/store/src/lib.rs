@@ -12,6 +12,7 @@ mod faulty;
 mod files;
 mod home;
 mod lock;
+mod room_state;
 mod transfer;
 
 pub use backend::Backend;
@@ -25,4 +26,5 @@ pub use home::{
     StreamName,
 };
 pub use lock::{Lock, LockError};
+pub use room_state::{Found, OpenStateError, ROOM_STATE_FILE, RedbStore, Snapshot, SnapshotError};
 pub use transfer::{SecretKeyPolicy, export, import};
