@@ -11,6 +11,7 @@ mod forks;
 mod keep_alive;
 mod noise;
 mod reconnect;
+mod rooms;
 mod several;
 mod signatures;
 mod sparse;
