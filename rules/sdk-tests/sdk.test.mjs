@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { compile, unfit } from "quorate-rule/build";
-import { CODE, OPERATION, Rule, blake2bHex, key } from "quorate-rule/testing";
+import { CODE, OPERATION, Room, Rule, blake2bHex, key } from "quorate-rule/testing";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const probe = new Rule(await compile(join(here, "probe")));
@@ -119,6 +119,17 @@ test("traps have codes of their own", () => {
 
 test("the standard library can be used", () => {
   assert.deepEqual(tried("managed", "").logs, ["999000 44 70"]);
+});
+
+test("no blocks are read in rule_init, no state is written where it is read-only", () => {
+  const { code, reason } = new Room(probe).install("block in init");
+  assert.deepEqual([code, reason], [CODE.notAllowed, "there are no blocks in rule_init"]);
+  assert.equal(probe.room("call").ask("12345").code, CODE.notAllowed);
+});
+
+test("a rule that forgets a marker is refused", async () => {
+  const module = await compile(join(here, "no-marker"));
+  assert.throws(() => new Rule(module), /a rule that uses state_get must export requires_state/);
 });
 
 test("a start section is refused with advice", async () => {

@@ -31,20 +31,20 @@ export const LIMIT = {
   payloadBytes: 64512,
 };
 
-/** The signatures of the imports, as number of arguments. */
+/** What a rule may import. */
 export const IMPORTS = {
-  rule_v1: {
-    get_block: 3,
-    state_get: 4,
-    state_set: 4,
-    state_del: 2,
-    fail: 2,
-    log: 2,
-    blake2b_256: 3,
-    sha256: 3,
-    ed25519_verify: 4,
-  },
-  env: { abort: 4 },
+  rule_v1: new Set([
+    "get_block", "state_get", "state_set", "state_del", "fail", "log", "blake2b_256", "sha256", "ed25519_verify",
+  ]),
+  env: new Set(["abort"]),
+};
+
+/** The export that goes with an import. */
+export const MARKER = {
+  get_block: "requires_history",
+  state_get: "requires_state",
+  state_set: "requires_state",
+  state_del: "requires_state",
 };
 
 /** Exports that a rule must have. */

@@ -6,7 +6,7 @@
 //     room.act("alice", { say: "hello" });      // { accepted: true, code: 0, reason: "" , ... }
 
 import { readFile } from "node:fs/promises";
-import { CODE, IMPORTS, KEPT, KIND, LIMIT, OPERATION, REQUIRED, bytesOf, encodeCall, encodeChange } from "./abi.mjs";
+import { CODE, IMPORTS, KEPT, KIND, LIMIT, MARKER, OPERATION, REQUIRED, bytesOf, encodeCall, encodeChange } from "./abi.mjs";
 import { blake2b, blake2bHex } from "./blake2b.mjs";
 import { run } from "./instance.mjs";
 
@@ -38,9 +38,11 @@ export class Rule {
       if (!this.exports.has(name)) throw new Error(`the module does not export ${name}`);
     }
     for (const { module, name, kind } of WebAssembly.Module.imports(this.module)) {
-      if (kind !== "function" || IMPORTS[module]?.[name] === undefined) {
+      if (kind !== "function" || !IMPORTS[module]?.has(name)) {
         throw new Error(`the module imports ${module}.${name}, which a room does not offer`);
       }
+      const marker = MARKER[name];
+      if (marker && !this.exports.has(marker)) throw new Error(`a rule that uses ${name} must export ${marker}`);
     }
   }
 
@@ -127,7 +129,7 @@ export class Room {
       kind, flags, index: this.index, previous: previous ?? blake2b(bytesOf(`history ${this.index}`)), author, params, payload,
     });
     const outcome = run(this.rule.module, {
-      entry, input, state, blocks: this.blocks, index: this.index, readOnly, markers: this.rule.exports,
+      entry, input, state, blocks: kind === KIND.init ? undefined : this.blocks, index: this.index, readOnly,
     });
     if (outcome.code === 0 && overQuota(state, outcome.writes)) {
       Object.assign(outcome, { code: CODE.quota, reason: "the state is full" });

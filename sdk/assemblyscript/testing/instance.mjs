@@ -17,9 +17,9 @@ const keyOf = (bytes) => Buffer.from(bytes).toString("latin1");
 
 /**
  * Runs `entry` of `module` on `input`. `state` is a Map from keys (latin1 strings) to Buffers, and is only read; `blocks`
- * are the blocks before the entry. Returns what came out: result or trap code, reason, logs, writes.
+ * are the blocks before the entry, absent where they may not be read. Returns what came out: result or trap code, reason, logs, writes.
  */
-export function run(module, { entry, input, state, blocks, index, readOnly, markers }) {
+export function run(module, { entry, input, state, blocks, index, readOnly }) {
   const call = { reason: "", logs: [], writes: new Map(), reads: 0 };
   let memory;
 
@@ -27,9 +27,6 @@ export function run(module, { entry, input, state, blocks, index, readOnly, mark
     const [from, length] = [at >>> 0, size >>> 0];
     if (from + length > memory.buffer.byteLength) throw new Trap(CODE.outOfBounds, "an address outside of the memory");
     return new Uint8Array(memory.buffer, from, length);
-  };
-  const needs = (marker) => {
-    if (!markers.has(marker)) throw new Trap(CODE.notAllowed, `the rule does not export ${marker}`);
   };
   const key = (at, size) => {
     if (size >>> 0 > LIMIT.keyBytes) throw new Trap(CODE.limit, `a key of ${size >>> 0} bytes`);
@@ -43,7 +40,6 @@ export function run(module, { entry, input, state, blocks, index, readOnly, mark
     return value.length;
   };
   const write = (name, value) => {
-    needs("requires_state");
     if (readOnly) throw new Trap(CODE.notAllowed, "the state is read-only here");
     call.writes.set(name, value);
     call.writeCount = (call.writeCount ?? 0) + 1;
@@ -53,7 +49,7 @@ export function run(module, { entry, input, state, blocks, index, readOnly, mark
   const imports = {
     rule_v1: {
       get_block(at, out, cap) {
-        needs("requires_history");
+        if (!blocks) throw new Trap(CODE.notAllowed, "there are no blocks in rule_init");
         const wanted = BigInt.asUintN(64, at);
         if (wanted >= BigInt(index)) return -1;
         const block = blocks[Number(wanted)];
@@ -61,7 +57,6 @@ export function run(module, { entry, input, state, blocks, index, readOnly, mark
         return give(block, out, cap);
       },
       state_get(at, size, out, cap) {
-        needs("requires_state");
         const name = key(at, size);
         const value = call.writes.has(name) ? call.writes.get(name) : state.get(name);
         return value ? give(value, out, cap) : -1;

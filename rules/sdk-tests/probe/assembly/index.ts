@@ -6,6 +6,11 @@ import {
 
 export { requires_history, requires_state, rule_abi_v1, rule_alloc } from "quorate-rule/assembly";
 
+export function rule_init(at: usize, size: usize): i32 {
+  if (Call.at(at).params.is("block in init")) block(0);
+  return accept();
+}
+
 export function rule_check(at: usize, size: usize): i32 {
   const call = Call.at(at);
   const part = call.params;
@@ -50,7 +55,9 @@ export function rule_change(at: usize, size: usize): i32 {
 
 export function rule_query(at: usize, size: usize): i32 {
   json.open(Call.at(at).payload);
-  return answer(new Text().number(json.integer() + 1));
+  const number = json.integer();
+  if (number == 12345) state.setNumber(slot("asked"), number);
+  return answer(new Text().number(number + 1));
 }
 
 function describe(call: Call): i32 {

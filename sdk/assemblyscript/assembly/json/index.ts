@@ -15,7 +15,7 @@ import {
   addName, at, begin, blank, byteAt, end, enter, finish, fresh, inList, inObject, leave, level, move, nameAt, nameSize,
   open as openDocument, problem, stop, stopQuoting,
 } from "./cursor";
-import { codeUnit, readHex32, skipCharacter, skipEscape, skipPlain } from "./scan";
+import { codeUnit, readHex32, skipCharacters, skipEscape, skipPlain } from "./scan";
 
 const QUOTE: u32 = 0x22;
 const COMMA: u32 = 0x2c;
@@ -334,7 +334,7 @@ function stringEnd(from: usize, escapes: bool): usize {
     if (byte == BACKSLASH) {
       if (escapes) after = skipEscape(where, end);
     } else if (byte >= 0x80) {
-      after = skipCharacter(where, end);
+      after = skipCharacters(where, end);
     }
     if (!after) {
       stop(where, escapes ? "a character or an escape that is not allowed" : "a character that is not allowed in a name");

@@ -28,25 +28,34 @@ export function skipPlain(at: usize, end: usize): usize {
   return at;
 }
 
-/** Address after the character of two to four bytes at `at`, or 0 where it is not well-formed UTF-8 before `end`. */
-export function skipCharacter(at: usize, end: usize): usize {
-  const lead = <u32>load<u8>(at);
-  const second = <u32>load<u8>(at, 1);
-  if (lead - 0xc2 < 0x1e) return at + 2 <= end && follows(second) ? at + 2 : 0;
-  if (lead - 0xe0 < 0x10) {
-    const least: u32 = lead == 0xe0 ? 0xa0 : 0x80;
-    const most: u32 = lead == 0xed ? 0x9f : 0xbf;
-    return at + 3 <= end && second >= least && second <= most && follows(load<u8>(at, 2)) ? at + 3 : 0;
-  }
-  if (lead - 0xf0 < 0x05) {
-    const least: u32 = lead == 0xf0 ? 0x90 : 0x80;
-    const most: u32 = lead == 0xf4 ? 0x8f : 0xbf;
-    const rest = follows(load<u8>(at, 2)) && follows(load<u8>(at, 3));
-    return at + 4 <= end && second >= least && second <= most && rest ? at + 4 : 0;
-  }
-  return 0;
+/** Address after the characters of two to four bytes that begin at `at`, or 0 where one is not well-formed UTF-8 before `end`. */
+export function skipCharacters(at: usize, end: usize): usize {
+  let lead = <u32>load<u8>(at);
+  do {
+    const second = <u32>load<u8>(at, 1);
+    if (lead - 0xc2 < 0x1e) {
+      if (!follows(second)) return 0;
+      at += 2;
+    } else if (lead - 0xe0 < 0x10) {
+      const least: u32 = lead == 0xe0 ? 0xa0 : 0x80;
+      const most: u32 = lead == 0xed ? 0x9f : 0xbf;
+      if (second < least || second > most || !follows(load<u8>(at, 2))) return 0;
+      at += 3;
+    } else if (lead - 0xf0 < 0x05) {
+      const least: u32 = lead == 0xf0 ? 0x90 : 0x80;
+      const most: u32 = lead == 0xf4 ? 0x8f : 0xbf;
+      if (second < least || second > most || !follows(load<u8>(at, 2)) || !follows(load<u8>(at, 3))) return 0;
+      at += 4;
+    } else {
+      return 0;
+    }
+    lead = <u32>load<u8>(at);
+  } while (lead >= 0x80 && at < end);
+  return at <= end ? at : 0;
 }
 
+// @ts-ignore: decorator
+@inline
 function follows(byte: u32): bool {
   return (byte & 0xc0) == 0x80;
 }
