@@ -1,7 +1,5 @@
-// Reject codes. They are part of what validators sign: a code keeps its meaning for ever.
+// Reject codes. They are part of what validators sign: a code keeps its meaning for ever. 1 is the SDK's MALFORMED.
 
-/** The payload is none of the forms that the rule knows. */
-export const FORM: i32 = 1;
 /** The author is not a player. */
 export const STRANGER: i32 = 2;
 /** It is the other side's turn. */
@@ -28,17 +26,19 @@ export const OFFER_STANDS: i32 = 12;
 export const NO_CHAT: i32 = 13;
 /** The chat message is empty or too long. */
 export const CHAT_LENGTH: i32 = 14;
+/** The question is none that the rule answers. */
+export const QUESTION: i32 = 15;
+/** The game goes on, and with it its players and its module. */
+export const GOES_ON: i32 = 16;
 
-/** The params are none of the forms that the rule knows. */
-export const PARAMS: i32 = 20;
-/** The keys of the players are not two different keys. */
-export const KEYS: i32 = 21;
-/** The start position cannot be played from. */
-export const START: i32 = 22;
+/** The players have the same key. */
+export const KEYS: i32 = 20;
+/** The game cannot begin with this position. */
+export const START: i32 = 21;
 /** The state that was kept is not a game of this rule. */
-export const STATE: i32 = 23;
+export const STATE: i32 = 22;
 
-/** Why something is refused; `code` is 0 when it is not. */
+/** Why something is refused. */
 export class Refusal {
   constructor(public code: i32, public reason: string) {}
 }

@@ -6,7 +6,7 @@ import {
   WHITE, WHITE_LONG, WHITE_SHORT, forward, homeRank, kindOf, opponentOf, pawnRank, rankOf, sideName, sideOf, squareAt,
   squareName, squareNamed,
 } from "./board";
-import { settlePassed } from "./legality";
+import { canTakePassed } from "./legality";
 import { longRight, shortRight } from "./moves";
 
 export const INITIAL: string = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1";
@@ -46,7 +46,6 @@ export function readFen(text: string): Fen {
     fen.number = readNumber(fields[5]);
     if (fen.number < 1 || fen.number > MAX_NUMBER) fen.problem = "a move number expected, `" + fields[5] + "` found";
   }
-  if (fen.problem.length == 0) settlePassed(fen.position);
   return fen;
 }
 
@@ -75,7 +74,7 @@ export function writeFen(position: Position, clock: i32, number: i32): string {
   if (position.rights & WHITE_LONG) text += "Q";
   if (position.rights & BLACK_SHORT) text += "k";
   if (position.rights & BLACK_LONG) text += "q";
-  text += " " + (position.passed == NO_SQUARE ? "-" : squareName(position.passed));
+  text += " " + (canTakePassed(position) ? squareName(position.passed) : "-");
   return text + " " + clock.toString() + " " + number.toString();
 }
 

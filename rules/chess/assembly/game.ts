@@ -2,13 +2,12 @@
 
 import { inCheck } from "./attacks";
 import {
-  BISHOP, BLACK, EMPTY, KING, KNIGHT, NO_SQUARE, PAWN, Piece, Position, SQUARES, Side, Square, WHITE, fileOf, kindOf,
-  opponentOf, rankOf, squareAt,
+  BISHOP, BLACK, EMPTY, KING, KNIGHT, NO_SQUARE, PAWN, Position, SQUARES, Side, Square, WHITE, kindOf, opponentOf, squareAt,
 } from "./board";
-import { CLOCK_END, Fen } from "./fen";
-import { hasLegalMove, settlePassed } from "./legality";
-import { Move, capturedOf, fromOf, make, toOf } from "./moves";
 import { Ending } from "./ending";
+import { CLOCK_END, Fen } from "./fen";
+import { canTakePassed, hasLegalMove } from "./legality";
+import { Move, capturedOf, fromOf, make, toOf } from "./moves";
 
 /** An offer of a draw: nobody's, white's or black's. */
 export const NO_OFFER_MADE: u8 = 0;
@@ -47,7 +46,7 @@ export class Game {
     game.position = fen.position;
     game.clock = fen.clock;
     game.number = fen.number;
-    game.trailBeganPassed = fen.position.passed != NO_SQUARE;
+    game.trailBeganPassed = canTakePassed(fen.position);
     game.ending = game.endingByPosition();
     return game;
   }
@@ -60,7 +59,6 @@ export class Game {
     const kind = kindOf(position.at(fromOf(move)));
 
     const undo = make(position, move);
-    settlePassed(position);
     this.clock = kind == PAWN || capturedOf(undo) != EMPTY ? 0 : this.clock + 1;
     this.plies += 1;
     if (side == BLACK) this.number += 1;
@@ -70,7 +68,7 @@ export class Game {
 
     if (this.clock == 0 || position.rights != rights) {
       this.trailLength = 0;
-      this.trailBeganPassed = position.passed != NO_SQUARE;
+      this.trailBeganPassed = canTakePassed(position);
     } else {
       this.trail[2 * this.trailLength] = <u8>this.lastFrom;
       this.trail[2 * this.trailLength + 1] = <u8>this.lastTo;

@@ -1,14 +1,14 @@
 // Judges a move that somebody wrote: the legal move it names, or why it names none.
 
-import { inCheck, isAttacked } from "./attacks";
+import { inCheck } from "./attacks";
 import {
-  EMPTY, KING, NO_SQUARE, PAWN, Piece, Position, BISHOP, KNIGHT, QUEEN, ROOK, Square, fileOf, homeRank, kindOf, opponentOf,
-  pieceName, rankOf, sideName, sideOf, squareAt, squareName, squareNamed,
+  BISHOP, EMPTY, KING, KNIGHT, NO_SQUARE, Piece, Position, QUEEN, ROOK, Square, homeRank, kindOf, pieceName,
+  sideName, sideOf, squareAt, squareName, squareNamed,
 } from "./board";
 import { CHECK, ILLEGAL, NOTATION, NO_PIECE, OPPONENTS_PIECE, PROMOTION, Refusal } from "./codes";
 import { isLegal } from "./legality";
 import {
-  Move, MoveList, NO_MOVE, fromOf, isFree, listMovesFrom, longRight, promotionOf, shortRight, toOf,
+  Move, MoveList, NO_MOVE, isFree, listMovesFrom, longRight, promotionOf, shortRight, toOf,
 } from "./moves";
 
 /** A legal move, or the refusal. */

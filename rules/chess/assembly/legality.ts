@@ -43,14 +43,14 @@ export function hasLegalMove(position: Position): bool {
   return false;
 }
 
-/** Forgets the passed square when no pawn can legally take on it. */
-export function settlePassed(position: Position): void {
-  if (position.passed == NO_SQUARE) return;
+/** Whether a pawn can legally take in passing. */
+export function canTakePassed(position: Position): bool {
+  if (position.passed == NO_SQUARE) return false;
   const list = new MoveList();
   listMoves(position, list);
   for (let i = 0; i < list.length; i++) {
     const move = list.at(i);
-    if (isInPassing(move) && isLegal(position, move)) return;
+    if (isInPassing(move) && isLegal(position, move)) return true;
   }
-  position.passed = NO_SQUARE;
+  return false;
 }

@@ -2,7 +2,7 @@
 
 import { DIAGONALS, KNIGHT_STEPS, STEPS, inCheck, isAttacked } from "./attacks";
 import {
-  BISHOP, BLACK_LONG, BLACK_SHORT, EMPTY, KING, KNIGHT, NO_SQUARE, PAWN, Piece, Position, QUEEN, ROOK, Side, Square,
+  BISHOP, BLACK_LONG, BLACK_SHORT, EMPTY, KNIGHT, NO_SQUARE, PAWN, Piece, Position, QUEEN, ROOK, Side, Square,
   WHITE, WHITE_LONG, WHITE_SHORT, fileOf, forward, homeRank, kindOf, onBoard, opponentOf, pawnRank, rankOf, sideOf,
   squareAt, squareName,
 } from "./board";
@@ -10,6 +10,7 @@ import {
 /** From (8 bits), to (8 bits), promotion (8 bits), way (8 bits). */
 export type Move = u32;
 
+/** A move from a square to itself, which is none. */
 export const NO_MOVE: Move = 0;
 
 const ORDINARY: u32 = 0;
@@ -40,11 +41,6 @@ const CASTLING: u32 = 3;
 // @ts-ignore: decorator
 @inline function wayOf(move: Move): u32 {
   return move >> 24;
-}
-
-// @ts-ignore: decorator
-@inline export function isCastling(move: Move): bool {
-  return wayOf(move) == CASTLING;
 }
 
 // @ts-ignore: decorator
