@@ -6,12 +6,12 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, is_there, run as call, target_directory};
-use crate::{codegen, floors, fuzz};
+use crate::{codegen, floors, fuzz, rules};
 
 type Step = (&'static str, fn() -> Result<()>);
 
 /// What a change must pass; cheap steps first, and each runs even when one before it failed.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("fmt", || call(&mut cargo(&["fmt", "--all", "--check"]))),
     ("floors", floors::run),
     ("generated code", codegen::check),
@@ -31,6 +31,7 @@ const STEPS: [Step; 8] = [
     ("rustdoc", || {
         call(cargo(&["doc", "--workspace", "--all-features", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
+    ("shipped rules", rules::check),
     ("fuzz smoke", fuzz::smoke),
 ];
 

@@ -7,6 +7,7 @@ mod crash;
 mod floors;
 mod fuzz;
 mod peers;
+mod rules;
 mod run;
 
 use std::process::ExitCode;
@@ -16,9 +17,9 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test                 all there is: installs the pinned stock peers, then runs the gate
+  test                 all there is: installs the pinned npm packages, then runs the gate
   check                the gate: fmt, floors, generated code, clippy, tests, doc tests, rustdoc, fuzz smoke
-  peers                installs the pinned stock peers (npm ci)
+  peers                installs the pinned npm packages: stock peers, compiler of the rules (npm ci)
   codegen [--check]    generates crates/proto from proto/*.proto, or checks that it is unchanged
   floors               checks that dependencies point down and that floors 0 and 1 do no IO
   fuzz [--seconds N] [TARGET]...

@@ -1,46 +1,49 @@
-//! `cargo xtask peers`: the pinned stock peers of the interoperability tests.
+//! `cargo xtask peers`: the pinned npm packages: stock peers of the interoperability tests, compiler of the shipped rules.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::run::{output, root, run, target_directory};
 
-/// Folders under `interop-tests/js` with a `package-lock.json` each.
-const PEERS: [&str; 2] = ["hypercore-7", "hypercore-9"];
+/// Folders with a `package-lock.json` each, and a file that says that all of it is there: the stock peers, and the
+/// compiler of the shipped rules.
+const FOLDERS: [(&str, &str); 3] = [
+    ("interop-tests/js/hypercore-7", "node_modules/hypercore/package.json"),
+    ("interop-tests/js/hypercore-9", "node_modules/hypercore/package.json"),
+    ("rules", "node_modules/assemblyscript/package.json"),
+];
 
 /// Oldest Node.js that runs them.
 const NODE_MAJOR: u32 = 20;
 
-/// Installs each stock peer whose lock file is not the one that was installed last.
+/// Installs each folder whose lock file is not the one that was installed last.
 pub(crate) fn install() -> Result<()> {
     let node = node_version()?;
-    for peer in PEERS {
-        let directory = root().join("interop-tests/js").join(peer);
+    for (folder, witness) in FOLDERS {
+        let directory = root().join(folder);
         let lock = fs::read_to_string(directory.join("package-lock.json"))
-            .with_context(|| format!("{peer} has no lock file"))?;
+            .with_context(|| format!("{folder} has no lock file"))?;
         let installed = format!("{node}\n{lock}");
-        let stamp = stamp(peer);
-        if is_installed(&directory) && fs::read_to_string(&stamp).is_ok_and(|last| last == installed) {
-            eprintln!("stock peer {peer}: there already");
+        let stamp = stamp(folder);
+        let is_there = directory.join(witness).is_file();
+        if is_there && fs::read_to_string(&stamp).is_ok_and(|last| last == installed) {
+            eprintln!("packages of {folder}: there already");
             continue;
         }
         run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&directory))
-            .with_context(|| format!("cannot install the stock peer {peer}; npm comes with Node.js"))?;
+            .with_context(|| format!("cannot install the packages of {folder}; npm comes with Node.js"))?;
         fs::create_dir_all(stamp.parent().context("a stamp lies in a directory")?)?;
         fs::write(&stamp, installed)?;
     }
     Ok(())
 }
 
-fn stamp(peer: &str) -> PathBuf {
-    target_directory().join("peers").join(peer)
-}
-
-fn is_installed(directory: &Path) -> bool {
-    directory.join("node_modules/hypercore/package.json").is_file()
+fn stamp(folder: &str) -> PathBuf {
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    target_directory().join("peers").join(name)
 }
 
 fn node_version() -> Result<String> {
