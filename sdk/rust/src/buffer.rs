@@ -21,7 +21,9 @@ pub fn buffer(size: usize) -> &'static mut [u8] {
         0 => (&raw const __heap_base).addr().next_multiple_of(8),
         next => next,
     };
-    let Some(end) = at.checked_add(size).and_then(|end| end.checked_next_multiple_of(8)) else { unreachable() };
+    let Some(end) = at.checked_add(size).and_then(|end| end.checked_next_multiple_of(8)) else {
+        unreachable()
+    };
     let missing = end.div_ceil(PAGE).saturating_sub(memory_size(0));
     if missing > 0 && memory_grow(0, missing) == usize::MAX {
         unreachable();

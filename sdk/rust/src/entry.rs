@@ -2,8 +2,7 @@
 
 use crate::call::{Call, Change};
 use crate::host;
-use crate::text::Text;
-use crate::verdict::{Reject, Verdict};
+use crate::verdict::{Answer, Reject, Verdict};
 
 /// A rule: what [`rule!`](crate::rule!) puts together, and what [`testing`](crate::testing) runs.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +14,7 @@ pub struct Rule {
     /// Has an opinion on a change of the room's rules; it can read the state and not write it.
     pub change: Option<fn(&Call<'_>, &Change<'_>) -> Verdict>,
     /// Answers a question of an interface; it can read the state and not write it.
-    pub query: Option<fn(&Call<'_>) -> Result<Text, Reject>>,
+    pub query: Option<fn(&Call<'_>) -> Answer>,
     /// Whether it keeps state.
     pub state: bool,
     /// Whether it reads earlier blocks.
@@ -42,10 +41,8 @@ pub fn judge_change(input: &[u8], change: fn(&Call<'_>, &Change<'_>) -> Verdict)
 }
 
 /// Runs `rule_query`; the answer goes out as the last line of the log.
-pub fn answer(input: &[u8], query: fn(&Call<'_>) -> Result<Text, Reject>) -> i32 {
-    Call::parse(input).map_or(NO_CALL, |call| {
-        code(query(&call).map(|answer| host::log(answer.as_bytes())))
-    })
+pub fn answer(input: &[u8], query: fn(&Call<'_>) -> Answer) -> i32 {
+    Call::parse(input).map_or(NO_CALL, |call| code(query(&call).map(|answer| host::log(answer.as_bytes()))))
 }
 
 fn code(verdict: Verdict) -> i32 {
@@ -70,7 +67,7 @@ pub fn allocate(size: i32) -> *mut u8 {
 /// left out; the order stays. Once in a crate. The rule is then also there as the constant `RULE`, for its tests.
 ///
 /// `check` and `init` are `fn(&Call) -> Verdict`, `change` is `fn(&Call, &Change) -> Verdict`, and `query` is
-/// `fn(&Call) -> Result<Text, Reject>`.
+/// `fn(&Call) -> Answer`.
 #[macro_export]
 macro_rules! rule {
     (
@@ -82,6 +79,7 @@ macro_rules! rule {
         $(,)?
     ) => {
         /// The rule, as the module exports it.
+        #[allow(unreachable_pub)]
         pub const RULE: $crate::Rule = {
             #[allow(unused_mut)]
             let mut rule = $crate::Rule {

@@ -13,7 +13,8 @@ mod raw {
         pub(super) fn log(at: *const u8, size: usize);
         pub(super) fn blake2b_256(at: *const u8, size: usize, out: *mut u8);
         pub(super) fn sha256(at: *const u8, size: usize, out: *mut u8);
-        pub(super) fn ed25519_verify(key: *const u8, at: *const u8, size: usize, signature: *const u8) -> i32;
+        pub(super) fn ed25519_verify(key: *const u8, at: *const u8, size: usize, signature: *const u8)
+        -> i32;
     }
 }
 

@@ -54,7 +54,7 @@ pub use entry::{Rule, log};
 pub use json::Json;
 pub use state::{Slot, slot};
 pub use text::Text;
-pub use verdict::{Code, MALFORMED, Reject, Verdict, reject};
+pub use verdict::{Answer, Code, MALFORMED, Reject, Verdict, reject};
 
 #[doc(hidden)]
 pub mod exports {

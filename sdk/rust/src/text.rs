@@ -23,12 +23,12 @@ impl Text {
 
     /// A text that begins with `words`.
     pub fn of(words: &str) -> Self {
-        Self::new().add(words)
+        Self::new().words(words)
     }
 
     /// Appends words.
     #[must_use]
-    pub fn add(mut self, words: &str) -> Self {
+    pub fn words(mut self, words: &str) -> Self {
         self.push(words.as_bytes());
         self
     }
@@ -130,7 +130,14 @@ mod tests {
     #[test]
     fn text_is_put_together() {
         let key = Key([0xab; 32]);
-        let text = Text::of("it is ").number(0).add("é").number(u64::MAX).add(" ").short(key).add(" ").hex(&[0, 0x1f]);
+        let text = Text::of("it is ")
+            .number(0)
+            .words("é")
+            .number(u64::MAX)
+            .words(" ")
+            .short(key)
+            .words(" ")
+            .hex(&[0, 0x1f]);
         assert_eq!(text.as_str(), "it is 0é18446744073709551615 abababab 001f");
         assert_eq!(Text::new().key(key).as_str(), "ab".repeat(32));
     }
@@ -139,7 +146,7 @@ mod tests {
     fn text_grows_and_keeps_what_it_has() {
         let mut text = Text::from("a");
         for _ in 0..1000 {
-            text = text.add("bc");
+            text = text.words("bc");
         }
         assert_eq!(text.as_bytes().len(), 2001);
         assert!(text.as_str().starts_with("abcbc") && text.as_str().ends_with("bcbc"));

@@ -5,6 +5,9 @@ use crate::text::Text;
 /// `Ok` accepts, `Err` rejects.
 pub type Verdict = Result<(), Reject>;
 
+/// What a rule answers to a question: the text, or why there is none.
+pub type Answer = Result<Text, Reject>;
+
 /// The code of a payload, params or question that [`Json`](crate::Json) does not take. A rule's own begin with 2.
 pub const MALFORMED: Code = Code::new(1);
 
