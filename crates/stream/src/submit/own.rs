@@ -28,6 +28,8 @@ pub(super) struct Submission {
     give_up: Option<Instant>,
     /// What the host said of an entry with this number, and until when that may be shown to be this one.
     replayed: Option<(Refusal, Instant)>,
+    /// The host said that an entry before this one is not there, and that one waits here too.
+    skipped: bool,
 }
 
 /// What time brings to an entry.
@@ -80,8 +82,16 @@ impl Own {
     ) -> Result<(), SubmitError> {
         let block = entry.encode();
         let give_up = give_up_after.and_then(|after| now.checked_add(after));
-        let submission =
-            Submission { entry, block, module, tries: 0, next_try: now, give_up, replayed: None };
+        let submission = Submission {
+            entry,
+            block,
+            module,
+            tries: 0,
+            next_try: now,
+            give_up,
+            replayed: None,
+            skipped: false,
+        };
         if self.entries.len() >= MAX_OWN {
             return Err(SubmitError::TooMany { limit: MAX_OWN });
         }
@@ -112,6 +122,12 @@ impl Own {
     /// Returns an entry.
     pub(super) fn get(&self, ticket: Ticket) -> Option<&Submission> {
         self.entries.get(&ticket)
+    }
+
+    /// Returns an entry by its digest.
+    pub(super) fn by_digest(&self, digest: &Hash) -> Option<&VerifiedEntry> {
+        let submission = self.entries.get(self.by_digest.get(digest)?);
+        submission.map(|submission| &submission.entry)
     }
 
     /// Returns the entry that waits with an author's number.
@@ -180,6 +196,28 @@ impl Own {
             submission.replayed = Some((refusal, now + REPLAY_PATIENCE));
             self.timers.insert((submission.wake(), *ticket));
         }
+    }
+
+    /// Notes that the host lacks an entry before this one. False when none waits here: then it will never come.
+    pub(super) fn skipped(&mut self, digest: &Hash) -> bool {
+        let Some(ticket) = self.by_digest.get(digest) else { return true };
+        let Some(submission) = self.entries.get_mut(ticket) else { return true };
+        let (author, sequence) = (*submission.entry.author(), submission.entry.sequence());
+        submission.skipped = self.by_number.range((author, 0)..(author, sequence)).next().is_some();
+        submission.skipped
+    }
+
+    /// An author's entry was appended: the next one, which came too early, is due at once.
+    pub(super) fn hurry(&mut self, now: Instant, author: &PublicKey, sequence: u64) {
+        let next = sequence.checked_add(1).and_then(|next| self.by_number.get(&(*author, next)));
+        let Some(ticket) = next.copied() else { return };
+        let Some(submission) = self.entries.get_mut(&ticket).filter(|submission| submission.skipped) else {
+            return;
+        };
+        self.timers.remove(&(submission.wake(), ticket));
+        submission.skipped = false;
+        submission.next_try = now;
+        self.timers.insert((submission.wake(), ticket));
     }
 
     /// Returns something that is due.

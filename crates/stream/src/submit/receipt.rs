@@ -88,6 +88,14 @@ pub(super) fn refusal(refused: &Refused) -> Refusal {
     }
 }
 
+/// Tells whether the same entry will have the same outcome again: not when it only came too early.
+pub(super) fn is_lasting(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Appended { .. } => true,
+        Outcome::Refused(refused) => refused.code != RoomCode::SequenceSkipped.number(),
+    }
+}
+
 /// An outcome that is remembered.
 #[derive(Debug)]
 struct Known {

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use quorate_proto::quorate1::{Frame, Frames, Message, Outcome, Receipt, Submit};
 use quorate_types::{Hash, PublicKey, RoomId, Signature};
 
+use super::host::Host;
 use super::limits::PASS_ON_ONCE;
 use super::own::Ticket;
-use super::receipt::{is_signed, refusal};
+use super::receipt::{is_lasting, is_signed, refusal, sign};
 use super::relay::Relay;
 use super::routes::Route;
 use super::{Fault, Output, Peer, SubmissionState};
@@ -163,6 +164,8 @@ impl Relay {
     }
 
     /// The outcome of an entry is known: it is remembered, and told to whom it concerns.
+    ///
+    /// That an entry came too early is told and not remembered: it may come again when its predecessors are there.
     pub(super) fn settle(
         &mut self,
         now: Instant,
@@ -170,32 +173,42 @@ impl Relay {
         outcome: Outcome,
         signature: Option<Signature>,
     ) {
-        self.outcomes.remember(now, digest, outcome.clone(), signature);
-        let sources = self.routes.get_mut(&digest).map(Route::take_sources);
-        let host = self.host.as_ref().map(|host| &host.key);
-        if let Some(sources) = sources.filter(|sources| !sources.is_empty())
-            && let Some(receipt) = self.outcomes.receipt(now, &self.room, &digest, host)
-        {
-            let message = Message::Receipt(receipt);
-            for peer in sources {
-                if self.peers.contains_key(&peer) {
+        let sources = self.routes.get_mut(&digest).map(Route::take_sources).unwrap_or_default();
+        if !sources.is_empty() {
+            let sign = |host: &Host| sign(&host.key, &self.room, &digest, &outcome);
+            if let Some(signature) = signature.or_else(|| self.host.as_ref().map(sign)) {
+                let (room, outcome) = (self.room, outcome.clone());
+                let message = Message::Receipt(Receipt { room, digest, outcome, signature });
+                for peer in
+                    sources.into_iter().filter(|peer| self.peers.contains_key(peer)).collect::<Vec<_>>()
+                {
                     self.send(peer, &message);
                 }
             }
         }
         self.conclude(now, digest, &outcome);
+        if is_lasting(&outcome) {
+            self.outcomes.remember(now, digest, outcome, signature);
+        } else if let Some(route) = self.routes.get_mut(&digest) {
+            route.passed_on = None;
+        }
     }
 
     /// Draws the conclusion for one of this node's entries.
     pub(super) fn conclude(&mut self, now: Instant, digest: Hash, outcome: &Outcome) {
+        let Some(entry) = self.own.by_digest(&digest) else { return };
+        let (author, sequence) = (*entry.author(), entry.sequence());
         match outcome {
-            Outcome::Appended { index } => self.finish(digest, SubmissionState::Appended { index: *index }),
+            Outcome::Appended { index } => {
+                self.finish(digest, SubmissionState::Appended { index: *index });
+                self.own.hurry(now, &author, sequence);
+            }
             Outcome::Refused(refused) => {
                 let refusal = refusal(refused);
-                if refusal.code == RoomCode::Replayed {
-                    self.own.replayed(now, &digest, refusal);
-                } else {
-                    self.finish(digest, SubmissionState::Refused(refusal));
+                match refusal.code {
+                    RoomCode::Replayed => self.own.replayed(now, &digest, refusal),
+                    RoomCode::SequenceSkipped if self.own.skipped(&digest) => {}
+                    _ => self.finish(digest, SubmissionState::Refused(refusal)),
                 }
             }
         }

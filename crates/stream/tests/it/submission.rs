@@ -329,8 +329,16 @@ fn an_idle_relay_wants_nothing() {
     assert_eq!(relay.poll_timeout(), None);
 }
 
-/// One run on a bad network. Returns the trace.
-fn storm(seed: u64) -> quorate_types::Hash {
+/// What came of a run.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    appended: u32,
+    refused: u32,
+    changes: u32,
+}
+
+/// One run on a bad network. Returns the trace, and what became of the entries.
+fn storm(seed: u64) -> (quorate_types::Hash, Ends) {
     let nodes = 3 + (seed % 3) as usize;
     let mut world = World::new(seed, nodes);
     world.drop_percent = world.random.below(30);
@@ -367,12 +375,8 @@ fn storm(seed: u64) -> quorate_types::Hash {
                 world.cut(a, b);
             }
             1 => world.restart(0),
-            2 if nodes > 3 => {
-                // Somebody in between, without entries of its own that it would forget.
-                if next[1] == 0 {
-                    world.restart(1);
-                }
-            }
+            // Somebody in between, without entries of its own that it would forget.
+            2 if nodes > 3 && next[1] == 0 => world.restart(1),
             _ => {}
         }
         let pause = Duration::from_millis(world.random.below(3000));
@@ -402,13 +406,21 @@ fn storm(seed: u64) -> quorate_types::Hash {
         }
     }
     world.run(33600 * SECOND);
+    let mut ends = Ends::default();
     for (node, entry) in &submitted {
         let end = state(&world, *node, entry);
         let index = world.index(entry.digest());
         match (&end, index) {
-            (Some(SubmissionState::Appended { index }), Some(found)) if *index == found => {}
-            // Its predecessor was on its way for too long.
-            (Some(SubmissionState::Refused(refusal)), None) if refusal.code == RoomCode::SequenceSkipped => {}
+            (Some(SubmissionState::Appended { index }), Some(found)) if *index == found => {
+                ends.appended += 1;
+                ends.changes += u32::from(matches!(entry, VerifiedEntry::RuleChange(_)));
+            }
+            // The host forgot one of its own entries before this one when it started anew.
+            (Some(SubmissionState::Refused(refusal)), None)
+                if *node == 0 && refusal.code == RoomCode::SequenceSkipped =>
+            {
+                ends.refused += 1;
+            }
             _ => panic!("seed {seed}: node {node} sees {end:?} of an entry at {index:?}"),
         }
     }
@@ -420,15 +432,23 @@ fn storm(seed: u64) -> quorate_types::Hash {
         );
         assert_eq!(node.relay.submitted().count(), 0, "seed {seed}: node {number}");
     }
-    world.trace
+    (world.trace, ends)
 }
 
+/// `QUORATE_SEEDS=1000` runs more of them.
 #[test]
 fn storms() {
-    for seed in 0..60 {
+    let seeds = std::env::var("QUORATE_SEEDS").map_or(60, |seeds| seeds.parse().unwrap());
+    let mut all = Ends::default();
+    for seed in 0..seeds {
         println!("seed {seed}");
-        storm(seed);
+        let (_, ends) = storm(seed);
+        all.appended += ends.appended;
+        all.refused += ends.refused;
+        all.changes += ends.changes;
     }
+    println!("{seeds} seeds: {all:?}");
+    assert!(all.appended > 9 * all.refused && all.changes > 0, "{all:?}");
 }
 
 #[test]

@@ -1,0 +1,267 @@
+//! A room: its state as a function of its blocks.
+//!
+//! [`Room::check`] says what a block would do at the present position; [`Room::apply`] does it and takes nothing but
+//! what `check` returned there. The verdict is a function of the blocks before and the block itself: every node
+//! that has them comes to the same one, or to none ([`Unable`]) and then says what it lacks.
+//!
+//! Steps are collected and committed to the store together: at [`BATCH_STEPS`], and whenever [`Room::flush`] is called.
+
+mod authentic;
+mod check;
+mod compiled;
+mod effects;
+mod engine;
+mod host;
+pub(crate) mod keys;
+mod overlay;
+mod prefix;
+mod replay;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quorate_rules::engine::Engine;
+use quorate_rules::meter::METER_VERSION;
+use quorate_rules::state::{Position, RoomStore, StateError, Step, WriteSet, state_root};
+use quorate_types::{Hash, PublicKey, RoomId, RuleId};
+
+use crate::governance::{Activation, Registry};
+use crate::header::{HeaderError, StreamHeader};
+use crate::identity::room_id;
+
+pub use self::authentic::{AuthenticEntry, authenticate_many};
+pub use self::effects::{Checked, Effects, RuleUse};
+pub use self::engine::{CompileFailure, RuleEngine};
+pub use self::prefix::{Prefix, Lacking};
+pub use self::replay::{ReconcileError, Replayed, Stopped};
+
+pub(crate) use self::check::Context;
+pub(crate) use self::effects::Stop;
+pub(crate) use self::host::RuleHost;
+pub(crate) use self::overlay::Layered;
+
+use self::compiled::Compiled;
+use self::overlay::{Overlay, View};
+
+/// Steps that are committed to the store at once.
+pub const BATCH_STEPS: usize = 1024;
+
+/// Bytes of keys and values after which a batch is committed before it is full.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// A room at one position, over a store of its state.
+#[derive(Debug)]
+pub struct Room<S, E: RuleEngine = Engine> {
+    id: RoomId,
+    header: StreamHeader,
+    block_0: Bytes,
+    store: S,
+    /// Steps that the store does not have yet.
+    steps: Vec<Step>,
+    overlay: Overlay,
+    registry: Arc<Registry>,
+    rules: Compiled<E>,
+    /// What takes effect before the next entry, once it is known.
+    prepared: Option<Prepared>,
+}
+
+/// What takes effect at a position before the entry there.
+#[derive(Debug, Clone, Default)]
+struct Prepared {
+    writes: WriteSet,
+    /// The rules with it, where it changes them.
+    registry: Option<Arc<Registry>>,
+    activations: Vec<Activation>,
+}
+
+/// Why a room cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The feed is no room.
+    #[error("expected the header of a room in block 0, found something else")]
+    NoRoom,
+    /// The room cannot be followed.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A rule of the header asks for another meter.
+    #[error("stream header: expected version {METER_VERSION} of the meter for rule {name}, found {found}")]
+    Meter {
+        /// Name of the rule.
+        name: String,
+        /// Version that it asks for.
+        found: u32,
+    },
+    /// The store is of another room.
+    #[error("expected the state of room {expected}, found one of another room")]
+    OtherRoom {
+        /// The room.
+        expected: RoomId,
+    },
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Why effects are not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// They are of another room or another position.
+    #[error("expected effects for length {expected} with its state root, found some for length {found}")]
+    OtherPosition {
+        /// Length of the room.
+        expected: u64,
+        /// Length for which they were found.
+        found: u64,
+    },
+    /// The batch that became full with them cannot be committed. The room has taken them all the same:
+    /// [`Room::flush`] tries again.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl<S: RoomStore, E: RuleEngine> Room<S, E> {
+    /// Opens the room of a feed, at the position that the store has; block 0 is checked like any other.
+    ///
+    /// The modules of its rules are compiled when they are needed first.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn new(feed_key: &PublicKey, block_0: &Bytes, store: S, engine: E) -> Result<Self, OpenError> {
+        let header = StreamHeader::parse(block_0)?.ok_or(OpenError::NoRoom)?;
+        if let Some(rule) = header.rules.iter().find(|rule| rule.meter != METER_VERSION) {
+            return Err(OpenError::Meter { name: rule.name.to_string(), found: rule.meter });
+        }
+        let id = room_id(feed_key, block_0);
+        if store.position().length > 0 && keys::get(&store, keys::ROOM)? != Some(keys::room_value(&id)) {
+            return Err(OpenError::OtherRoom { expected: id });
+        }
+        let registry = Arc::new(Registry::load(&header, &store)?);
+        Ok(Self {
+            id,
+            header,
+            block_0: block_0.clone(),
+            store,
+            steps: Vec::new(),
+            overlay: Overlay::default(),
+            registry,
+            rules: Compiled::new(engine),
+            prepared: None,
+        })
+    }
+
+    /// Returns the id of the room.
+    pub const fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// Returns what block 0 says.
+    pub const fn header(&self) -> &StreamHeader {
+        &self.header
+    }
+
+    /// Returns where the room stands.
+    pub fn position(&self) -> Position {
+        self.steps.last().map_or_else(|| self.store.position(), Step::after)
+    }
+
+    /// Returns the rules that hold and the changes that wait. What takes effect before the next entry is in the
+    /// [`Effects`] of that entry.
+    pub fn rules(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Returns the sequence of an author's next entry.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be read.
+    pub fn next_sequence(&self, author: &PublicKey) -> Result<u64, StateError> {
+        Ok(keys::get_u64(&self.view(), &keys::sequence(author))?.unwrap_or(0))
+    }
+
+    /// Reads a value of a rule's state.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be read.
+    pub fn value(&self, rule: &RuleId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        quorate_rules::state::StateStore::get(&self.view(), rule, key)
+    }
+
+    /// Returns the store, which lags behind by what was not flushed.
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Flushes, and returns the store.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, and with it goes what it lacks: the blocks make it again.
+    pub fn into_store(mut self) -> Result<S, StateError> {
+        self.flush()?;
+        Ok(self.store)
+    }
+
+    /// Does what a block does that stands at the present position, whose tree hash with the block is given.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]; effects of another position change nothing.
+    pub fn apply(&mut self, effects: Effects, tree_hash: Hash) -> Result<(), ApplyError> {
+        let before = self.position();
+        if effects.room != self.id || effects.before != before {
+            let (expected, found) = (before.length, effects.before.length);
+            return Err(ApplyError::OtherPosition { expected, found });
+        }
+        let Effects { writes, registry, .. } = effects;
+        let root = state_root(&before.state_root, before.length, &writes);
+        self.overlay.add(&writes);
+        self.steps.push(Step { index: before.length, writes, root, tree_hash });
+        if let Some(registry) = registry {
+            self.registry = registry;
+        }
+        self.prepared = None;
+        if self.steps.len() >= BATCH_STEPS || self.overlay.bytes() >= BATCH_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Commits what the store does not have yet.
+    ///
+    /// # Errors
+    ///
+    /// The store failed: the steps are kept for another try.
+    pub fn flush(&mut self) -> Result<(), StateError> {
+        if self.steps.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(self.steps.clone())?;
+        self.steps.clear();
+        self.overlay.clear();
+        Ok(())
+    }
+
+    /// Takes the last entries back, until the room stands at `length`.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::OutOfReach`] when the store does not remember as many; the room is then as before.
+    pub fn step_back(&mut self, length: u64) -> Result<(), StateError> {
+        let (oldest, newest) = (self.store.oldest(), self.position().length);
+        if length < oldest || length > newest {
+            return Err(StateError::OutOfReach { oldest, newest, found: length });
+        }
+        self.flush()?;
+        self.store.step_back(length)?;
+        self.prepared = None;
+        self.registry = Arc::new(Registry::load(&self.header, &self.store)?);
+        Ok(())
+    }
+
+    fn view(&self) -> View<'_, S> {
+        View { overlay: &self.overlay, store: &self.store }
+    }
+}
