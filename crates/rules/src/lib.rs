@@ -4,5 +4,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod gate;
 pub mod limits;
+pub mod meter;
 pub mod state;
