@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use quorate_rules::state::{ROOM_SPACE, RoomStore, StateStore, Step, WriteSet, state_root};
-use quorate_store::RedbStore;
+use quorate_store::room_state::{ROOM_STATE_FILE, RedbStore};
 use quorate_types::{Hash, RoomId, RuleId};
 
 const BATCH: u64 = 1024;
@@ -16,7 +16,7 @@ const COLD_READS: u64 = 20_000;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let steps: u64 = std::env::args().nth(1).map_or(Ok(500_000), |text| text.parse())?;
     let directory = tempfile::tempdir()?;
-    let path = directory.path().join(quorate_store::ROOM_STATE_FILE);
+    let path = directory.path().join(ROOM_STATE_FILE);
     let mut store = RedbStore::open(&path, RoomId::new([1; 32]))?;
     let ledger = RuleId::new([2; 32]);
     let account = |number: u64| blake2b_simd::blake2b(&number.to_le_bytes()).as_bytes()[..32].to_vec();

@@ -12,8 +12,9 @@ mod faulty;
 mod files;
 mod home;
 mod lock;
-mod room_state;
 mod transfer;
+
+pub mod room_state;
 
 pub use backend::Backend;
 pub use cached::{CacheConfig, Cached};
@@ -26,5 +27,4 @@ pub use home::{
     StreamName,
 };
 pub use lock::{Lock, LockError};
-pub use room_state::{Found, OpenStateError, ROOM_STATE_FILE, RedbStore, Snapshot, SnapshotError};
 pub use transfer::{SecretKeyPolicy, export, import};

@@ -13,7 +13,7 @@ mod registry;
 mod trial;
 
 pub use self::activate::{Activated, Activation};
-pub use self::registry::{ActiveRule, PendingChange, Registry};
+pub use self::registry::{ActiveRule, PendingChange, Registry, RuleStatus};
 pub use self::trial::RuleFailure;
 
 pub(crate) use self::activate::activate;

@@ -2,9 +2,9 @@
 //!
 //! [`Room::check`] says what a block would do at the present position; [`Room::apply`] does it and takes nothing but
 //! what `check` returned there. The verdict is a function of the blocks before and the block itself: every node
-//! that has them comes to the same one, or to none ([`Unable`]) and then says what it lacks.
+//! that has them comes to the same one, or to none ([`Lacking`]) and then says what it lacks.
 //!
-//! Steps are collected and committed to the store together: at [`BATCH_STEPS`], and whenever [`Room::flush`] is called.
+//! Steps are collected and committed to the store together: at [`BATCH_STEPS`], and whenever [`Room::commit`] is called.
 
 mod authentic;
 mod check;
@@ -25,14 +25,14 @@ use quorate_rules::meter::METER_VERSION;
 use quorate_rules::state::{Position, RoomStore, StateError, Step, WriteSet, state_root};
 use quorate_types::{Hash, PublicKey, RoomId, RuleId};
 
-use crate::governance::{Activation, Registry};
+use crate::governance::{self, Activation, Registry, RuleStatus};
 use crate::header::{HeaderError, StreamHeader};
 use crate::identity::room_id;
 
 pub use self::authentic::{AuthenticEntry, authenticate_many};
 pub use self::effects::{Checked, Effects, RuleUse};
 pub use self::engine::{CompileFailure, RuleEngine};
-pub use self::prefix::{Prefix, Lacking};
+pub use self::prefix::{Lacking, Prefix};
 pub use self::replay::{ReconcileError, Replayed, Stopped};
 
 pub(crate) use self::check::Context;
@@ -76,7 +76,7 @@ struct Prepared {
 
 /// Why a room cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
+pub enum OpenRoomError {
     /// The feed is no room.
     #[error("expected the header of a room in block 0, found something else")]
     NoRoom,
@@ -97,6 +97,9 @@ pub enum OpenError {
         /// The room.
         expected: RoomId,
     },
+    /// The modules of the rules that hold are not all here.
+    #[error(transparent)]
+    Lacking(#[from] Lacking),
     /// The state cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
@@ -114,29 +117,41 @@ pub enum ApplyError {
         found: u64,
     },
     /// The batch that became full with them cannot be committed. The room has taken them all the same:
-    /// [`Room::flush`] tries again.
+    /// [`Room::commit`] tries again.
     #[error(transparent)]
     State(#[from] StateError),
 }
 
 impl<S: RoomStore, E: RuleEngine> Room<S, E> {
-    /// Opens the room of a feed, at the position that the store has; block 0 is checked like any other.
-    ///
-    /// The modules of its rules are compiled when they are needed first.
+    /// Opens the room of a feed, at the position that the store has, and compiles the rules that hold there.
+    /// Block 0 is checked like any other.
     ///
     /// # Errors
     ///
-    /// [`OpenError`].
-    pub fn new(feed_key: &PublicKey, block_0: &Bytes, store: S, engine: E) -> Result<Self, OpenError> {
-        let header = StreamHeader::parse(block_0)?.ok_or(OpenError::NoRoom)?;
+    /// [`OpenRoomError`]; after [`OpenRoomError::Lacking`] the same call may succeed with more of the feed.
+    pub fn open(
+        feed_key: &PublicKey,
+        block_0: &Bytes,
+        store: S,
+        engine: &E,
+        prefix: &dyn Prefix,
+    ) -> Result<Self, OpenRoomError>
+    where
+        E: Clone,
+    {
+        let header = StreamHeader::parse(block_0)?.ok_or(OpenRoomError::NoRoom)?;
         if let Some(rule) = header.rules.iter().find(|rule| rule.meter != METER_VERSION) {
-            return Err(OpenError::Meter { name: rule.name.to_string(), found: rule.meter });
+            return Err(OpenRoomError::Meter { name: rule.name.to_string(), found: rule.meter });
         }
         let id = room_id(feed_key, block_0);
         if store.position().length > 0 && keys::get(&store, keys::ROOM)? != Some(keys::room_value(&id)) {
-            return Err(OpenError::OtherRoom { expected: id });
+            return Err(OpenRoomError::OtherRoom { expected: id });
         }
         let registry = Arc::new(Registry::load(&header, &store)?);
+        let mut rules = Compiled::new(engine.clone());
+        for rule in registry.rules() {
+            rules.get(&rule.module, |module| governance::assemble(&store, prefix, module))?;
+        }
         Ok(Self {
             id,
             header,
@@ -145,14 +160,14 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             steps: Vec::new(),
             overlay: Overlay::default(),
             registry,
-            rules: Compiled::new(engine),
+            rules,
             prepared: None,
         })
     }
 
     /// Returns the id of the room.
-    pub const fn id(&self) -> &RoomId {
-        &self.id
+    pub const fn id(&self) -> RoomId {
+        self.id
     }
 
     /// Returns what block 0 says.
@@ -165,9 +180,14 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         self.steps.last().map_or_else(|| self.store.position(), Step::after)
     }
 
-    /// Returns the rules that hold and the changes that wait. What takes effect before the next entry is in the
+    /// Returns the rules that hold, by id, then those that wait to be installed, each with the next change that waits.
+    pub fn rules(&self) -> Vec<RuleStatus> {
+        self.registry.status(&self.id)
+    }
+
+    /// Returns the rules that hold and all changes that wait. What takes effect before the next entry is in the
     /// [`Effects`] of that entry.
-    pub fn rules(&self) -> &Registry {
+    pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
@@ -189,18 +209,23 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         quorate_rules::state::StateStore::get(&self.view(), rule, key)
     }
 
-    /// Returns the store, which lags behind by what was not flushed.
+    /// Returns the store, which lags behind by what was not committed.
     pub const fn store(&self) -> &S {
         &self.store
     }
 
-    /// Flushes, and returns the store.
+    /// Returns the store, to sync it or the like. Committing to it or going back puts it out of step with the room.
+    pub const fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Commits, and returns the store.
     ///
     /// # Errors
     ///
     /// The store failed, and with it goes what it lacks: the blocks make it again.
     pub fn into_store(mut self) -> Result<S, StateError> {
-        self.flush()?;
+        self.commit()?;
         Ok(self.store)
     }
 
@@ -224,7 +249,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         }
         self.prepared = None;
         if self.steps.len() >= BATCH_STEPS || self.overlay.bytes() >= BATCH_BYTES {
-            self.flush()?;
+            self.commit()?;
         }
         Ok(())
     }
@@ -234,7 +259,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     /// # Errors
     ///
     /// The store failed: the steps are kept for another try.
-    pub fn flush(&mut self) -> Result<(), StateError> {
+    pub fn commit(&mut self) -> Result<(), StateError> {
         if self.steps.is_empty() {
             return Ok(());
         }
@@ -254,7 +279,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         if length < oldest || length > newest {
             return Err(StateError::OutOfReach { oldest, newest, found: length });
         }
-        self.flush()?;
+        self.commit()?;
         self.store.step_back(length)?;
         self.prepared = None;
         self.registry = Arc::new(Registry::load(&self.header, &self.store)?);

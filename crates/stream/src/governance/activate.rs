@@ -3,11 +3,10 @@
 use quorate_rules::state::WriteSet;
 use quorate_types::RuleId;
 
-use super::modules;
 use super::registry::{ActiveRule, PendingChange, Registry};
 use super::trial::{self, Init, RuleFailure};
-use crate::rule_change::Change;
 use crate::room::{Context, RuleEngine, Stop};
+use crate::rule_change::Change;
 
 /// A change that came to its activation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +75,7 @@ fn activate_one<E: RuleEngine>(
         }
         (Some(rule), Change::Params { params, .. }) => ActiveRule { params: params.clone(), since, ..rule },
     };
-    let compiled =
-        context.compiled(&after.module)?;
+    let compiled = context.compiled(&after.module)?;
     let init = Init { id, params: &after.params, activation: since, keeps_state };
     Ok(match trial::init(context, &compiled, &init, writes)? {
         Ok(outcome) => {

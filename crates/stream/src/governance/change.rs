@@ -10,7 +10,7 @@ use super::trial::{self, Init, VectorFailure};
 use super::{MAX_ACTIVATION_AHEAD, MAX_PENDING_CHANGES, modules, plan, record};
 use crate::identity::RuleName;
 use crate::refusal::{Refusal, RoomCode, RuleRef};
-use crate::room::{CompileFailure, Context, RuleEngine, RuleHost, RuleUse, Stop, Lacking};
+use crate::room::{CompileFailure, Context, Lacking, RuleEngine, RuleHost, RuleUse, Stop};
 use crate::rule_change::{Change, RuleChange};
 
 /// Checks a rule change whose signature, sequence, anchor and validity hold; returns the registry in which it waits.
@@ -25,8 +25,11 @@ pub(crate) fn check_change<E: RuleEngine>(
 ) -> Result<Registry, Stop> {
     let target = target(context, change)?;
     check_activation(context, change.activation)?;
-    let waiting =
-        PendingChange { activation: change.activation, index: context.index(), change: change.change.clone() };
+    let waiting = PendingChange {
+        activation: change.activation,
+        index: context.index(),
+        change: change.change.clone(),
+    };
     plan::check_plan(context.room, context.registry, &waiting)?;
     if context.registry.pending().len() >= MAX_PENDING_CHANGES {
         let reason = format!("expected at most {MAX_PENDING_CHANGES} changes that wait, found another");
@@ -34,7 +37,8 @@ pub(crate) fn check_change<E: RuleEngine>(
     }
     let by = RuleRef {
         id: waiting.rule(context.room),
-        name: name_of(&change.change, target.as_ref()).map_or_else(String::new, |name| name.as_str().to_owned()),
+        name: name_of(&change.change, target.as_ref())
+            .map_or_else(String::new, |name| name.as_str().to_owned()),
     };
     if let Some(module) = module_of(&change.change, target.as_ref()) {
         try_out(context, change, &module, target.is_some(), &by)?;
@@ -46,7 +50,10 @@ pub(crate) fn check_change<E: RuleEngine>(
 }
 
 /// Finds the rule that a change is about, which may be changed so; `None` for a new one.
-fn target<E: RuleEngine>(context: &Context<'_, E>, change: &RuleChange) -> Result<Option<ActiveRule>, Refusal> {
+fn target<E: RuleEngine>(
+    context: &Context<'_, E>,
+    change: &RuleChange,
+) -> Result<Option<ActiveRule>, Refusal> {
     let Some(id) = change.change.rule() else { return Ok(None) };
     let rule = context.registry.rule(id).ok_or_else(|| {
         Refusal::new(RoomCode::NoSuchRule, format!("expected a rule that holds, found {}", id.short()))
@@ -104,7 +111,8 @@ fn try_out<E: RuleEngine>(
     let compiled = match context.rules.find(module) {
         Some(compiled) => compiled,
         None => {
-            let bytes = modules::assemble(context.state, context.prefix, module)?.ok_or(Stop::damaged("module"))?;
+            let bytes =
+                modules::assemble(context.state, context.prefix, module)?.ok_or(Stop::damaged("module"))?;
             context.rules.admit(module, &bytes).map_err(|failure| match failure {
                 CompileFailure::Refused { reason } => Stop::from(Refusal::new(RoomCode::Gate, reason)),
                 CompileFailure::Unable { reason } => Lacking::Other(reason).into(),

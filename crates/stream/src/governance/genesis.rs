@@ -10,7 +10,7 @@ use crate::chunk::ModuleChunk;
 use crate::header::GenesisRule;
 use crate::identity::rule_id;
 use crate::refusal::{Refusal, RoomCode, RuleRef};
-use crate::room::{CompileFailure, Context, RuleEngine, Stop, Lacking};
+use crate::room::{CompileFailure, Context, Lacking, RuleEngine, Stop};
 
 /// Checks a chunk that comes before the genesis rules hold; nothing but the next one is accepted.
 pub(crate) fn check_genesis_chunk<E: RuleEngine>(

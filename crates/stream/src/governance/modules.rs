@@ -10,7 +10,7 @@ use crate::chunk::{Assembler, ChunkError, ModuleChunk};
 use crate::entry::Entry;
 use crate::refusal::{Refusal, RoomCode};
 use crate::room::keys::{self, Reader};
-use crate::room::{Prefix, Stop, Lacking};
+use crate::room::{Lacking, Prefix, Stop};
 
 /// Module of which some chunks have come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,8 @@ pub(super) fn take_chunk(
         // Somebody may have given up half-way, which must not keep others out for ever.
         let quiet = open.first().map_or(0, OpenModule::last);
         if index.saturating_sub(quiet) <= STALLED_MODULE_BLOCKS {
-            let reason = format!("expected at most {MAX_OPEN_MODULES} modules to come in at once, found another");
+            let reason =
+                format!("expected at most {MAX_OPEN_MODULES} modules to come in at once, found another");
             return Err(not_allowed(reason).into());
         }
         open.remove(0);
@@ -88,7 +89,8 @@ pub(super) fn take_chunk(
         keys::put(writes, keys::MODULES.to_vec(), write_open(&open));
         return Ok(None);
     }
-    let bytes = gather(&module, prefix, Some((index, chunk)))?.map_err(|error| not_allowed(error.to_string()))?;
+    let bytes =
+        gather(&module, prefix, Some((index, chunk)))?.map_err(|error| not_allowed(error.to_string()))?;
     keys::put(writes, keys::MODULES.to_vec(), write_open(&open));
     keys::put(writes, keys::module(&module.module), write_complete(&module));
     Ok(Some(bytes))
@@ -116,7 +118,9 @@ impl OpenModule {
         }
         if found < missing && found < MIN_CHUNK_BYTES {
             let short = self.module.short();
-            let reason = format!("module {short}: expected a chunk of at least {MIN_CHUNK_BYTES} bytes, found {found}");
+            let reason = format!(
+                "module {short}: expected a chunk of at least {MIN_CHUNK_BYTES} bytes, found {found}"
+            );
             return Err(not_allowed(reason));
         }
         self.received = self.received.saturating_add(u32::try_from(found).unwrap_or(u32::MAX));

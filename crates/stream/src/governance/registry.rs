@@ -41,6 +41,27 @@ pub struct PendingChange {
     pub change: Change,
 }
 
+/// A rule as people see it: it holds, or waits to be installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleStatus {
+    /// Its id.
+    pub id: RuleId,
+    /// Its name.
+    pub name: RuleName,
+    /// Hash of its module.
+    pub module: ModuleHash,
+    /// Version of the meter.
+    pub meter: u32,
+    /// Its parameters.
+    pub params: Bytes,
+    /// It can be neither removed nor replaced.
+    pub locked: bool,
+    /// First block that was, or will be, checked by it as it is described here.
+    pub since: u64,
+    /// The next change that waits, `install`, `remove`, `replace` or `params`, and its activation.
+    pub pending: Option<(&'static str, u64)>,
+}
+
 /// Rules of a room at one position.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Registry {
@@ -103,6 +124,34 @@ impl Registry {
         self.rules.iter().find(|rule| rule.name.as_str() == name)
     }
 
+    pub(crate) fn status(&self, room: &RoomId) -> Vec<RuleStatus> {
+        let next = |id: &RuleId| {
+            let change = self.pending.iter().find(|change| change.rule(room) == *id);
+            change.map(|change| (change.change.verb(), change.activation))
+        };
+        let holds = self.rules.iter().map(|rule| {
+            let ActiveRule { id, name, module, meter, params, locked, since } = rule.clone();
+            RuleStatus { id, name, module, meter, params, locked, since, pending: next(&id) }
+        });
+        let waits = self.pending.iter().filter_map(|waiting| match &waiting.change {
+            Change::Install { name, module, meter, params } => {
+                let id = waiting.rule(room);
+                Some(RuleStatus {
+                    id,
+                    name: name.clone(),
+                    module: *module,
+                    meter: *meter,
+                    params: params.clone(),
+                    locked: false,
+                    since: waiting.activation,
+                    pending: next(&id),
+                })
+            }
+            _ => None,
+        });
+        holds.chain(waits).collect()
+    }
+
     pub(crate) const fn genesis(&self) -> Genesis {
         self.genesis
     }
@@ -114,7 +163,9 @@ impl Registry {
             rule.params = keys::get(state, &keys::params(&rule.id))?.unwrap_or_default().into();
         }
         let mut pending = Vec::new();
-        for (activation, index) in record::read_pending(&keys::get(state, keys::PENDING)?.unwrap_or_default())? {
+        for (activation, index) in
+            record::read_pending(&keys::get(state, keys::PENDING)?.unwrap_or_default())?
+        {
             let key = keys::change(index);
             let bytes = keys::get(state, &key)?.ok_or_else(|| keys::damaged(&key))?;
             pending.push(PendingChange { activation, index, change: record::read_change(index, &bytes)? });

@@ -11,7 +11,7 @@ use quorate_rules::verdict::{Outcome, Verdict};
 use quorate_types::{Hash, PublicKey, RuleId};
 
 use crate::refusal::{Refusal, RoomCode, RuleRef};
-use crate::room::{Context, Layered, RuleEngine, RuleHost, Lacking, keys};
+use crate::room::{Context, Lacking, Layered, RuleEngine, RuleHost, keys};
 use crate::rule_change::TestVector;
 
 /// Gas of every call on which a verdict rests.

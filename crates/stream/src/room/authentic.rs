@@ -10,6 +10,8 @@ use crate::refusal::Refusal;
 
 /// An entry in its canonical encoding whose signature, if it has one, verifies for its room.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// Chunks are few: a box would only cost an allocation for each signed entry.
+#[allow(clippy::large_enum_variant)]
 pub enum AuthenticEntry {
     /// What a participant signed.
     Signed(VerifiedEntry),

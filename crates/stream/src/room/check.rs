@@ -14,7 +14,7 @@ use super::effects::{Checked, Effects, RuleUse, Signed, Stop};
 use super::engine::RuleEngine;
 use super::host::RuleHost;
 use super::overlay::{Layered, View};
-use super::prefix::{Prefix, Lacking};
+use super::prefix::{Lacking, Prefix};
 use super::{Prepared, Room, keys};
 use crate::action::Action;
 use crate::chunk::ModuleChunk;
@@ -56,24 +56,31 @@ struct Done {
 }
 
 impl<S: RoomStore, E: RuleEngine> Room<S, E> {
-    /// Says what becomes of a block at the present position. Nothing changes but caches.
-    pub fn check(&mut self, index: u64, block: &Bytes, prefix: &dyn Prefix) -> Checked {
-        if index == 0 {
-            return self.check_header(block);
+    /// Says what becomes of a block at the present position, where the feed has a tree hash. Nothing changes but caches.
+    ///
+    /// The tree hash makes sure that feed and room have one history; before block 0 it is not looked at.
+    pub fn check(&mut self, block: Bytes, tree_hash: Hash, prefix: &dyn Prefix) -> Checked {
+        if self.position().length == 0 {
+            return self.check_header(&block);
         }
-        match AuthenticEntry::read(&self.id, block.clone()) {
-            Ok(entry) => self.check_authentic(index, &entry, prefix),
-            Err(refusal) => match self.check_index(index) {
+        match AuthenticEntry::read(&self.id, block) {
+            Ok(entry) => self.check_authentic(&entry, tree_hash, prefix),
+            Err(refusal) => match self.check_history(tree_hash) {
                 Ok(()) => Checked::Refused(refusal),
                 Err(why) => Checked::Unable(why),
             },
         }
     }
 
-    /// Says what becomes of an entry whose encoding and signature have been checked, at the present position.
-    pub fn check_authentic(&mut self, index: u64, entry: &AuthenticEntry, prefix: &dyn Prefix) -> Checked {
-        match self.try_check(index, entry, prefix) {
-            Ok(effects) => Checked::Accepted(Box::new(effects)),
+    /// Says what becomes of an entry whose encoding and signature have been checked, as [`check`](Self::check) does.
+    pub fn check_authentic(
+        &mut self,
+        entry: &AuthenticEntry,
+        tree_hash: Hash,
+        prefix: &dyn Prefix,
+    ) -> Checked {
+        match self.try_check(entry, tree_hash, prefix) {
+            Ok(effects) => Checked::Accepted(effects),
             Err(stop) => stop.into(),
         }
     }
@@ -84,7 +91,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ///
     /// # Errors
     ///
-    /// [`Unable`] when the rule's module is not here.
+    /// [`Lacking`] when the rule's module is not here.
     pub fn query(
         &mut self,
         rule: &RuleId,
@@ -95,8 +102,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         let Some(rule) = registry.rule(rule) else { return Ok(None) };
         let position = self.position();
         let view = View { overlay: &self.overlay, store: &self.store };
-        let compiled =
-            self.rules.get(&rule.module, |module| governance::assemble(&view, prefix, module))?;
+        let compiled = self.rules.get(&rule.module, |module| governance::assemble(&view, prefix, module))?;
         let call = Call {
             kind: CallKind::Query,
             flags: 0,
@@ -111,22 +117,24 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         Ok(Some(self.rules.engine().check(&compiled, &call, &mut host)))
     }
 
-    fn check_index(&self, found: u64) -> Result<(), Lacking> {
-        let expected = self.position().length;
-        if found == expected { Ok(()) } else { Err(Unable::Position { expected, found }) }
+    fn check_history(&self, found: Hash) -> Result<(), Lacking> {
+        let Position { length, tree_hash: expected, .. } = self.position();
+        if found == expected {
+            return Ok(());
+        }
+        Err(Lacking::Other(format!(
+            "expected a feed whose first {length} blocks have tree hash {expected}, found {found}"
+        )))
     }
 
     fn check_header(&self, block: &Bytes) -> Checked {
-        if let Err(why) = self.check_index(0) {
-            return Checked::Unable(why);
-        }
         if *block != self.block_0 {
             let reason = "expected the block 0 by which the room is known, found another";
             return Checked::Refused(Refusal::new(RoomCode::BadHeader, reason));
         }
         let mut writes = WriteSet::new();
         keys::put(&mut writes, keys::ROOM.to_vec(), keys::room_value(&self.id));
-        Checked::Accepted(Box::new(Effects {
+        Checked::Accepted(Effects {
             room: self.id,
             before: self.position(),
             writes,
@@ -134,24 +142,26 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             signed: None,
             activations: Vec::new(),
             uses: Vec::new(),
-        }))
+        })
     }
 
     fn try_check(
         &mut self,
-        index: u64,
         entry: &AuthenticEntry,
+        tree_hash: Hash,
         prefix: &dyn Prefix,
     ) -> Result<Effects, Stop> {
-        self.check_index(index)?;
-        if index == 0 {
-            return Err(Refusal::new(RoomCode::BadHeader, "expected the header of the room, found an entry").into());
+        let before = self.position();
+        if before.length == 0 {
+            return Err(
+                Refusal::new(RoomCode::BadHeader, "expected the header of the room, found an entry").into()
+            );
         }
+        self.check_history(tree_hash)?;
         self.prepare(prefix)?;
         let prepared = self.prepared.as_ref().ok_or(Stop::damaged("rules"))?;
         let view = View { overlay: &self.overlay, store: &self.store };
         let state = Layered { writes: &prepared.writes, below: &view };
-        let before = self.steps.last().map_or_else(|| self.store.position(), quorate_rules::state::Step::after);
         let mut context = Context {
             room: &self.id,
             header: &self.header,
@@ -250,14 +260,18 @@ fn check_signed<E: RuleEngine>(
 ) -> Result<(), Stop> {
     let refuse = |code, reason: String| Err(Refusal::new(code, reason).into());
     if entry.room() != context.room {
-        let reason = format!("expected a signature for room {}, found one for {}", context.room, entry.room());
+        let reason =
+            format!("expected a signature for room {}, found one for {}", context.room, entry.room());
         return refuse(RoomCode::Forged, reason);
     }
     let key = keys::sequence(entry.author());
     let (expected, found) = (keys::get_u64(context.state, &key)?.unwrap_or(0), entry.sequence());
     if found != expected {
         let code = if found < expected { RoomCode::Replayed } else { RoomCode::SequenceSkipped };
-        return refuse(code, format!("expected sequence {expected} of {}, found {found}", entry.author().short()));
+        return refuse(
+            code,
+            format!("expected sequence {expected} of {}, found {found}", entry.author().short()),
+        );
     }
     check_anchor(context, entry)?;
     let (index, until) = (context.index(), entry.valid_until());

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use quorate_types::ModuleHash;
 
 use super::engine::{CompileFailure, RuleEngine};
-use super::prefix::Unable;
+use super::prefix::Lacking;
 
 /// Modules that are kept compiled: twice as many as rules can hold, for those that are tried out and those that wait.
 const MAX_COMPILED: usize = 32;

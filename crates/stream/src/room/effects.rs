@@ -6,20 +6,22 @@ use quorate_rules::state::{Position, StateError, WriteSet};
 use quorate_rules::verdict::Outcome;
 use quorate_types::{Hash, PublicKey, RoomId};
 
-use super::prefix::Unable;
-use crate::governance::{ActiveRule, Activation, Registry};
+use super::prefix::Lacking;
+use crate::governance::{Activation, ActiveRule, Registry};
 use crate::refusal::{Refusal, RuleRef};
 
 /// Verdict on a block at the present position of a room.
 #[derive(Debug, Clone)]
 #[must_use]
+// It is taken apart where it is made: a box would only cost an allocation for each entry.
+#[allow(clippy::large_enum_variant)]
 pub enum Checked {
     /// The block may stand there; what it does.
-    Accepted(Box<Effects>),
+    Accepted(Effects),
     /// It may not, and every node that has the blocks before says so.
     Refused(Refusal),
     /// It cannot be told here and now.
-    Unable(Unable),
+    Unable(Lacking),
 }
 
 /// What a block does at one position of one room. Comes from nowhere but [`Room::check`](super::Room::check).
@@ -64,14 +66,9 @@ impl Effects {
         self.before.length
     }
 
-    /// Returns the author and the sequence of the entry; `None` for what nobody signs.
-    pub fn author(&self) -> Option<(PublicKey, u64)> {
-        self.signed.map(|signed| (signed.author, signed.sequence))
-    }
-
-    /// Returns the digest by which the entry is known; `None` for what nobody signs.
-    pub fn digest(&self) -> Option<Hash> {
-        self.signed.map(|signed| signed.digest)
+    /// Returns digest, author and sequence of the entry; `None` for what nobody signs.
+    pub fn entry(&self) -> Option<(Hash, PublicKey, u64)> {
+        self.signed.map(|signed| (signed.digest, signed.author, signed.sequence))
     }
 
     /// Returns the changes of rules that take effect before the block.
@@ -111,7 +108,7 @@ impl RuleUse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
     Refused(Refusal),
-    Unable(Unable),
+    Unable(Lacking),
 }
 
 impl Stop {
@@ -127,8 +124,8 @@ impl From<Refusal> for Stop {
     }
 }
 
-impl From<Unable> for Stop {
-    fn from(why: Unable) -> Self {
+impl From<Lacking> for Stop {
+    fn from(why: Lacking) -> Self {
         Self::Unable(why)
     }
 }

@@ -17,57 +17,36 @@ pub trait Prefix {
 
 /// Why a node cannot tell whether a block is valid. That is neither yes nor no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unable {
-    /// A block is needed that is not here: fetch it and check again.
-    #[error("block {index} is needed, and not here")]
-    MissingBlock {
-        /// Position of the block.
-        index: u64,
-    },
-    /// The tree hash of a length is needed and not known: fetch what it is made of and check again.
-    #[error("the tree hash of the first {length} blocks is needed, and not known here")]
-    MissingTreeHash {
-        /// The length.
-        length: u64,
-    },
-    /// The block does not stand where the room goes on.
-    #[error("the room stands at length {expected}: expected the block at that index, found the one at {found}")]
-    Position {
-        /// Length of the room.
-        expected: u64,
-        /// Index of the block.
-        found: u64,
-    },
-    /// The blocks that are here are not those that were checked.
-    #[error("the blocks before are not those that were checked: {why}")]
-    OtherBlocks {
-        /// What does not fit.
-        why: String,
-    },
-    /// The engine of the rules has no verdict: memory, time or stack has run out, or it failed.
-    #[error("{reason}")]
-    Engine {
-        /// What the engine says.
-        reason: String,
-    },
-    /// The state cannot be read.
-    #[error(transparent)]
-    State(#[from] StateError),
+pub enum Lacking {
+    /// This block is needed, and not here: fetch it and check again.
+    #[error("block {0} is needed, and not here")]
+    Block(u64),
+    /// The tree hash of so many blocks is needed, and not known: fetch what it is made of and check again.
+    #[error("the tree hash of the first {0} blocks is needed, and not known here")]
+    TreeHash(u64),
+    /// Something else, in words: memory, time, the state.
+    #[error("{0}")]
+    Other(String),
 }
 
-impl From<verdict::Unable> for Unable {
+impl From<verdict::Unable> for Lacking {
     fn from(why: verdict::Unable) -> Self {
         match why {
-            verdict::Unable::MissingBlock(index) => Self::MissingBlock { index },
-            verdict::Unable::State(reason) => Self::State(StateError::Failed { action: "read", reason }),
-            why => Self::Engine { reason: why.to_string() },
+            verdict::Unable::MissingBlock(index) => Self::Block(index),
+            why => Self::Other(why.to_string()),
         }
     }
 }
 
+impl From<StateError> for Lacking {
+    fn from(error: StateError) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
 /// How people see it.
-impl From<&Unable> for Refusal {
-    fn from(why: &Unable) -> Self {
+impl From<&Lacking> for Refusal {
+    fn from(why: &Lacking) -> Self {
         Self::new(RoomCode::Unable, why.to_string())
     }
 }

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use quorate_rules::state::{RoomStore, StateError};
 
+use super::Room;
 use super::authentic::AuthenticEntry;
 use super::effects::Checked;
 use super::engine::RuleEngine;
-use super::prefix::{Prefix, Lacking};
-use super::{ApplyError, Room};
+use super::prefix::{Lacking, Prefix};
 use crate::refusal::Refusal;
 
 /// How far a replay came.
@@ -53,7 +53,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     /// Checks and applies entries that follow the present position, as [`AuthenticEntry::read`] or
     /// [`authenticate_many`](super::authenticate_many) gave them. Tree hashes of the feed with each come from `prefix`.
     ///
-    /// The store gets them in batches; what is left of a batch waits for [`flush`](Self::flush).
+    /// The store gets them in batches; what is left of a batch waits for [`commit`](Self::commit).
     pub fn replay(
         &mut self,
         entries: impl IntoIterator<Item = Result<AuthenticEntry, Refusal>>,
@@ -61,9 +61,8 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ) -> Replayed {
         let mut applied = 0_u64;
         for entry in entries {
-            let index = self.position().length;
             let checked = match &entry {
-                Ok(entry) => self.check_authentic(index, entry, prefix),
+                Ok(entry) => self.check_authentic(entry, self.position().tree_hash, prefix),
                 Err(refusal) => Checked::Refused(refusal.clone()),
             };
             if let Err(stopped) = self.finish(checked, prefix) {
@@ -80,7 +79,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ///
     /// [`Stopped`]; nothing is applied then.
     pub fn advance(&mut self, block: &Bytes, prefix: &dyn Prefix) -> Result<(), Stopped> {
-        let checked = self.check(self.position().length, block, prefix);
+        let checked = self.check(block.clone(), self.position().tree_hash, prefix);
         self.finish(checked, prefix)
     }
 
@@ -92,12 +91,9 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         };
         let length = effects.index().saturating_add(1);
         let hash = prefix.tree_hash(length).ok_or(Stopped::Unable(Lacking::TreeHash(length)))?;
-        match self.apply(*effects, hash) {
-            // A batch that is not committed is kept, and tried again with the next step.
-            Ok(()) | Err(ApplyError::State(_)) => Ok(()),
-            Err(ApplyError::OtherPosition { expected, found }) => {
-                Err(Stopped::Unable(Unable::Position { expected, found }))
-            }
+        match self.apply(effects, hash) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Stopped::Unable(Lacking::Other(error.to_string()))),
         }
     }
 
@@ -109,7 +105,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ///
     /// [`ReconcileError`]; the room is then as before.
     pub fn reconcile(&mut self, length: u64, prefix: &dyn Prefix) -> Result<u64, ReconcileError> {
-        self.flush()?;
+        self.commit()?;
         let oldest = self.store.oldest();
         let agrees = |at: u64| -> Result<bool, ReconcileError> {
             if at == 0 {
