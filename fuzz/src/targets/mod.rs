@@ -1,19 +1,21 @@
 //! The targets.
 
 mod bitfield;
+mod entries;
 mod fork;
 mod frames;
 mod handshake;
 mod links;
 mod messages;
 mod proofs;
+mod room_frames;
 mod sleep;
 mod world;
 
 use crate::Target;
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     links::TARGET,
     messages::TARGET,
     bitfield::RUN_LENGTH,
@@ -24,4 +26,6 @@ pub const TARGETS: [Target; 10] = [
     handshake::TARGET,
     frames::WIRE_A,
     frames::WIRE_B2,
+    entries::TARGET,
+    room_frames::TARGET,
 ];
