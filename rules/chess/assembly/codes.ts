@@ -24,8 +24,8 @@ export const NO_OFFER: i32 = 11;
 export const OFFER_STANDS: i32 = 12;
 /** The room has no chat. */
 export const NO_CHAT: i32 = 13;
-/** The chat message is empty or too long. */
-export const CHAT_LENGTH: i32 = 14;
+/** The payload is too long, or the chat message empty or too long. */
+export const LENGTH: i32 = 14;
 /** The question is none that the rule answers. */
 export const QUESTION: i32 = 15;
 /** The game goes on, and with it its players and its module. */

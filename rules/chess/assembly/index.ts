@@ -2,7 +2,7 @@
 
 import { Call, Change, accept, answer, json, malformed, reject, slot, state } from "quorate-rule/assembly";
 import { board, legal } from "./answer";
-import { CHAT_LENGTH, GOES_ON, KEYS, NO_CHAT, QUESTION, START, STATE, STRANGER } from "./codes";
+import { GOES_ON, KEYS, LENGTH, NO_CHAT, QUESTION, START, STATE, STRANGER } from "./codes";
 import { Ending, describe } from "./ending";
 import { readFen } from "./fen";
 import { Game } from "./game";
@@ -15,6 +15,8 @@ export { requires_state, rule_abi_v1, rule_alloc } from "quorate-rule/assembly";
 
 /** Longest message, in bytes of UTF-8. */
 const MAX_CHAT: i32 = 2000;
+/** Longest payload, in bytes: room for such a message with each byte escaped. What is longer is not worth its gas. */
+const MAX_PAYLOAD: i32 = 6 * MAX_CHAT + 288;
 
 /** The params must name two players and a position to begin with. A game that was kept goes on. */
 export function rule_init(at: usize, size: usize): i32 {
@@ -33,6 +35,7 @@ export function rule_init(at: usize, size: usize): i32 {
 
 export function rule_check(at: usize, size: usize): i32 {
   const call = Call.at(at);
+  if (call.payload.size > MAX_PAYLOAD) return reject(LENGTH, "a payload has at most " + MAX_PAYLOAD.toString() + " bytes");
   const payload = readPayload(call.payload);
   const params = readParams(call.params);
   if (json.failed()) return malformed();
@@ -76,7 +79,7 @@ export function rule_query(at: usize, size: usize): i32 {
 
 function chat(text: string): i32 {
   const size = String.UTF8.byteLength(text);
-  if (size == 0 || size > MAX_CHAT) return reject(CHAT_LENGTH, "a message has 1 to 2000 bytes, this one " + size.toString());
+  if (size == 0 || size > MAX_CHAT) return reject(LENGTH, "a message has 1 to 2000 bytes, this one " + size.toString());
   return accept();
 }
 

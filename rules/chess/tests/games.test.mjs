@@ -22,8 +22,7 @@ test("Morphy at the opera", () => {
 });
 
 test("a long game with castling on both wings, a pawn taken in passing, and two promotions", async () => {
-  const game = JSON.parse(await readFile(new URL("long-game.json", import.meta.url), "utf8"));
-  const moves = game.moves.join(" ").split(" ");
+  const moves = (await readFile(new URL("long-game.txt", import.meta.url), "utf8")).trim().split(/\s+/);
   const other = new Chess();
   const flags = new Set();
   const table = new Table();
@@ -35,6 +34,6 @@ test("a long game with castling on both wings, a pawn taken in passing, and two 
   // Castling on the king's and the queen's side, in passing, promotion, a step of two, a capture.
   for (const flag of "kqepbc") assert.ok(flags.has(flag), flag);
   assert.equal(moves.filter((move) => move.length === 5).length, 2);
-  assert.deepEqual([table.board().fen, table.board().moves], [game.fen, moves.length]);
-  table.over(game.result, "white mated black");
+  assert.deepEqual([table.board().fen, table.board().moves], ["6k1/6Q1/3P4/p3B3/P7/2P5/1K6/8 b - - 22 95", 189]);
+  table.over("1-0", "white mated black");
 });

@@ -139,10 +139,14 @@ test("spectators chat where the params say so, also after the end", () => {
   table.over("0-1", "white resigned");
   chat("stranger");
   chat(BLACK);
-  table.refuses("stranger", { chat: "" }, "chatLength", "a message has 1 to 2000 bytes, this one 0");
-  table.refuses("stranger", { chat: "ü".repeat(1001) }, "chatLength", "a message has 1 to 2000 bytes, this one 2002");
+  table.refuses("stranger", { chat: "" }, "length", "a message has 1 to 2000 bytes, this one 0");
+  table.refuses("stranger", { chat: "ü".repeat(1001) }, "length", "a message has 1 to 2000 bytes, this one 2002");
   assert.ok(table.room.act("stranger", { chat: "ü".repeat(1000) }).accepted);
-  assert.equal(table.room.act("stranger", { chat: "x".repeat(60_000) }).code, CODE.chatLength);
+  // Each byte of a message may be escaped.
+  const escaped = `{"chat":"${"\\u0021".repeat(2000)}"}`;
+  assert.ok(table.room.act("stranger", escaped).accepted);
+  table.refuses("stranger", { chat: "x".repeat(2001) }, "length", "a message has 1 to 2000 bytes, this one 2001");
+  table.refuses("stranger", { chat: "x".repeat(60_000) }, "length", "a payload has at most 12288 bytes");
 });
 
 test("payloads of no known form", () => {

@@ -11,7 +11,7 @@ export const BLACK = key("black");
 /** Reject codes, as in the README. */
 export const CODE = {
   malformed: 1, stranger: 2, turn: 3, over: 4, notation: 5, noPiece: 6, opponentsPiece: 7, illegal: 8, check: 9,
-  promotion: 10, noOffer: 11, offerStands: 12, noChat: 13, chatLength: 14, question: 15, goesOn: 16, keys: 20, start: 21, state: 22,
+  promotion: 10, noOffer: 11, offerStands: 12, noChat: 13, length: 14, question: 15, goesOn: 16, keys: 20, start: 21, state: 22,
 };
 
 export const params = (more = {}) => ({ white: WHITE, black: BLACK, ...more });
