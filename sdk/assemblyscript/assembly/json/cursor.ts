@@ -23,8 +23,9 @@ let shapes: u64 = 0;
 /** Whether the innermost container has been entered and nothing of it been read. */
 export let fresh: bool = false;
 
-// The names of the open objects, two words each, address and size: those of the innermost from `first` on.
-const names = memory.data(8 * NAMES, 8);
+// The names of the open objects: 8 bytes that differ for most names, address, size. Those of the innermost are from `first` on.
+const ENTRY: usize = 16;
+const names = memory.data(16 * NAMES, 8);
 const firsts = memory.data(2 * DEPTH, 8);
 let first: i32 = 0;
 let count: i32 = 0;
@@ -141,27 +142,45 @@ export function begin(): void {
 /** Adds a name to those of the innermost object, unless it is there already. */
 export function addName(name: usize, size: i32): bool {
   if (count - first >= MEMBERS || count == NAMES) return stop(name, "too many members");
-  let entry = names + (<usize>first << 3);
-  const last = names + (<usize>count << 3);
-  for (; entry < last; entry += 8) {
-    if (load<i32>(entry, 4) == size && same(load<usize>(entry), name, size)) return stop(name, "a member twice");
+  const mark = markOf(name, size);
+  const last = entry(count++);
+  store<u64>(last, mark);
+  store<usize>(last, name, 8);
+  store<i32>(last, size, 12);
+  // The new name's own mark ends the search.
+  let one = entry(first);
+  while (true) {
+    while (load<u64>(one) != mark) one += ENTRY;
+    if (one == last) return true;
+    if (load<i32>(one, 12) == size && same(load<usize>(one, 8), name, size)) return stop(name, "a member twice");
+    one += ENTRY;
   }
-  store<usize>(last, name);
-  store<i32>(last, size, 4);
-  count++;
-  return true;
+}
+
+// The first and the last eight bytes of a name, mixed.
+// @ts-ignore: decorator
+@inline
+function markOf(name: usize, size: i32): u64 {
+  if (size < 8) return size ? load<u64>(name) << (64 - (<u64>size << 3)) : 0;
+  return load<u64>(name) ^ (load<u64>(name + size - 8) * 0x9e3779b97f4a7c15);
+}
+
+// @ts-ignore: decorator
+@inline
+function entry(index: i32): usize {
+  return names + <usize>index * ENTRY;
 }
 
 /** Address of the innermost object's last name. */
 // @ts-ignore: decorator
 @inline
 export function nameAt(): usize {
-  return load<usize>(names + (<usize>(count - 1) << 3));
+  return load<usize>(entry(count - 1), 8);
 }
 
 /** Bytes of the innermost object's last name. */
 // @ts-ignore: decorator
 @inline
 export function nameSize(): i32 {
-  return load<i32>(names + (<usize>(count - 1) << 3), 4);
+  return load<i32>(entry(count - 1), 12);
 }
