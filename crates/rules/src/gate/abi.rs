@@ -87,6 +87,7 @@ const EXPORTS: [(&str, &[ValType], &[ValType], bool); 8] = [
 /// The imports and exports of a module, as far as they have been read.
 #[derive(Debug, Default)]
 pub(super) struct Surface {
+    imports: Vec<&'static str>,
     needs: Vec<(&'static str, Marker, usize)>,
     exports: Vec<&'static str>,
 }
@@ -108,6 +109,7 @@ impl Surface {
             let expected = format!("{module}.{name} to be {}", signature(known.parameters, known.results));
             return Err(GateError::other(Limit::ImportType, expected, type_of(ty)).at(offset));
         }
+        self.imports.push(known.name);
         if let Some(marker) = known.needs {
             self.needs.push((known.name, marker, offset));
         }
@@ -149,6 +151,11 @@ impl Surface {
         }
         self.exports.push(name);
         Ok(())
+    }
+
+    /// Returns the names of what was imported, in the module's order.
+    pub(super) fn imports(self) -> Vec<&'static str> {
+        self.imports
     }
 
     /// Looks at all of it together.

@@ -7,6 +7,7 @@ use quorate_types::ModuleHash;
 pub struct Inspected<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) exports: RuleExports,
+    pub(super) imports: Vec<&'static str>,
     pub(super) sizes: Sizes,
     pub(super) bodies: Vec<BodyFacts>,
 }
@@ -25,6 +26,11 @@ impl<'a> Inspected<'a> {
     /// Returns which optional parts of the ABI the module has.
     pub fn exports(&self) -> RuleExports {
         self.exports
+    }
+
+    /// Returns the names of the functions that the module imports, in its order, for people.
+    pub fn imports(&self) -> &[&'static str] {
+        &self.imports
     }
 
     /// Returns how big the module is, for people.

@@ -63,7 +63,8 @@ impl Module {
     pub(super) fn finish(mut self, bytes: &[u8]) -> Result<Inspected<'_>, GateError> {
         let exports = self.surface.finish()?;
         self.sizes.module_bytes = bytes.len();
-        Ok(Inspected { bytes, exports, sizes: self.sizes, bodies: self.bodies })
+        let imports = self.surface.imports();
+        Ok(Inspected { bytes, exports, imports, sizes: self.sizes, bodies: self.bodies })
     }
 
     /// Compares the number of items of a section with its limit.
