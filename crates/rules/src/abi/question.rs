@@ -1,0 +1,58 @@
+//! What a call needs from its host before it goes on.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::host::{Host, Usage};
+use crate::verdict::Unable;
+
+/// A question to the host.
+#[derive(Debug)]
+pub struct Question(pub(super) Ask);
+
+/// What is asked, with what is needed to go on.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Block { index: u64, out: Range<usize> },
+    Value { key: Vec<u8>, out: Range<usize> },
+    Replaced { key: Vec<u8>, value: Option<Vec<u8>>, usage_too: bool },
+}
+
+/// The host's answer.
+#[derive(Debug)]
+pub struct Answer(pub(super) Given);
+
+/// What is answered, with what is needed to go on.
+#[derive(Debug)]
+pub(super) enum Given {
+    Block { block: Bytes, out: Range<usize> },
+    Value { value: Option<Vec<u8>>, out: Range<usize> },
+    Replaced { key: Vec<u8>, value: Option<Vec<u8>>, old_len: Option<usize>, usage: Option<Usage> },
+    Unable(Unable),
+}
+
+impl Question {
+    /// Puts the question to the host.
+    pub fn put_to(self, host: &mut dyn Host) -> Answer {
+        Answer(self.0.put_to(host).unwrap_or_else(Given::Unable))
+    }
+}
+
+impl Ask {
+    fn put_to(self, host: &mut dyn Host) -> Result<Given, Unable> {
+        let state = |error: crate::state::StateError| Unable::State(error.to_string());
+        Ok(match self {
+            Self::Block { index, out } => {
+                let block = host.block(index).map_err(|missing| Unable::MissingBlock(missing.index))?;
+                Given::Block { block, out }
+            }
+            Self::Value { key, out } => Given::Value { value: host.get(&key).map_err(state)?, out },
+            Self::Replaced { key, value, usage_too } => {
+                let old_len = host.get(&key).map_err(state)?.map(|old| old.len());
+                let usage = usage_too.then(|| host.usage()).transpose().map_err(state)?;
+                Given::Replaced { key, value, old_len, usage }
+            }
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! The functions that rules import, bound to the session of the call.
+
+use wasmtime::{Caller, Linker, Result};
+
+use super::data::{Data, serve};
+use super::drive::ask;
+use crate::abi::{Guest, Reply, Session, Stopped};
+
+const RULE: &str = "rule_v1";
+
+type Code<'a> = Caller<'a, Data>;
+
+/// Makes the linker with everything that a rule may import.
+pub(super) fn linker(engine: &wasmtime::Engine) -> Result<Linker<Data>> {
+    let mut linker = Linker::new(engine);
+    linker.func_wrap_async(RULE, "get_block", |mut code: Code<'_>, (index, out, cap): (i64, i32, i32)| {
+        Box::new(async move {
+            let reply = serve(&mut code, |session, guest| session.get_block(guest, index, out, cap));
+            settle(code, reply).await
+        })
+    })?;
+    linker.func_wrap_async(
+        RULE,
+        "state_get",
+        |mut code: Code<'_>, (key, key_len, out, cap): (i32, i32, i32, i32)| {
+            Box::new(async move {
+                let reply =
+                    serve(&mut code, |session, guest| session.state_get(guest, key, key_len, out, cap));
+                settle(code, reply).await
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        RULE,
+        "state_set",
+        |mut code: Code<'_>, (key, key_len, value, value_len): (i32, i32, i32, i32)| {
+            Box::new(async move {
+                let reply = serve(&mut code, |session, guest| {
+                    session.state_set(guest, key, key_len, value, value_len)
+                });
+                settle(code, reply).await.map(drop)
+            })
+        },
+    )?;
+    linker.func_wrap_async(RULE, "state_del", |mut code: Code<'_>, (key, key_len): (i32, i32)| {
+        Box::new(async move {
+            let reply = serve(&mut code, |session, guest| session.state_del(guest, key, key_len));
+            settle(code, reply).await.map(drop)
+        })
+    })?;
+    linker.func_wrap(RULE, "fail", |mut code: Code<'_>, pointer: i32, length: i32| {
+        serve(&mut code, |session, guest| session.fail(guest, pointer, length))
+    })?;
+    linker.func_wrap(RULE, "log", |mut code: Code<'_>, pointer: i32, length: i32| {
+        serve(&mut code, |session, guest| session.log(guest, pointer, length))
+    })?;
+    linker.func_wrap(RULE, "blake2b_256", |mut code: Code<'_>, pointer: i32, length: i32, out: i32| {
+        serve(&mut code, |session, guest| session.blake2b_256(guest, pointer, length, out))
+    })?;
+    linker.func_wrap(RULE, "sha256", |mut code: Code<'_>, pointer: i32, length: i32, out: i32| {
+        serve(&mut code, |session, guest| session.sha256(guest, pointer, length, out))
+    })?;
+    linker.func_wrap(
+        RULE,
+        "ed25519_verify",
+        |mut code: Code<'_>, key: i32, message: i32, length: i32, signature: i32| {
+            serve(&mut code, |session, guest| session.ed25519_verify(guest, key, message, length, signature))
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "abort",
+        |mut code: Code<'_>, message: i32, file: i32, line: i32, column: i32| {
+            serve(&mut code, |session: &mut Session, guest: &mut Guest<'_>| {
+                Err::<(), Stopped>(session.abort(guest, message, file, line, column))
+            })
+        },
+    )?;
+    Ok(linker)
+}
+
+/// Brings a host call to its result, with what the host says where it is needed.
+async fn settle(mut code: Code<'_>, reply: Result<Reply>) -> Result<i32> {
+    match reply? {
+        Reply::Done(result) => Ok(result),
+        Reply::Ask(question) => {
+            let answer = ask(code.data().mailbox.clone(), question).await;
+            serve(&mut code, |session, guest| session.answer(guest, answer))
+        }
+    }
+}
