@@ -13,6 +13,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+use schedule::FOLD_COST;
 use survey::Survey;
 
 use crate::gate::Inspected;
@@ -42,7 +43,7 @@ pub struct MeteredModule {
 /// The same module always gives the same bytes. They are valid, import what the module imports, export what it exports
 /// and the two globals besides, and have no custom sections.
 pub fn meter(module: &Inspected<'_>) -> MeteredModule {
-    let bytes = Survey::of(module)
+    let bytes = Survey::of(module, FOLD_COST)
         .and_then(|survey| module::write(&survey, module.bytes()))
         .expect("the gate has read every part of this module that is read here");
     MeteredModule { bytes, version: METER_VERSION }

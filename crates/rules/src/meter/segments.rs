@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 
 use wasmparser::{FunctionBody, Operator, Result};
 
-use super::schedule::{self, CHECKED_COST, FOLD_COST, Rate};
+use super::schedule::{self, CHECKED_COST, Rate};
 
 /// What a body needs to know of the functions that it calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Callees {
     /// Number of imported functions: the first index that has a body.
     pub(super) imported: u32,
     /// Quiet functions, with the cost of their first segment and their depth.
     pub(super) quiet: BTreeMap<u32, (u64, u64)>,
+    /// Most that a segment may cost to be paid with another.
+    pub(super) fold: u64,
 }
 
 impl Callees {
     /// Knows of imported functions only.
-    pub(super) fn imported(imported: u32) -> Self {
-        Self { imported, quiet: BTreeMap::new() }
+    pub(super) fn imported(imported: u32, fold: u64) -> Self {
+        Self { imported, quiet: BTreeMap::new(), fold }
     }
 }
 
@@ -94,7 +96,7 @@ pub(super) fn analyse(body: &FunctionBody<'_>, callees: &Callees) -> Result<Flow
         walk.step(&operator, at)?;
         at += 1;
     }
-    walk.finish(&mut flow);
+    walk.finish(&mut flow, callees.fold);
     Ok(flow)
 }
 
@@ -275,11 +277,11 @@ impl Walk {
         }
     }
 
-    /// Lets small segments be paid by others, and lists the rest.
-    fn finish(mut self, flow: &mut Flow) {
+    /// Lets segments that cost little be paid with others, and lists the rest.
+    fn finish(mut self, flow: &mut Flow, fold: u64) {
         for id in (0..self.segments.len()).rev() {
             if let Some(segment) = self.segments.get_mut(id)
-                && (segment.free || segment.cost <= FOLD_COST)
+                && (segment.free || segment.cost <= fold)
                 && let Some(parent) = segment.parent
             {
                 let (cost, free) = (std::mem::take(&mut segment.cost), segment.free);

@@ -49,12 +49,13 @@ pub(super) struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    /// Takes a module apart and finds the functions that their callers pay for.
+    /// Takes a module apart and finds the functions that their callers pay for. Segments that cost at most `fold` are
+    /// paid with others.
     ///
     /// # Errors
     ///
     /// None for a module that has passed the gate.
-    pub(super) fn of(module: &Inspected<'a>) -> Result<Self> {
+    pub(super) fn of(module: &Inspected<'a>, fold: u64) -> Result<Self> {
         let mut survey = Self {
             kept: BTreeMap::new(),
             types: Vec::new(),
@@ -64,7 +65,7 @@ impl<'a> Survey<'a> {
             global_items: Items::default(),
             export_items: Items::default(),
             functions: Vec::new(),
-            callees: Callees::default(),
+            callees: Callees::imported(0, fold),
         };
         let mut quiet = Quiet::default();
         let mut types = Vec::new();
@@ -75,9 +76,10 @@ impl<'a> Survey<'a> {
         for (index, function) in (survey.callees.imported..).zip(&survey.functions) {
             quiet.look_at(index, function, survey.callees.imported)?;
         }
-        for (index, function) in (survey.callees.imported..).zip(&survey.functions) {
+        let imported = Callees::imported(survey.callees.imported, fold);
+        for (index, function) in (imported.imported..).zip(&survey.functions) {
             if quiet.has(index) {
-                let flow = analyse(&function.body, &Callees::imported(survey.callees.imported))?;
+                let flow = analyse(&function.body, &imported)?;
                 survey.callees.quiet.insert(index, (flow.entry_cost(), function.depth()));
             }
         }
