@@ -2,7 +2,7 @@
 //!
 //! The module needs the marker: `rule! { ..., needs: [state] }`.
 
-use crate::buffer::filled;
+use crate::buffer::{buffer, filled};
 use crate::bytes::{Hash, Key};
 use crate::host;
 
@@ -50,18 +50,19 @@ pub fn set_number(key: impl AsRef<[u8]>, value: u64) {
     host::state_set(key.as_ref(), &value.to_le_bytes());
 }
 
-/// A key of the state, put together of parts: `slot("balance/").key(author)`.
+/// A key of the state, put together of parts: `slot("balance/").key(author)`. `&slot` is what the functions here take
+/// where it is used again.
 ///
 /// Panics, and so traps, above 256 bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Slot {
-    bytes: [u8; KEY_BYTES],
+    bytes: &'static mut [u8],
     size: usize,
 }
 
 /// Begins a key of the state with a word.
 pub fn slot(word: &str) -> Slot {
-    Slot { bytes: [0; KEY_BYTES], size: 0 }.bytes(word.as_bytes())
+    Slot { bytes: buffer(KEY_BYTES), size: 0 }.bytes(word.as_bytes())
 }
 
 impl Slot {

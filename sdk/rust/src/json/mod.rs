@@ -23,7 +23,8 @@
 
 mod text;
 
-use crate::bytes::Key;
+use crate::buffer::buffer;
+use crate::bytes::{Input, Key};
 use crate::text::Text;
 use crate::verdict::{MALFORMED, Reject, reject};
 
@@ -36,6 +37,8 @@ const DEPTH: usize = 32;
 const MEMBERS: usize = 128;
 /// Members of all open objects together.
 const NAMES: usize = 256;
+/// Bytes that a name is kept in: where it begins and how long it is, each a little-endian u32.
+const SPAN: usize = 8;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +67,8 @@ pub struct Json<'a> {
     depth: usize,
     /// Whether the innermost container has been entered and nothing of it been read.
     fresh: bool,
-    /// Names of the open objects.
-    names: [&'a str; NAMES],
+    /// Names of the open objects, [`SPAN`] bytes each: memory that is handed out costs nothing until it is written.
+    names: &'static mut [u8],
     count: usize,
 }
 
@@ -85,7 +88,7 @@ impl<'a> Json<'a> {
             open: [Container { is_object: false, first: 0 }; DEPTH],
             depth: 0,
             fresh: false,
-            names: [""; NAMES],
+            names: buffer(NAMES * SPAN),
             count: 0,
         }
     }
@@ -135,14 +138,13 @@ impl<'a> Json<'a> {
         }
         let name = self.name()?;
         let first = usize::from(container.first);
-        if self.names[first..self.count].contains(&name) {
+        if (first..self.count).any(|one| self.named(one) == name.as_bytes()) {
             return Err(self.refuse("a member twice"));
         }
         if self.count - first == MEMBERS || self.count == NAMES {
             return Err(self.refuse("too many members"));
         }
-        self.names[self.count] = name;
-        self.count += 1;
+        self.note(name);
         self.blank();
         self.byte(b':', "expected a colon")?;
         Ok(Some(name))
@@ -309,6 +311,22 @@ impl<'a> Json<'a> {
             self.byte(b',', expected)?;
         }
         Ok(true)
+    }
+
+    /// Keeps the name that ends before the last quote.
+    fn note(&mut self, name: &str) {
+        let from = self.at - 1 - name.len();
+        let span = &mut self.names[self.count * SPAN..][..SPAN];
+        span[..4].copy_from_slice(&(from as u32).to_le_bytes());
+        span[4..].copy_from_slice(&(name.len() as u32).to_le_bytes());
+        self.count += 1;
+    }
+
+    /// The bytes of a name that was kept.
+    fn named(&self, one: usize) -> &'a [u8] {
+        let mut span = Input(&self.names[one * SPAN..]);
+        let (from, size) = (span.size().unwrap_or_default(), span.size().unwrap_or_default());
+        &self.bytes[from..from + size]
     }
 
     /// Reads a name, at its quote.

@@ -13,7 +13,7 @@
 //! /// Everybody speaks once.
 //! fn check(call: &Call) -> Verdict {
 //!     let spoke = slot("spoke/").key(call.author());
-//!     ensure!(!state::has(spoke), TWICE, "you spoke already");
+//!     ensure!(!state::has(&spoke), TWICE, "you spoke already");
 //!     state::set(spoke, b"");
 //!     Ok(())
 //! }

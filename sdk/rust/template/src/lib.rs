@@ -15,7 +15,7 @@ rule! { check: check, init: init, needs: [state] }
 fn check(call: &Call) -> Verdict {
     let limit = limit(call.params())?;
     let acted = slot("acted/").key(call.author());
-    let times = state::number(acted);
+    let times = state::number(&acted);
     ensure!(times < limit, TOO_OFTEN, Text::of("you have acted ").number(times).words(" times"));
     state::set_number(acted, times + 1);
     Ok(())
