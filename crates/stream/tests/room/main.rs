@@ -1,0 +1,15 @@
+//! Rooms: verdicts, state, rules about rules.
+
+mod actions;
+mod changes;
+mod chunks;
+mod genesis;
+mod model;
+mod random;
+mod replays;
+mod rules;
+mod world;
+
+#[allow(unused_imports)]
+#[path = "../../../rules/tests/support/mod.rs"]
+mod support;
