@@ -14,6 +14,7 @@ mod home;
 mod lock;
 mod transfer;
 
+pub mod outbox;
 pub mod room_state;
 
 pub use backend::Backend;

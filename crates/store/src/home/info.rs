@@ -63,6 +63,9 @@ pub struct StreamInfo {
     /// Only blocks that are asked for are fetched.
     #[serde(default)]
     pub sparse: bool,
+    /// Blocks of a room are carried without being checked.
+    #[serde(default)]
+    pub no_check: bool,
     /// Where it was found before, `host:port`, the latest first.
     #[serde(default)]
     peers: Vec<String>,
@@ -75,7 +78,16 @@ impl StreamInfo {
     /// Describes a new stream.
     pub fn new(created_unix_s: u64, encoding: Encoding, origin: Origin) -> Self {
         let (peers, rest) = (vec![], BTreeMap::new());
-        Self { schema: SCHEMA.to_owned(), created_unix_s, encoding, origin, sparse: false, peers, rest }
+        Self {
+            schema: SCHEMA.to_owned(),
+            created_unix_s,
+            encoding,
+            origin,
+            sparse: false,
+            no_check: false,
+            peers,
+            rest,
+        }
     }
 
     /// Returns where the stream was found before, `host:port`, the latest first.
