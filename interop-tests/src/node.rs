@@ -71,7 +71,7 @@ impl Node {
         name: &str,
         blocks: impl IntoIterator<Item = B>,
     ) -> Result<Stream> {
-        let new = NewStream { name: name.into(), encoding: Encoding::Binary };
+        let new = NewStream { name: name.into(), encoding: Encoding::Binary, room: None };
         let stream = self.node.create(new).await?;
         let blocks: Vec<Bytes> = blocks.into_iter().map(Into::into).collect();
         for batch in blocks.chunks(1000) {
@@ -99,7 +99,7 @@ impl Node {
     async fn carry_as(&self, key: [u8; 32], peer: &str, sparse: bool) -> Result<Stream> {
         let link = Link::new(key.into()).to_string();
         let peers = if peer.is_empty() { Vec::new() } else { vec![peer.to_owned()] };
-        let clone = CloneStream { link, name: None, peers, sparse };
+        let clone = CloneStream { link, name: None, peers, sparse, no_check: false };
         Ok(self.node.clone_stream(clone, true).await?)
     }
 

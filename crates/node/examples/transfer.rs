@@ -41,7 +41,7 @@ async fn open(directory: &str) -> Node {
 
 async fn share(directory: &str, blocks: usize, bytes: usize) {
     let node = open(directory).await;
-    let new = NewStream { name: "transfer".into(), encoding: Encoding::Binary };
+    let new = NewStream { name: "transfer".into(), encoding: Encoding::Binary, room: None };
     let stream = node.create(new).await.expect("a stream");
     for start in (0..blocks).step_by(1000) {
         let batch = (start..blocks.min(start + 1000)).map(|index| block(index, bytes)).collect();
@@ -56,7 +56,13 @@ async fn share(directory: &str, blocks: usize, bytes: usize) {
 async fn clone(directory: &str, link: &str, address: &str) {
     let node = open(directory).await;
     let started = Instant::now();
-    let wanted = CloneStream { link: link.into(), name: None, peers: vec![address.into()], sparse: false };
+    let wanted = CloneStream {
+        link: link.into(),
+        name: None,
+        peers: vec![address.into()],
+        sparse: false,
+        no_check: false,
+    };
     let stream = node.clone_stream(wanted, true).await.expect("a clone");
     let length = stream.synced().await.expect("synced");
     let seconds = started.elapsed().as_secs_f64();
@@ -71,7 +77,7 @@ async fn clone(directory: &str, link: &str, address: &str) {
 
 async fn append(directory: &str, batches: usize, blocks: usize, bytes: usize) {
     let node = open(directory).await;
-    let new = NewStream { name: "transfer".into(), encoding: Encoding::Binary };
+    let new = NewStream { name: "transfer".into(), encoding: Encoding::Binary, room: None };
     let stream = node.create(new).await.expect("a stream");
     let batch: Vec<Bytes> = (0..blocks).map(|index| block(index, bytes)).collect();
     let started = Instant::now();

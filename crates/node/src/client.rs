@@ -7,7 +7,8 @@ use quorate_types::BlockRange;
 
 use crate::api::RemoteNode;
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, CloneStream, NewStream, PeerInfo, ProofFile, StreamInfo,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, NewStream, PeerInfo, ProofFile, Said, Say,
+    StreamInfo,
 };
 use crate::{EventStream, Failure, Node, NodeConfig};
 
@@ -71,6 +72,42 @@ impl Client {
         match self {
             Self::Local(node) => node.open_stream(stream).await?.append(blocks).await,
             Self::Remote(node) => node.append(stream, blocks).await,
+        }
+    }
+
+    /// Signs payloads by a local identity and brings them to the host of the room; says what became of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::say`]. A refusal is no failure.
+    pub async fn say(&self, stream: &str, say: Say) -> Result<Vec<Said>, Failure> {
+        match self {
+            Self::Local(node) => node.say(stream, say).await,
+            Self::Remote(node) => node.say(stream, &say).await,
+        }
+    }
+
+    /// Waits until every block of a stream that is here has a verdict, where the stream is a room; returns the length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::checked`](crate::Stream::checked).
+    pub async fn checked(&self, stream: &str) -> Result<u64, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.checked().await,
+            Self::Remote(node) => node.checked(stream).await,
+        }
+    }
+
+    /// Signs a change of rules by a local identity and brings it to the host of the room; says what became of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::change_rules`]. A refusal is no failure.
+    pub async fn change_rules(&self, stream: &str, change: ChangeRules) -> Result<Vec<Said>, Failure> {
+        match self {
+            Self::Local(node) => node.change_rules(stream, change).await,
+            Self::Remote(node) => node.change_rules(stream, &change).await,
         }
     }
 

@@ -1,9 +1,14 @@
 //! What block 0 says a feed is (DEP-0007: a protobuf header with a type and the type's own bytes).
 
+use bytes::Bytes;
 use quorate_proto::header::FeedHeader;
+use quorate_store::Encoding;
+use quorate_stream::entry::Entry;
+use quorate_stream::header::StreamHeader;
+use quorate_stream::payload::PayloadEncoding;
 use quorate_types::PublicKey;
 
-use crate::model::Content;
+use crate::model::{Content, Message};
 
 /// Longest type name that is repeated to the user, characters.
 const MAX_TYPE_CHARS: usize = 64;
@@ -13,12 +18,33 @@ pub(crate) fn content_of(block: &[u8]) -> Content {
     let Some(header) = FeedHeader::parse(block) else {
         return Content::Plain;
     };
+    if let Ok(Some(room)) = StreamHeader::parse(&Bytes::copy_from_slice(block)) {
+        return Content::Room { payload_encoding: encoding_of(room.payload_encoding) };
+    }
     if header.kind == "hyperdrive"
         && let Some(content) = header.extension.as_deref().and_then(PublicKey::from_slice)
     {
         return Content::Hyperdrive { content };
     }
     Content::Other { name: header.kind.chars().take(MAX_TYPE_CHARS).collect() }
+}
+
+/// Reads the action in a block of a room; `None` when the block holds something else. Nothing is verified.
+pub fn message_of(block: &Bytes) -> Option<Message> {
+    match Entry::decode(block.clone()) {
+        Ok(Entry::Action(action)) => {
+            Some(Message { author: action.author, sequence: action.sequence, payload: action.payload })
+        }
+        _ => None,
+    }
+}
+
+const fn encoding_of(encoding: PayloadEncoding) -> Encoding {
+    match encoding {
+        PayloadEncoding::Json => Encoding::Json,
+        PayloadEncoding::Utf8 => Encoding::Utf8,
+        PayloadEncoding::Binary => Encoding::Binary,
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What happens in a node, as it happens.
 
-use quorate_types::PublicKey;
+use quorate_types::{Hash, PublicKey, StateRoot};
 use serde::{Deserialize, Serialize};
 
-use crate::model::Direction;
+use crate::model::{Direction, SaidState};
 
 /// Something that happened; `share --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,36 @@ pub enum Event {
         stream: String,
         /// Length of the feed.
         length: u64,
+    },
+    /// All blocks of a room that are here were checked, and its rules accept them.
+    Checked {
+        /// Local name.
+        stream: String,
+        /// Blocks that were checked.
+        length: u64,
+        /// Digest of the state after them.
+        state_root: StateRoot,
+    },
+    /// An entry of this node got into another state: `appended`, `refused` or `expired`.
+    Submission {
+        /// Local name.
+        stream: String,
+        /// Hash by which the entry is known.
+        digest: Hash,
+        /// What became of it.
+        #[serde(flatten)]
+        state: SaidState,
+    },
+    /// The rules of a room refuse a block that its host appended: the room is not followed any further.
+    Refused {
+        /// Local name.
+        stream: String,
+        /// Position of the block.
+        index: u64,
+        /// Stable code.
+        code: String,
+        /// Who refuses it and why.
+        reason: String,
     },
     /// Blocks were deleted here.
     Cleared {

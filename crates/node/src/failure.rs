@@ -163,6 +163,10 @@ codes! {
     CorruptPeer = "E5002", Other, "a peer sent corrupt data";
     /// A pre-accept check refused a block.
     Refused = "E5003", Other, "a check refused the block";
+    /// A program that is needed to build a rule is not installed.
+    ToolMissing = "E6001", Other, "a tool is missing";
+    /// The build of a rule ended with an error.
+    BuildFailed = "E6002", Other, "the rule does not build";
     /// A defect of this program.
     Internal = "E9001", Other, "internal error";
 }

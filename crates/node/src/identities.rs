@@ -4,6 +4,8 @@ use std::path::Path;
 
 use quorate_store::{DEFAULT_IDENTITY, Home, HomeError, Identity, NameError, StreamName};
 
+use quorate_stream::identity::Author;
+
 use crate::model::IdentityInfo;
 use crate::node::random;
 use crate::store_failures::home_failure;
@@ -48,8 +50,14 @@ impl Identities {
         Ok(identities.iter().map(|identity| self.describe(identity)).collect())
     }
 
+    /// Returns the key pair that signs actions.
+    pub(crate) fn author(&self, name: Option<&str>) -> Result<Author, Failure> {
+        let identity = self.signing(name)?;
+        Author::from_secret(&identity.secret).map_err(|error| Failure::new(Code::Damaged, error.to_string()))
+    }
+
     /// Finds the identity that signs: the named one, or `default`, which is made when it is first needed.
-    pub fn signing(&self, name: Option<&str>) -> Result<Identity, Failure> {
+    fn signing(&self, name: Option<&str>) -> Result<Identity, Failure> {
         let asked = parse_name(name.unwrap_or(DEFAULT_IDENTITY))?;
         match self.home.identity(&asked) {
             Err(HomeError::NoIdentity { .. }) if asked.as_str() == DEFAULT_IDENTITY => {

@@ -15,6 +15,7 @@ mod node;
 mod open;
 mod peers;
 mod probes;
+mod room;
 mod store_failures;
 mod stream;
 
@@ -24,6 +25,7 @@ pub mod model;
 pub mod proof_file;
 
 pub use client::Client;
+pub use content::message_of;
 pub use events::EventStream;
 pub use failure::{Code, Failure, FailureBody, FailureKind};
 pub use identities::Identities;

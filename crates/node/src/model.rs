@@ -2,10 +2,17 @@
 //!
 //! Field names are a contract: fields are added, never renamed.
 
+mod room;
+
 use quorate_types::{DiscoveryKey, Hash, PublicKey};
 use serde::{Deserialize, Serialize};
 
 pub use quorate_store::Encoding;
+
+pub use self::room::{
+    ChangeRules, EntryInfo, Message, NewRoom, NewRule, RefusedBlock, RoomAudit, RoomInfo, RuleInfo,
+    RuleOperation, RuleVector, Said, SaidState, Say, Verdict,
+};
 
 /// What block 0 says a feed is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +20,11 @@ pub use quorate_store::Encoding;
 pub enum Content {
     /// No header that is known, or no block 0 here.
     Plain,
+    /// Room: block 0 is a stream header, the others are entries.
+    Room {
+        /// What the header says that payloads are.
+        payload_encoding: Encoding,
+    },
     /// Metadata feed of a Dat archive; its files are in the content feed.
     Hyperdrive {
         /// Key of the content feed.
@@ -66,6 +78,12 @@ pub struct StreamInfo {
     /// Set when the stream was opened after a crash and not found as it was left; the sentence says how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<String>,
+    /// How the room stands, where the stream is one that is checked here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomInfo>,
+    /// Why the blocks of a room get no verdict here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<String>,
     /// Set when a fork was found; the sentence says what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<String>,
@@ -84,6 +102,9 @@ pub struct NewStream {
     /// How payloads are shown.
     #[serde(default)]
     pub encoding: Encoding,
+    /// Make it a room; else it is a plain feed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<NewRoom>,
 }
 
 /// What to clone.
@@ -100,6 +121,9 @@ pub struct CloneStream {
     /// Fetch nothing but the head.
     #[serde(default)]
     pub sparse: bool,
+    /// Carry the blocks of a room without checking them.
+    #[serde(default)]
+    pub no_check: bool,
 }
 
 /// A local identity: its secret half stays in its file.
@@ -146,6 +170,9 @@ pub struct BlockInfo {
     pub size: Option<u64>,
     /// Leaf hash; absent while it is not known.
     pub hash: Option<Hash>,
+    /// What stands in it, where the stream is a room and the block is here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<EntryInfo>,
 }
 
 impl BlockInfo {
@@ -219,6 +246,9 @@ pub struct AuditSummary {
     pub missing: u64,
     /// Sentences about what does not verify; empty when all is well.
     pub faults: Vec<String>,
+    /// What came of running the rules again, where the stream is a room that is checked here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomAudit>,
 }
 
 impl AuditSummary {

@@ -17,14 +17,19 @@ use quorate_types::{DiscoveryKey, Link, NoiseSecretKey, PeerId, PublicKey};
 use quorate_wire::NoiseKeyPair;
 
 use crate::events::EventSender;
+use crate::model::{ChangeRules, Said, Say};
 use crate::peers::Peers;
 use crate::probes::Probes;
+use crate::room::{RuleHost, wishes};
 use crate::store_failures::home_failure;
-use crate::stream::Stream;
-use crate::{EventStream, Failure};
+use crate::stream::{Patience, Stream, Wish};
+use crate::{EventStream, Failure, Identities};
 
 /// Time that connections have to send what is queued when the node stops.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(3);
+
+/// Longest time that an answer waits for the host of a room, milliseconds.
+const MAX_PATIENCE_MS: u64 = 3_600_000;
 
 /// How a node is set up.
 #[derive(Debug, Clone)]
@@ -85,6 +90,7 @@ pub(crate) struct Inner {
     pub(crate) id: PeerId,
     pub(crate) events: EventSender,
     pub(crate) probes: Arc<Probes>,
+    pub(crate) rules: Arc<RuleHost>,
     pub(crate) peers: Peers,
     pub(crate) dialer: Dialer,
     pub(crate) streams: Mutex<BTreeMap<DiscoveryKey, Stream>>,
@@ -118,6 +124,7 @@ impl Node {
                 id: PeerId::new(random()?),
                 events: EventSender::new(),
                 probes: Arc::new(Probes::default()),
+                rules: Arc::new(RuleHost::default()),
                 peers: Peers::default(),
                 dialer: Dialer::new(Arc::clone(&config.runtime)),
                 streams: Mutex::default(),
@@ -155,6 +162,47 @@ impl Node {
     /// Returns the key by which peers of wire B2 know the node.
     pub fn noise_key(&self) -> &quorate_types::NoisePublicKey {
         self.inner.noise.public()
+    }
+
+    /// Signs payloads by a local identity and brings them to the host of the room; says what became of each.
+    ///
+    /// What is `submitted` when this returns is kept, and tried again whenever the stream is open.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotARoom`](crate::Code::NotARoom), [`Code::EntryTooLarge`](crate::Code::EntryTooLarge),
+    /// [`Code::HostBrokeRules`](crate::Code::HostBrokeRules), [`Code::Unable`](crate::Code::Unable),
+    /// [`Code::NoIdentity`](crate::Code::NoIdentity) and [`Code::BadRequest`](crate::Code::BadRequest). A refusal is
+    /// no failure.
+    pub async fn say(&self, stream: &str, say: Say) -> Result<Vec<Said>, Failure> {
+        let payloads = say.payloads.iter().map(|payload| wishes::base64("payload", payload));
+        let wish = Wish::Actions(payloads.collect::<Result<_, _>>()?);
+        self.utter(stream, say.identity.as_deref(), wish, say.patience_ms).await
+    }
+
+    /// Signs a change of rules by a local identity and brings it to the host of the room; says what became of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`say`](Self::say), [`Code::NoSuchRule`](crate::Code::NoSuchRule) and
+    /// [`Code::BadRuleName`](crate::Code::BadRuleName).
+    pub async fn change_rules(&self, stream: &str, change: ChangeRules) -> Result<Vec<Said>, Failure> {
+        let wish = wishes::change(&change)?;
+        self.utter(stream, change.identity.as_deref(), wish, change.patience_ms).await
+    }
+
+    async fn utter(
+        &self,
+        stream: &str,
+        identity: Option<&str>,
+        wish: Wish,
+        patience_ms: u64,
+    ) -> Result<Vec<Said>, Failure> {
+        let stream = self.open_stream(stream).await?;
+        let author = Identities::open(self.home())?.author(identity)?;
+        let since = self.runtime().now();
+        let until = since + Duration::from_millis(patience_ms.min(MAX_PATIENCE_MS));
+        stream.utter(author, wish, Patience { since, until }).await
     }
 
     /// Lists connections, of one stream or of all.

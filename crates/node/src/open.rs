@@ -12,11 +12,13 @@ use quorate_store::{
     FeedDirectory, FeedFiles, HomeError, NameError, Origin, SecretKeyPolicy, StreamInfo as StoredInfo,
     StreamName, find_feeds,
 };
+use quorate_stream::identity::Author;
 use quorate_types::{Link, PublicKey};
 
 use crate::event::Event;
 use crate::model::{CloneStream, Encoding, NewStream, StreamInfo};
 use crate::node::random;
+use crate::room::genesis;
 use crate::store_failures::{directory_failure, home_failure};
 use crate::stream::{Stream, StreamIdentity, StreamTask, TaskParts, open_failure};
 use crate::{Code, Failure, Node};
@@ -64,7 +66,13 @@ impl Node {
         let (public, secret) = key_pair(&random()?);
         let keys = Keys { public, secret: Some(secret) };
         let info = StoredInfo::new(now_unix_s(), new.encoding, Origin::Created);
-        self.make(&name, keys, info).await
+        let Some(room) = new.room else {
+            return self.make(&name, keys, info).await;
+        };
+        let blocks = genesis::blocks(&public, name.as_str(), new.encoding, &room, &self.inner.rules).await?;
+        let stream = self.make(&name, keys, info).await?;
+        stream.append(blocks).await?;
+        Ok(stream)
     }
 
     /// Carries a stream of somebody else from now on: made here when it is new, resumed when it is not.
@@ -87,6 +95,7 @@ impl Node {
                 let keys = Keys { public: link.key, secret: None };
                 let mut info = StoredInfo::new(now_unix_s(), Encoding::default(), Origin::Cloned);
                 info.sparse = clone.sparse;
+                info.no_check = clone.no_check;
                 self.make(&name, keys, info).await?
             }
             Err(error) => return Err(home_failure(&error)),
@@ -180,11 +189,12 @@ impl Node {
             self.inner.home.create(name, keys, &info).await.map_err(|error| home_failure(&error))?;
         let path = directory.files.directory().display().to_string();
         let FeedDirectory { keys, storage, files, lock } = directory;
+        let host_key = host_key(&keys);
         let feed = Feed::create(keys, storage, FeedConfig::default())
             .await
             .map_err(|error| open_failure(name.as_str(), &path, &error))?;
         let identity = identity(name.as_str(), &feed, &info, &files, None);
-        Ok(self.start(identity, feed, lock))
+        Ok(self.start(identity, feed, host_key, lock))
     }
 
     async fn open_stored(&self, stored: quorate_store::Stream) -> Result<Stream, Failure> {
@@ -196,6 +206,7 @@ impl Node {
         let path = stored.files.directory().display().to_string();
         let FeedDirectory { keys, storage, files, lock } =
             FeedDirectory::open(&stored.files).await.map_err(|error| directory_failure(&error))?;
+        let host_key = host_key(&keys);
         let (feed, recovery) = Feed::open(keys, storage, FeedConfig::default())
             .await
             .map_err(|error| open_failure(name, &path, &error))?;
@@ -204,7 +215,7 @@ impl Node {
             tracing::warn!(stream = name, "{text}");
         }
         let identity = identity(name, &feed, &stored.info, &files, recovered);
-        Ok(self.start(identity, feed, lock))
+        Ok(self.start(identity, feed, host_key, lock))
     }
 
     /// Starts the task of a stream.
@@ -212,6 +223,7 @@ impl Node {
         &self,
         identity: StreamIdentity,
         feed: Feed<quorate_store::Backend>,
+        host_key: Option<Author>,
         lock: quorate_store::Lock,
     ) -> Stream {
         let identity = Arc::new(identity);
@@ -240,6 +252,8 @@ impl Node {
             signal,
             events: self.inner.events.clone(),
             probes: Arc::clone(&self.inner.probes),
+            rules: Arc::clone(&self.inner.rules),
+            host_key,
             runtime: Arc::clone(self.runtime()),
         });
         self.runtime().spawn(Box::pin(async move {
@@ -262,16 +276,17 @@ impl Node {
         stream
     }
 
-    /// Dials the peers that were remembered for a stream, again and again.
-    pub fn add_remembered_peers(&self, stream: &Stream) {
+    /// Dials the peers that were remembered for a stream, again and again; returns how many there are.
+    pub fn add_remembered_peers(&self, stream: &Stream) -> usize {
         let peers = self
             .inner
             .home
             .find(stream.name())
             .map_or_else(|_| Vec::new(), |stored| stored.info.peers().to_vec());
-        for peer in peers {
-            self.add_peer_of(stream, &peer, true);
+        for peer in &peers {
+            self.add_peer_of(stream, peer, true);
         }
+        peers.len()
     }
 
     fn remember_peer(&self, stream: &Stream, peer: &str) {
@@ -283,6 +298,11 @@ impl Node {
             tracing::warn!(stream = stream.name(), "the peer is not remembered: {error}");
         }
     }
+}
+
+/// Reads the key by which the host of a room signs receipts; `None` for a feed that is written elsewhere.
+fn host_key(keys: &Keys) -> Option<Author> {
+    keys.secret.as_ref().and_then(|secret| Author::from_secret(secret).ok())
 }
 
 fn identity(
@@ -299,6 +319,7 @@ fn identity(
         writable: feed.is_writable(),
         encoding: info.encoding,
         sparse: info.sparse,
+        unchecked: info.no_check,
         directory: files.directory().display().to_string(),
         recovery,
     }

@@ -11,7 +11,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 fn new(name: &str) -> NewStream {
-    NewStream { name: name.into(), encoding: Encoding::Utf8 }
+    NewStream { name: name.into(), encoding: Encoding::Utf8, room: None }
 }
 
 #[test]

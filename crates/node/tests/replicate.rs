@@ -30,7 +30,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 async fn sharing(home: &Home, blocks: usize) -> (Stream, String) {
-    let new = NewStream { name: "log".into(), encoding: Encoding::Binary };
+    let new = NewStream { name: "log".into(), encoding: Encoding::Binary, room: None };
     let stream = home.node.create(new).await.unwrap();
     stream.append((0..blocks).map(block).collect()).await.unwrap();
     let listen = Listen { host: Some([127, 0, 0, 1].into()), port: 0, or_next_free: false };
@@ -43,7 +43,13 @@ fn block(index: usize) -> Bytes {
 }
 
 fn clone(stream: &Stream, peer: &str) -> CloneStream {
-    CloneStream { link: stream.link().to_string(), name: None, peers: vec![peer.into()], sparse: false }
+    CloneStream {
+        link: stream.link().to_string(),
+        name: None,
+        peers: vec![peer.into()],
+        sparse: false,
+        no_check: false,
+    }
 }
 
 async fn until(events: &mut EventStream, wanted: impl Fn(&Event) -> bool) -> Event {

@@ -39,7 +39,7 @@ fn blocks_beyond_the_first_window_come_and_go() -> Result<()> {
         let workspace = Workspace::new()?;
         let node =
             Node::open(NodeOptions { home: Some(workspace.join("home")), ..NodeOptions::default() }).await?;
-        let new = NewStream { name: "big".into(), encoding: Encoding::Binary };
+        let new = NewStream { name: "big".into(), encoding: Encoding::Binary, room: None };
         let stream = node.node.create(new).await?;
         for start in (0..BLOCKS).step_by(BATCH as usize) {
             stream.append((start..BLOCKS.min(start + BATCH)).map(block).collect()).await?;

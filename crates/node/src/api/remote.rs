@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::MAX_APPEND_BYTES;
-use super::wire::{AuditLine, Blocks, Cleared, Range};
+use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
 use crate::event::Event;
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, CloneStream, NewStream, PeerInfo, ProofFile, StreamInfo,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, NewStream, PeerInfo, ProofFile, Said, Say,
+    StreamInfo,
 };
 use crate::{Code, Failure, FailureBody};
 
@@ -67,6 +68,22 @@ impl RemoteNode {
         }
         let blocks = Blocks { blocks: blocks.iter().map(|block| BASE64.encode(block)).collect() };
         self.post_json(path(stream, "/blocks")?, &blocks).await
+    }
+
+    /// Signs payloads and brings them to the host of the room.
+    pub async fn say(&self, stream: &str, say: &Say) -> Result<Vec<Said>, Failure> {
+        self.post_json(path(stream, "/actions")?, say).await
+    }
+
+    /// Waits until every block that is here has a verdict.
+    pub async fn checked(&self, stream: &str) -> Result<u64, Failure> {
+        let Checked { length } = self.post_json(path(stream, "/checked")?, &()).await?;
+        Ok(length)
+    }
+
+    /// Signs a change of rules and brings it to the host of the room.
+    pub async fn change_rules(&self, stream: &str, change: &ChangeRules) -> Result<Vec<Said>, Failure> {
+        self.post_json(path(stream, "/rules")?, change).await
     }
 
     /// Reads a block.

@@ -10,7 +10,7 @@ use quorate_types::limits::MAX_BLOCK_BYTES;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::wire::{AuditLine, Blocks, Cleared, Range};
+use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
 use crate::model::{CloneStream, NewStream};
 use crate::{Code, Failure, FailureBody, FailureKind, Node};
 
@@ -42,6 +42,13 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
         ("POST", ["v1", "streams", stream, "blocks"]) => {
             let blocks = decode_blocks(&body::<Blocks>(request)?)?;
             json(&node.open_stream(stream).await?.append(blocks).await?)
+        }
+        ("POST", ["v1", "streams", stream, "actions"]) => json(&node.say(stream, body(request)?).await?),
+        ("POST", ["v1", "streams", stream, "checked"]) => {
+            json(&Checked { length: node.open_stream(stream).await?.checked().await? })
+        }
+        ("POST", ["v1", "streams", stream, "rules"]) => {
+            json(&node.change_rules(stream, body(request)?).await?)
         }
         ("GET", ["v1", "streams", stream, "blocks"]) => {
             let range = BlockRange::new(number(&query, "start", 0)?, number(&query, "end", u64::MAX)?);

@@ -24,6 +24,12 @@ pub(super) struct Cleared {
     pub(super) cleared: u64,
 }
 
+/// How many blocks have a verdict.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Checked {
+    pub(super) length: u64,
+}
+
 /// One line of an audit.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -42,13 +42,18 @@ impl StreamTask {
             here: self.feed.bitfield().count(BlockRange::new(0, length)),
             durable: self.feed.durable_length(),
             tree_hash: (length > 0).then(|| self.feed.roots().tree_hash(quorate_feed::Flavour::Dat)),
-            encoding: identity.encoding,
+            encoding: match &content {
+                Content::Room { payload_encoding } => *payload_encoding,
+                _ => identity.encoding,
+            },
             content,
             directory: identity.directory.clone(),
             peers: self.peers.len(),
             remote_length: self.peers.values().map(Joined::remote_length).max().unwrap_or(0),
             sparse: identity.sparse,
             recovery: identity.recovery.clone(),
+            room: self.room_info(),
+            unchecked: self.unchecked(),
             fork: self.fork.clone(),
         })
     }
@@ -65,6 +70,7 @@ impl StreamTask {
                 here: self.feed.has(index),
                 size: node.map(|node| node.size),
                 hash: node.map(|node| node.hash),
+                entry: self.entry_info(index).await,
             });
         }
         Ok(blocks)
@@ -90,6 +96,8 @@ impl StreamTask {
         // The last figure of the progress is read before the answer.
         future::yield_now().await;
         let length = self.feed.length();
+        let mut faults: Vec<String> = report.findings.listed().iter().map(ToString::to_string).collect();
+        let room = self.audit_room(&mut faults).await?;
         Ok(AuditSummary {
             schema: AuditSummary::SCHEMA.into(),
             key: self.identity.key,
@@ -99,7 +107,8 @@ impl StreamTask {
             parents: report.parents,
             signatures: report.signatures,
             missing: length - self.feed.bitfield().count(BlockRange::new(0, length)),
-            faults: report.findings.listed().iter().map(ToString::to_string).collect(),
+            faults,
+            room,
         })
     }
 

@@ -11,6 +11,7 @@ use quorate_replicate::{Peer, PeerProfile, Selection};
 use quorate_types::BlockRange;
 use quorate_wire::Channel;
 
+use super::room::Utterance;
 use crate::model::{Appended, AuditSummary, BlockInfo, ProofFile, StreamInfo};
 use crate::{Failure, WireOutbox};
 
@@ -22,6 +23,10 @@ pub(crate) type Reply<T> = Sender<Result<T, Failure>>;
 pub(crate) enum Command {
     /// Append one batch; answered when it is durable.
     Append { blocks: Vec<Bytes>, reply: Reply<Appended> },
+    /// Sign payloads and bring them to the host of the room; answered when all have come to an end, or in time.
+    Say(Utterance),
+    /// Answered when every block that is here has a verdict, where the stream is a room.
+    Checked { reply: Reply<u64> },
     /// Read a block that is here.
     Get { index: u64, reply: Reply<Bytes> },
     /// Read a block, from peers if need be; answered when it came.

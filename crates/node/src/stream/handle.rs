@@ -7,8 +7,11 @@ use bytes::Bytes;
 use quorate_replicate::Selection;
 use quorate_types::{BlockRange, DiscoveryKey, Link, PublicKey};
 
+use quorate_stream::identity::Author;
+
 use super::command::{Command, ExtensionMessage, Reply};
-use crate::model::{Appended, AuditSummary, BlockInfo, Encoding, ProofFile, StreamInfo};
+use super::room::{Patience, Utterance, Wish};
+use crate::model::{Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo};
 use crate::{Code, Failure};
 
 /// What of a stream never changes while it is open.
@@ -20,6 +23,8 @@ pub(crate) struct StreamIdentity {
     pub(crate) writable: bool,
     pub(crate) encoding: Encoding,
     pub(crate) sparse: bool,
+    /// Blocks of a room are carried without verdicts.
+    pub(crate) unchecked: bool,
     pub(crate) directory: String,
     /// What opening after a crash has found.
     pub(crate) recovery: Option<String>,
@@ -79,6 +84,33 @@ impl Stream {
     /// Appends one batch; it is durable when this returns.
     pub async fn append(&self, blocks: Vec<Bytes>) -> Result<Appended, Failure> {
         self.ask(|reply| Command::Append { blocks, reply }).await
+    }
+
+    /// Signs payloads, an action each, or a change of rules, and brings them to the host of the room.
+    ///
+    /// Returns what became of each when all have come to an end, or at `until`, or when no connection leads to the
+    /// host: what is then still `submitted` is kept, and tried again whenever the stream is open.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotARoom`], [`Code::EntryTooLarge`], [`Code::HostBrokeRules`], [`Code::Unable`],
+    /// [`Code::NoSuchRule`]. A refusal is no failure.
+    pub(crate) async fn utter(
+        &self,
+        author: Author,
+        wish: Wish,
+        patience: Patience,
+    ) -> Result<Vec<Said>, Failure> {
+        self.ask(|reply| Command::Say(Utterance { author, wish, reply, patience })).await
+    }
+
+    /// Waits until every block that is here has a verdict; returns the length. A plain feed needs none.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::HostBrokeRules`] and [`Code::Unable`] when not every block gets one.
+    pub async fn checked(&self) -> Result<u64, Failure> {
+        self.ask(|reply| Command::Checked { reply }).await
     }
 
     /// Reads a block that is here.

@@ -7,6 +7,7 @@ mod handle;
 mod peer;
 mod progress;
 mod receive;
+mod room;
 mod serve;
 mod task;
 mod view;
@@ -15,6 +16,8 @@ pub use command::ExtensionMessage;
 pub(crate) use command::{Command, OpenedPeer};
 pub(crate) use failures::open_failure;
 pub use handle::Stream;
+
 pub(crate) use handle::StreamIdentity;
+pub(crate) use room::{ChangeWish, Patience, Wish};
 pub(crate) use task::{StreamTask, TaskParts};
 pub(crate) use view::View;

@@ -21,6 +21,8 @@ const SMALL_MESSAGE_BYTES: usize = 64;
 pub(crate) struct Joined {
     /// Remote `ip:port`, for people.
     pub(crate) address: String,
+    /// The peer is a quorate node.
+    pub(crate) is_quorate: bool,
     remote_length: Arc<AtomicU64>,
     channel: Channel,
     outbox: WireOutbox,
@@ -32,6 +34,7 @@ impl Joined {
     pub(crate) fn new(opened: OpenedPeer) -> Self {
         Self {
             address: opened.address,
+            is_quorate: false,
             remote_length: opened.remote_length,
             channel: opened.channel,
             outbox: opened.outbox,

@@ -10,6 +10,8 @@ use futures_lite::future;
 use quorate_feed::Feed;
 use quorate_replicate::{Input, Output, Peer, PeerFault, ReplicationEvent, Replicator, Selection};
 use quorate_store::Backend;
+use quorate_stream::identity::Author;
+use quorate_stream::submit::{Input as RelayInput, Peer as RelayPeer};
 use quorate_types::BlockRange;
 
 use super::command::{Command, ExtensionMessage, Reply};
@@ -17,12 +19,14 @@ use super::failures::{append_failure, storage_failure};
 use super::handle::StreamIdentity;
 use super::peer::Joined;
 use super::progress::Progress;
+use super::room::{JobDone, RoomState};
 use super::view::View;
 use crate::event::Event;
 use crate::events::EventSender;
 use crate::model::Appended;
 use crate::probes::Probes;
-use crate::{Code, Failure};
+use crate::room::RuleHost;
+use crate::{Code, EXTENSION, Failure};
 
 /// Commands taken in before outputs are worked off.
 const COMMANDS_AT_ONCE: usize = 64;
@@ -50,6 +54,9 @@ pub(crate) struct TaskParts {
     pub(crate) signal: Sender<()>,
     pub(crate) events: EventSender,
     pub(crate) probes: Arc<Probes>,
+    pub(crate) rules: Arc<RuleHost>,
+    /// Signs receipts, where the feed is written here.
+    pub(crate) host_key: Option<Author>,
     pub(crate) runtime: Arc<dyn quorate_net::runtime::Runtime>,
 }
 
@@ -67,6 +74,9 @@ pub(crate) struct StreamTask {
     signal: Sender<()>,
     events: EventSender,
     probes: Arc<Probes>,
+    pub(super) rules: Arc<RuleHost>,
+    pub(super) host_key: Option<Author>,
+    pub(super) rooms: RoomState,
     pub(super) runtime: Arc<dyn quorate_net::runtime::Runtime>,
     pub(super) progress: Progress,
     pub(super) serving: BTreeSet<Peer>,
@@ -82,12 +92,25 @@ pub(crate) struct StreamTask {
 
 enum Woken {
     By(Option<Command>),
+    RoomJob(JobDone),
     Idle,
 }
 
 impl StreamTask {
     pub(crate) fn new(parts: TaskParts) -> Self {
-        let TaskParts { identity, feed, replicator, inbox, room, signal, events, probes, runtime } = parts;
+        let TaskParts {
+            identity,
+            feed,
+            replicator,
+            inbox,
+            room,
+            signal,
+            events,
+            probes,
+            rules,
+            host_key,
+            runtime,
+        } = parts;
         Self {
             identity,
             feed,
@@ -99,6 +122,9 @@ impl StreamTask {
             signal,
             events,
             probes,
+            rules,
+            host_key,
+            rooms: RoomState::default(),
             runtime,
             progress: Progress::new(),
             serving: BTreeSet::new(),
@@ -116,6 +142,8 @@ impl StreamTask {
     ///
     /// Returns who is to be told, and what, once the directory has been let go of.
     pub(crate) async fn run(mut self) -> Option<(Reply<()>, Result<(), Failure>)> {
+        // What is asked first gets an answer about the room, too.
+        self.tend_room().await;
         loop {
             let mut closing = None;
             let mut open = true;
@@ -138,10 +166,13 @@ impl StreamTask {
                     }
                 }
                 Woken::By(None) => open = false,
+                Woken::RoomJob(done) => self.room_job_done(done).await,
                 Woken::Idle => {}
             }
             self.commit().await;
             self.handle_timeout();
+            self.work().await;
+            self.tend_room().await;
             self.work().await;
             self.serve().await;
             self.ship();
@@ -150,6 +181,7 @@ impl StreamTask {
                 let _ = self.flush().await;
             }
             if closing.is_some() || !open {
+                self.end_room().await;
                 let flushed = self.flush().await;
                 self.report(true);
                 return closing.map(|reply| (reply, flushed));
@@ -168,7 +200,10 @@ impl StreamTask {
             return Woken::Idle;
         }
         let deadline =
-            [self.replicator.poll_timeout(), self.progress.due(), self.flush_due].into_iter().flatten().min();
+            [self.replicator.poll_timeout(), self.progress.due(), self.flush_due, self.rooms.deadline()]
+                .into_iter()
+                .flatten()
+                .min();
         let command = async { Woken::By(self.inbox.recv().await.ok()) };
         let room = async {
             let _ = self.room.recv().await;
@@ -181,7 +216,9 @@ impl StreamTask {
             }
             Woken::Idle
         };
-        future::or(command, future::or(room, timer)).await
+        let rooms = &mut self.rooms;
+        let job = async { Woken::RoomJob(rooms.job_done().await) };
+        future::or(command, future::or(job, future::or(room, timer))).await
     }
 
     fn can_serve(&self) -> bool {
@@ -221,7 +258,13 @@ impl StreamTask {
                 self.peers.insert(peer, Joined::new(*opened));
                 self.handle(Input::PeerOpened { peer, profile });
             }
-            Command::PeerIsQuorate { peer } => self.handle(Input::PeerIsQuorate { peer }),
+            Command::PeerIsQuorate { peer } => {
+                if let Some(joined) = self.peers.get_mut(&peer) {
+                    joined.is_quorate = true;
+                    self.tell_relay(RelayInput::PeerOpened { peer: RelayPeer(peer.0) });
+                }
+                self.handle(Input::PeerIsQuorate { peer });
+            }
             Command::PeerWantsAcks { peer } => self.handle(Input::PeerWantsAcks { peer }),
             Command::PeerClosed { peer } => {
                 self.forget(peer);
@@ -231,7 +274,26 @@ impl StreamTask {
                 self.take_extension(peer, name, payload);
                 drop(turn);
             }
+            Command::Append { reply, .. } if self.is_room() => {
+                let name = &self.identity.name;
+                let failure = Failure::new(
+                    Code::EntryNotAllowed,
+                    format!(
+                        "expected signed actions, found plain blocks: {name} is a room; nothing was appended"
+                    ),
+                )
+                .next(format!("quorate append {name} MESSAGE signs it"));
+                let _ = reply.try_send(Err(failure));
+            }
             Command::Append { blocks, reply } => self.appends.push((blocks, reply)),
+            Command::Say(utterance) => {
+                self.tend_room().await;
+                self.take_utterance(utterance);
+            }
+            Command::Checked { reply } => {
+                self.tend_room().await;
+                self.wait_for_checks(reply);
+            }
             Command::Fetch { index, reply } => self.fetch(index, reply).await,
             Command::Select { selection, reply } => {
                 self.select(selection);
@@ -308,11 +370,16 @@ impl StreamTask {
                 bytes,
             }));
         }
+        self.after_append(before, committed.is_ok());
+    }
+
+    /// Announces what was appended since, when it is durable.
+    pub(super) fn after_append(&mut self, before: u64, durable: bool) {
         if self.holds_unsaved() {
             self.fall_silent();
         }
         let after = self.feed.length();
-        if committed.is_ok() && after > before {
+        if durable && after > before {
             self.handle(Input::Appended { range: BlockRange::new(before, after) });
             self.emit(Event::Appended { stream: self.identity.name.clone(), start: before, length: after });
         }
@@ -438,6 +505,7 @@ impl StreamTask {
 
     fn forget(&mut self, peer: Peer) {
         self.serving.remove(&peer);
+        self.tell_relay(RelayInput::PeerClosed { peer: RelayPeer(peer.0) });
         if let Some(joined) = self.peers.remove(&peer) {
             self.emit(Event::Left { stream: self.identity.name.clone(), peer: joined.address });
         }
@@ -459,7 +527,7 @@ impl StreamTask {
     }
 
     /// Makes appended blocks durable; the bitfield follows soon.
-    async fn make_durable(&mut self) -> Result<(), Failure> {
+    pub(super) async fn make_durable(&mut self) -> Result<(), Failure> {
         self.flush_by(self.runtime.now() + CLAIM_INTERVAL);
         self.feed.commit().await.map_err(|error| {
             let failure = storage_failure(&self.identity, &error);
@@ -505,6 +573,10 @@ impl StreamTask {
 
     fn take_extension(&mut self, peer: Peer, name: String, payload: Bytes) {
         let Some(joined) = self.peers.get(&peer) else { return };
+        if name == EXTENSION {
+            self.tell_relay(RelayInput::Message { peer: RelayPeer(peer.0), payload });
+            return;
+        }
         let message = ExtensionMessage { peer: joined.address.clone(), name, payload };
         self.emit(Event::Extension {
             stream: self.identity.name.clone(),

@@ -85,7 +85,7 @@ async fn listen(node: &Node) -> Result<String> {
 async fn open_or_create(node: &Node) -> Result<Stream> {
     match node.open_stream(NAME).await {
         Err(failure) if failure.code == Code::StreamNotFound => {
-            Ok(node.create(NewStream { name: NAME.into(), encoding: Encoding::Binary }).await?)
+            Ok(node.create(NewStream { name: NAME.into(), encoding: Encoding::Binary, room: None }).await?)
         }
         opened => Ok(opened?),
     }
@@ -136,7 +136,8 @@ async fn clone(home: &str, link: &str, peers: &str) -> Result<()> {
     let node = open(home).await?;
     let mut events = node.events();
     let peers = peers.split(',').map(str::to_owned).collect();
-    let wanted = CloneStream { link: link.into(), name: Some(NAME.into()), peers, sparse: false };
+    let wanted =
+        CloneStream { link: link.into(), name: Some(NAME.into()), peers, sparse: false, no_check: false };
     let stream = node.clone_stream(wanted, true).await?;
     print(&standing("open", &stream, "").await?);
     let watch = async {

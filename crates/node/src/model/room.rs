@@ -1,0 +1,280 @@
+//! What the node tells about rooms.
+
+use bytes::Bytes;
+use quorate_types::{Hash, ModuleHash, PublicKey, RoomId, RuleId, StateRoot};
+use serde::{Deserialize, Serialize};
+
+/// What to make a room of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRoom {
+    /// Rules that hold from the first block on.
+    #[serde(default)]
+    pub rules: Vec<NewRule>,
+    /// Blocks between a change of rules and its activation, at least.
+    #[serde(default)]
+    pub rule_delay: u64,
+}
+
+/// A rule to begin with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRule {
+    /// Name that no other rule of the room has.
+    pub name: String,
+    /// The module, base64.
+    pub module: String,
+    /// Parameters, base64.
+    pub params: String,
+    /// Whether it can never be removed or replaced.
+    #[serde(default)]
+    pub locked: bool,
+}
+
+/// A room as it stands now; part of `quorate.stream/1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomInfo {
+    /// Id of the room.
+    pub id: RoomId,
+    /// Name in block 0, for people.
+    pub title: String,
+    /// Whether this node orders the actions.
+    pub host: bool,
+    /// Blocks that were checked and accepted, from block 0 on.
+    pub checked: u64,
+    /// Digest of the state after them.
+    pub state_root: StateRoot,
+    /// Rules that hold, and those that are to come.
+    pub rules: Vec<RuleInfo>,
+    /// Blocks between a change of rules and its activation, at least.
+    pub rule_delay: u64,
+    /// Entries of this node that wait for the host.
+    pub waiting: usize,
+    /// Why checking stopped; absent while the room is followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedBlock>,
+    /// Why no verdict can be given now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unable: Option<String>,
+}
+
+/// A rule of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleInfo {
+    /// Id.
+    pub id: RuleId,
+    /// Name.
+    pub name: String,
+    /// Hash of its module.
+    pub module: ModuleHash,
+    /// Version of the meter by which it is counted.
+    pub meter: u32,
+    /// Parameters: text where they are text, else base64.
+    pub params: String,
+    /// Whether it can never be removed or replaced.
+    pub locked: bool,
+    /// First block that it checks.
+    pub since: u64,
+    /// The next change that waits, such as `remove at height 12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
+}
+
+/// A block that the rules of its own room refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedBlock {
+    /// Position of the block.
+    pub index: u64,
+    /// Stable code, such as `E3101`.
+    pub code: String,
+    /// Who refuses it and why, in words.
+    pub reason: String,
+}
+
+/// A message that is to be signed and appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Say {
+    /// Local identity; `default` where absent.
+    #[serde(default, rename = "as")]
+    pub identity: Option<String>,
+    /// Payloads, base64 each: an action each, in this order.
+    pub payloads: Vec<String>,
+    /// How long to wait for the host, milliseconds.
+    #[serde(default)]
+    pub patience_ms: u64,
+}
+
+/// A change of rules that is to be signed and appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRules {
+    /// Local identity; `default` where absent.
+    #[serde(default, rename = "as")]
+    pub identity: Option<String>,
+    /// What is to be done.
+    #[serde(flatten)]
+    pub operation: RuleOperation,
+    /// First block that is checked by the changed rules; the earliest possible where absent.
+    #[serde(default)]
+    pub activation: Option<u64>,
+    /// Calls and what they are expected to say.
+    #[serde(default)]
+    pub vectors: Vec<RuleVector>,
+    /// How long to wait for the host, milliseconds.
+    #[serde(default)]
+    pub patience_ms: u64,
+}
+
+/// What a change of rules does. A rule that is there is named by its name, or the first digits of its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "kebab-case")]
+pub enum RuleOperation {
+    /// Adds a rule.
+    Install {
+        /// Name that no other rule of the room has.
+        name: String,
+        /// Its module, base64.
+        module: String,
+        /// Its parameters, base64.
+        #[serde(default)]
+        params: String,
+    },
+    /// Takes a rule away.
+    Remove {
+        /// Which.
+        rule: String,
+    },
+    /// Gives a rule another module; its state stays.
+    Replace {
+        /// Which.
+        rule: String,
+        /// Its new module, base64.
+        module: String,
+        /// Its new parameters, base64; those that it has where absent.
+        #[serde(default)]
+        params: Option<String>,
+    },
+    /// Gives a rule other parameters.
+    Params {
+        /// Which.
+        rule: String,
+        /// Its new parameters, base64.
+        params: String,
+    },
+}
+
+/// A call of a rule, and what it is expected to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleVector {
+    /// Author of the call; a key of zeros where absent.
+    #[serde(default)]
+    pub author: Option<PublicKey>,
+    /// Its payload, base64.
+    pub payload: String,
+    /// Result that is expected; 0 for accepted.
+    pub code: u32,
+}
+
+/// What became of one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// `quorate.submitted/1`.
+    pub schema: String,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub state: SaidState,
+    /// Hash by which the entry is known.
+    pub digest: Hash,
+    /// Who signed it.
+    pub author: PublicKey,
+    /// The author's entries before it.
+    pub sequence: u64,
+}
+
+impl Said {
+    /// Value of the `schema` field.
+    pub const SCHEMA: &'static str = "quorate.submitted/1";
+}
+
+/// Where an entry stands on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum SaidState {
+    /// It stands in a block.
+    Appended {
+        /// Position of the block.
+        index: u64,
+    },
+    /// Nothing was appended.
+    Refused {
+        /// Stable code, such as `E3101`.
+        code: String,
+        /// Who refuses it and why, in words.
+        reason: String,
+        /// Rule and height, for people: `rule 3f9a1c, height 3`.
+        place: String,
+        /// What the rule returned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule_code: Option<u32>,
+    },
+    /// It waits for the host; this node tries again.
+    Submitted,
+    /// It can no longer be appended.
+    Expired,
+}
+
+/// What stands in a block of a room; part of `quorate.block/1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryInfo {
+    /// `header`, `action`, `module`, `rule-change` or `unreadable`.
+    pub kind: String,
+    /// Who signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<PublicKey>,
+    /// The author's entries before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// `accepted`, `refused` or `unchecked`.
+    pub verdict: Verdict,
+    /// Stable code of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Who refuses it and why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An action as it stands in a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who signed it.
+    pub author: PublicKey,
+    /// The author's entries before it.
+    pub sequence: u64,
+    /// What it says.
+    pub payload: Bytes,
+}
+
+/// What came of checking a room again from its first block; part of `quorate.audit/1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomAudit {
+    /// Blocks that the rules accept.
+    pub checked: u64,
+    /// Digest of the state after them.
+    pub state_root: StateRoot,
+    /// The block that they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedBlock>,
+    /// Why no verdict can be given on the next block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unable: Option<String>,
+}
+
+/// What the rules say of a block here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The room's rules accept it.
+    Accepted,
+    /// They do not.
+    Refused,
+    /// It was not checked, or not yet.
+    Unchecked,
+}

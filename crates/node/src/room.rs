@@ -1,0 +1,41 @@
+//! Rooms: what checks their blocks, and where.
+
+mod checker;
+pub(crate) mod genesis;
+pub(crate) mod wishes;
+
+use std::sync::OnceLock;
+
+use quorate_rules::engine::{Engine, EngineConfig};
+
+pub(crate) use checker::{Checker, Known, Noted, Proposed, Replay, Stop};
+
+use crate::{Code, Failure};
+
+/// The engine by which all rooms of a node are checked. It is made with the first room.
+#[derive(Default)]
+pub(crate) struct RuleHost {
+    engine: OnceLock<Engine>,
+}
+
+impl std::fmt::Debug for RuleHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RuleHost")
+    }
+}
+
+impl RuleHost {
+    /// Returns the engine.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Internal`] when the system does not give it what it needs.
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine.clone());
+        }
+        let engine = Engine::new(EngineConfig::default())
+            .map_err(|error| Failure::new(Code::Internal, format!("expected a rule engine: {error}")))?;
+        Ok(self.engine.get_or_init(|| engine).clone())
+    }
+}

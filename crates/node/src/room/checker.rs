@@ -1,0 +1,269 @@
+//! The checks of one room, one block after another. Everything here blocks its thread.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use quorate_feed::{Flavour, Roots};
+use quorate_rules::engine::Engine;
+use quorate_rules::state::RoomStore;
+use quorate_store::room_state::RedbStore;
+use quorate_stream::chunk::split;
+use quorate_stream::entry::{Entry, VerifiedEntry};
+use quorate_stream::refusal::{Refusal, RoomCode};
+use quorate_stream::room::{AuthenticEntry, Checked, Lacking, OpenRoomError, Prefix, ReconcileError, Room};
+use quorate_stream::submit::Answer;
+use quorate_types::{Hash, PublicKey};
+
+/// Tree hashes of earlier lengths that are kept at hand: heads that authors have seen lately.
+const RECENT_HASHES: usize = 65_536;
+
+/// Parts of the history that a check asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) blocks: BTreeMap<u64, Bytes>,
+    pub(crate) hashes: BTreeMap<u64, Hash>,
+}
+
+/// Why checking stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The rules of the room refuse the block.
+    Refused(Refusal),
+    /// A part of the history is needed, or no verdict can be given.
+    Lacking(Lacking),
+}
+
+/// A signed entry that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Noted {
+    pub(crate) index: u64,
+    pub(crate) digest: Hash,
+    pub(crate) author: PublicKey,
+    pub(crate) sequence: u64,
+}
+
+/// What came of checking blocks.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    /// Signed entries among those that were accepted.
+    pub(crate) noted: Vec<Noted>,
+    /// Why not all were.
+    pub(crate) stop: Option<Stop>,
+}
+
+/// What came of one proposal.
+#[derive(Debug)]
+pub(crate) enum Proposed {
+    /// These blocks are to be appended; the signed entry is the last of them.
+    Blocks(Vec<Bytes>, Noted),
+    /// The proposal is answered.
+    Answer(Answer),
+    /// Something is needed first.
+    Lacking(Lacking),
+}
+
+/// A room, and the peaks of its feed where it stands.
+#[derive(Debug)]
+pub(crate) struct Checker<S: RoomStore = RedbStore> {
+    room: Room<S>,
+    roots: Roots,
+    recent: BTreeMap<u64, Hash>,
+}
+
+/// The history before a block, as far as it is at hand.
+struct History<'a> {
+    recent: &'a BTreeMap<u64, Hash>,
+    known: &'a Known,
+}
+
+impl Prefix for History<'_> {
+    fn block(&self, index: u64) -> Option<Bytes> {
+        self.known.blocks.get(&index).cloned()
+    }
+
+    fn tree_hash(&self, length: u64) -> Option<Hash> {
+        self.recent.get(&length).or_else(|| self.known.hashes.get(&length)).copied()
+    }
+}
+
+impl<S: RoomStore> Checker<S> {
+    /// Opens a room over its state. [`reconcile`](Self::reconcile) comes before anything else.
+    pub(crate) fn open(
+        feed: &PublicKey,
+        header: &Bytes,
+        store: S,
+        engine: &Engine,
+        known: &Known,
+    ) -> Result<Self, OpenRoomError> {
+        let recent = BTreeMap::new();
+        let room = Room::open(feed, header, store, engine, &History { recent: &recent, known })?;
+        Ok(Self { room, roots: Roots::default(), recent })
+    }
+
+    /// Takes back what the feed does not contain; returns the length at which it stands then.
+    pub(crate) fn reconcile(&mut self, length: u64, known: &Known) -> Result<u64, ReconcileError> {
+        self.room.reconcile(length, &History { recent: &self.recent, known })
+    }
+
+    /// Says which peaks the feed has where the room stands.
+    pub(crate) fn stand_on(&mut self, roots: Roots) {
+        self.recent = BTreeMap::from([(roots.length(), roots.tree_hash(Flavour::Dat))]);
+        self.roots = roots;
+    }
+
+    pub(crate) const fn room(&self) -> &Room<S> {
+        &self.room
+    }
+
+    /// Returns the tree hash at the length that was checked.
+    pub(crate) fn tree_hash(&self) -> Hash {
+        self.roots.tree_hash(Flavour::Dat)
+    }
+
+    /// Returns what the room calls the tree hash of nothing, or that of the blocks before.
+    fn hash_before(&self) -> Hash {
+        self.room.position().tree_hash
+    }
+
+    /// Returns the blocks that were checked.
+    pub(crate) fn length(&self) -> u64 {
+        self.roots.length()
+    }
+
+    /// Checks block 0.
+    pub(crate) fn begin(&mut self, header: &Bytes, known: &Known) -> Replay {
+        let history = History { recent: &self.recent, known };
+        let checked = self.room.check(header.clone(), self.hash_before(), &history);
+        let stop = self.finish(checked, header).err();
+        self.end_replay(Replay { noted: Vec::new(), stop })
+    }
+
+    /// Checks blocks that follow one another and whose signatures were verified, until one is not accepted.
+    pub(crate) fn replay(
+        &mut self,
+        blocks: &[Bytes],
+        entries: Vec<Result<AuthenticEntry, Refusal>>,
+        known: &Known,
+    ) -> Replay {
+        let mut replay = Replay::default();
+        for (block, entry) in blocks.iter().zip(entries) {
+            match self.take(block, entry, known) {
+                Ok(noted) => replay.noted.extend(noted),
+                Err(stop) => {
+                    replay.stop = Some(stop);
+                    break;
+                }
+            }
+        }
+        self.end_replay(replay)
+    }
+
+    fn end_replay(&mut self, mut replay: Replay) -> Replay {
+        if let Err(error) = self.room.commit() {
+            replay.stop = Some(Stop::Lacking(error.into()));
+        }
+        replay
+    }
+
+    /// Checks an entry that is to be appended, with the module that it may need. What is accepted is taken as
+    /// appended; [`rewind`](Self::rewind) takes it back.
+    pub(crate) fn propose(
+        &mut self,
+        entry: &VerifiedEntry,
+        module: Option<&Bytes>,
+        known: &Known,
+    ) -> Proposed {
+        let block = entry.encode();
+        let incomplete = match self.take(&block, Ok(entry.clone().into()), known) {
+            Ok(Some(noted)) => return Proposed::Blocks(vec![block], noted),
+            Ok(None) => return Proposed::Answer(Answer::Later),
+            Err(Stop::Refused(refusal)) if refusal.code == RoomCode::ModuleIncomplete => refusal,
+            Err(stop) => return not_appended(stop),
+        };
+        let Some(module) = module else {
+            return Proposed::Answer(Answer::NeedsModule);
+        };
+        let Ok(chunks) = split(module) else {
+            return Proposed::Answer(Answer::Refused(incomplete));
+        };
+        let start = self.roots.clone();
+        let mut blocks = Vec::new();
+        for chunk in chunks {
+            let block = Entry::Chunk(chunk.clone()).encode();
+            match self.take(&block, Ok(AuthenticEntry::Chunk(chunk)), known) {
+                Ok(_) => blocks.push(block),
+                Err(stop) => return self.without_chunks(start, stop),
+            }
+        }
+        match self.take(&block, Ok(entry.clone().into()), known) {
+            Ok(Some(noted)) => {
+                blocks.push(block);
+                Proposed::Blocks(blocks, noted)
+            }
+            Ok(None) => Proposed::Answer(Answer::Later),
+            Err(stop) => self.without_chunks(start, stop),
+        }
+    }
+
+    /// The chunks alone are of no use.
+    fn without_chunks(&mut self, start: Roots, stop: Stop) -> Proposed {
+        match self.rewind(start) {
+            Ok(()) => not_appended(stop),
+            Err(error) => Proposed::Lacking(error),
+        }
+    }
+
+    /// Writes down what was taken in.
+    pub(crate) fn flush(&mut self) -> Result<(), Lacking> {
+        self.room.commit().map_err(Lacking::from)
+    }
+
+    /// Goes back to where the feed has these peaks.
+    pub(crate) fn rewind(&mut self, roots: Roots) -> Result<(), Lacking> {
+        self.room.step_back(roots.length()).map_err(Lacking::from)?;
+        let _ = self.recent.split_off(&roots.length().saturating_add(1));
+        self.roots = roots;
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        block: &Bytes,
+        entry: Result<AuthenticEntry, Refusal>,
+        known: &Known,
+    ) -> Result<Option<Noted>, Stop> {
+        let entry = entry.map_err(Stop::Refused)?;
+        let history = History { recent: &self.recent, known };
+        let checked = self.room.check_authentic(&entry, self.hash_before(), &history);
+        self.finish(checked, block)
+    }
+
+    fn finish(&mut self, checked: Checked, block: &Bytes) -> Result<Option<Noted>, Stop> {
+        let effects = match checked {
+            Checked::Accepted(effects) => effects,
+            Checked::Refused(refusal) => return Err(Stop::Refused(refusal)),
+            Checked::Unable(why) => return Err(Stop::Lacking(why)),
+        };
+        let other = |why: String| Stop::Lacking(Lacking::Other(why));
+        let index = effects.index();
+        let noted =
+            effects.entry().map(|(digest, author, sequence)| Noted { index, digest, author, sequence });
+        let mut roots = self.roots.clone();
+        roots.push_block(Flavour::Dat, block).map_err(|error| other(error.to_string()))?;
+        let tree_hash = roots.tree_hash(Flavour::Dat);
+        self.room.apply(effects, tree_hash).map_err(|error| other(error.to_string()))?;
+        self.roots = roots;
+        self.recent.insert(self.roots.length(), tree_hash);
+        if self.recent.len() > RECENT_HASHES {
+            self.recent.pop_first();
+        }
+        Ok(noted)
+    }
+}
+
+fn not_appended(stop: Stop) -> Proposed {
+    match stop {
+        Stop::Refused(refusal) => Proposed::Answer(Answer::Refused(refusal)),
+        Stop::Lacking(lacking) => Proposed::Lacking(lacking),
+    }
+}

@@ -1,0 +1,337 @@
+//! What a stream's task does for a room: checks its blocks in their order, appends what passes, carries submissions.
+
+mod audit;
+mod jobs;
+mod open;
+mod say;
+mod tell;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use quorate_feed::{Flavour, Roots};
+use quorate_replicate::{Input, Peer, Selection};
+use quorate_store::outbox::Outbox;
+use quorate_stream::refusal::Refusal;
+use quorate_stream::room::Lacking;
+use quorate_stream::submit::{Input as RelayInput, Output as RelayOutput, Relay};
+use quorate_types::{BlockRange, Hash, PublicKey, RoomId, StateRoot};
+
+use self::jobs::{Done, Job, Offer};
+use self::say::{Kept, Waiting};
+use self::tell::refused_block;
+use super::command::Reply;
+use super::task::StreamTask;
+use crate::event::Event;
+use crate::model::{RefusedBlock, RuleInfo};
+use crate::room::{Checker, Known};
+use crate::{Code, EXTENSION, Failure};
+
+pub(super) use self::jobs::Done as JobDone;
+pub(crate) use self::say::{ChangeWish, Patience, Utterance, Wish};
+
+/// Blocks that one job checks.
+const BLOCKS_A_JOB: u64 = 1024;
+
+/// Bytes of blocks that one job checks, and one block more.
+const BYTES_A_JOB: usize = 8 * 1024 * 1024;
+
+/// Parts of the history that are fetched for one block before it is given up.
+const MAX_FETCHED: usize = 4096;
+
+/// What block 0 says about rooms.
+#[derive(Default)]
+pub(super) enum RoomState {
+    /// Block 0 is not here.
+    #[default]
+    Unknown,
+    /// The stream is a plain feed.
+    Plain,
+    /// The stream is a room whose blocks are carried without verdicts, for this reason.
+    Unchecked(String),
+    /// The room is checked.
+    Open(Box<RoomKeeper>),
+}
+
+/// A room that is checked.
+pub(super) struct RoomKeeper {
+    id: RoomId,
+    title: String,
+    /// At rest; a job that runs has it.
+    checker: Option<Box<Checker>>,
+    job: Option<Job>,
+    /// Blocks that were accepted.
+    checked: u64,
+    state_root: StateRoot,
+    tree_hash: Hash,
+    rules: Vec<RuleInfo>,
+    rule_delay: u64,
+    relay: Relay,
+    known: Known,
+    offers: VecDeque<Offer>,
+    utterances: VecDeque<Utterance>,
+    waiting: Vec<Waiting>,
+    /// Entries of this node on disk, where the host is somebody else.
+    outbox: Option<Arc<Outbox>>,
+    /// Author and number of each entry of this node that waits for an outcome.
+    own: BTreeMap<Hash, (PublicKey, u64)>,
+    /// No connection leads towards the host.
+    lonely: bool,
+    /// Entries of this node that the host has said it appended, and whose blocks are not here.
+    promised: Vec<Kept>,
+    /// Who waits until all blocks that are here have a verdict.
+    checks: Vec<Reply<u64>>,
+    /// Block that a check needs, and that is fetched.
+    wanted: Option<u64>,
+    stopped: Option<Stopped>,
+}
+
+/// Why a room is not followed any further.
+enum Stopped {
+    Refused(RefusedBlock),
+    Unable(String),
+}
+
+impl RoomState {
+    /// Time at which the task must look again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let Self::Open(keeper) = self else { return None };
+        let waiting = keeper.waiting.iter().map(|waiting| waiting.patience.until);
+        let uttering = keeper.utterances.iter().map(|utterance| utterance.patience.until);
+        let lonely = keeper.lonely_deadlines();
+        waiting.chain(uttering).chain(lonely).chain(keeper.relay.poll_timeout()).min()
+    }
+
+    /// Waits for the job that runs, for ever when none does. Cancel-safe.
+    pub(super) async fn job_done(&mut self) -> Done {
+        match self {
+            Self::Open(keeper) => match &mut keeper.job {
+                Some(job) => job.await,
+                None => std::future::pending().await,
+            },
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+impl StreamTask {
+    /// Does what is to be done for a room; for a plain feed, nothing.
+    pub(super) async fn tend_room(&mut self) {
+        if matches!(self.rooms, RoomState::Unknown) && self.feed.has(0) {
+            self.rooms = self.meet_room().await;
+        }
+        let mut keeper = match std::mem::take(&mut self.rooms) {
+            RoomState::Open(keeper) => keeper,
+            other => {
+                self.rooms = other;
+                return;
+            }
+        };
+        self.take_wanted(&mut keeper).await;
+        if keeper.job.is_none() {
+            self.next_job(&mut keeper).await;
+        }
+        self.utter(&mut keeper).await;
+        let now = self.runtime.now();
+        if keeper.relay.poll_timeout().is_some_and(|due| due <= now) {
+            keeper.relay.handle(now, RelayInput::Timeout);
+        }
+        self.work_relay(&mut keeper).await;
+        if keeper.job.is_none() {
+            // What was said here just now is offered to the room at once.
+            self.next_job(&mut keeper).await;
+        }
+        keeper.answer_waiting(now);
+        self.answer_checks(&mut keeper);
+        self.rooms = RoomState::Open(keeper);
+    }
+
+    /// Lets a job that runs come to its end, so that nothing of the room is open any more.
+    pub(super) async fn end_room(&mut self) {
+        if let RoomState::Open(keeper) = &mut self.rooms
+            && let Some(job) = keeper.job.take()
+        {
+            let done = job.await;
+            self.room_job_done(done).await;
+        }
+        self.rooms = RoomState::Plain;
+    }
+
+    async fn roots_at(&mut self, length: u64) -> Option<Roots> {
+        self.feed.roots_at(length).await.ok().flatten()
+    }
+
+    /// Starts the next job, if there is something to check and the checker is at rest.
+    async fn next_job(&mut self, keeper: &mut RoomKeeper) {
+        if keeper.stopped.is_some() || keeper.wanted.is_some() || keeper.checker.is_none() {
+            return;
+        }
+        let start = keeper.checked;
+        let length = self.feed.length();
+        let end = self.feed.bitfield().first_missing(BlockRange::new(start, length)).unwrap_or(length);
+        if end > start {
+            let mut blocks = Vec::new();
+            let mut bytes = 0;
+            for index in start..end.min(start.saturating_add(BLOCKS_A_JOB)) {
+                let Ok(Some(block)) = self.feed.get(index).await else { break };
+                bytes += block.len();
+                blocks.push(block);
+                if bytes >= BYTES_A_JOB {
+                    break;
+                }
+            }
+            if !blocks.is_empty() {
+                return keeper.start_replay(blocks);
+            }
+        }
+        if self.host_key.is_some() && start == length && !keeper.offers.is_empty() {
+            keeper.start_proposal();
+        }
+    }
+
+    /// Gets what a check needs of the history; where a block is not here it is fetched, and the check waits.
+    async fn supply(&mut self, keeper: &mut RoomKeeper, lacking: Lacking) {
+        if self.look_up(&lacking, &mut keeper.known).await {
+            return;
+        }
+        if let Lacking::Block(index) = lacking
+            && index < self.feed.length()
+            && !self.feed.has(index)
+        {
+            tracing::info!(
+                stream = self.identity.name,
+                height = keeper.checked,
+                "a rule reads block {index}"
+            );
+            keeper.wanted = Some(index);
+            self.handle(Input::Want { index });
+            return;
+        }
+        tracing::warn!(stream = self.identity.name, height = keeper.checked, "no verdict: {lacking}");
+        keeper.stopped = Some(Stopped::Unable(lacking.to_string()));
+    }
+
+    /// Puts a part of the history where checks find it; false when it is not here, or was of no use.
+    async fn look_up(&mut self, lacking: &Lacking, known: &mut Known) -> bool {
+        if known.blocks.len() + known.hashes.len() >= MAX_FETCHED {
+            return false;
+        }
+        match *lacking {
+            Lacking::Block(index) if !known.blocks.contains_key(&index) => {
+                let Ok(Some(block)) = self.feed.get(index).await else { return false };
+                known.blocks.insert(index, block);
+                true
+            }
+            Lacking::TreeHash(length) if !known.hashes.contains_key(&length) => {
+                let Some(roots) = self.roots_at(length).await else { return false };
+                known.hashes.insert(length, roots.tree_hash(Flavour::Dat));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Goes on when the block that a check waits for has come.
+    async fn take_wanted(&mut self, keeper: &mut RoomKeeper) {
+        let Some(index) = keeper.wanted.filter(|index| self.feed.has(*index)) else { return };
+        keeper.wanted = None;
+        self.supply(keeper, Lacking::Block(index)).await;
+    }
+
+    /// Stops following a host that appended what the rules of its room refuse; the block stays as proof.
+    fn stop_following(&mut self, keeper: &mut RoomKeeper, refusal: &Refusal) {
+        let refused = refused_block(keeper.checked, refusal);
+        tracing::error!(stream = self.identity.name, height = refused.index, "{}", refused.reason);
+        self.emit(Event::Refused {
+            stream: self.identity.name.clone(),
+            index: refused.index,
+            code: refused.code.clone(),
+            reason: refused.reason.clone(),
+        });
+        keeper.stopped = Some(Stopped::Refused(refused));
+        self.handle(Input::Select { selection: Selection::Nothing });
+    }
+
+    async fn work_relay(&mut self, keeper: &mut RoomKeeper) {
+        let mut ended = Vec::new();
+        while let Some(output) = keeper.relay.poll_output() {
+            match output {
+                RelayOutput::Send { peer, payload } => {
+                    if let Some(joined) = self.peers.get_mut(&Peer(peer.0)) {
+                        joined.extension(EXTENSION, payload);
+                    }
+                }
+                RelayOutput::Offer { digest, entry, module } => {
+                    keeper.offers.push_back(Offer { digest, entry, module });
+                }
+                RelayOutput::Submission { digest, state } => {
+                    ended.extend(self.concluded(keeper, digest, &state));
+                }
+                RelayOutput::PeerStatus { .. } => {}
+                RelayOutput::Disconnect { peer, fault } => {
+                    if let Some(joined) = self.peers.get_mut(&Peer(peer.0)) {
+                        tracing::info!(peer = joined.address, "disconnecting: {fault}");
+                        joined.disconnect();
+                    }
+                }
+            }
+        }
+        let checked = keeper.checked;
+        ended.extend(keeper.promised.extract_if(.., |kept| kept.index < checked).map(|kept| kept.digest));
+        self.forget_kept(keeper, ended).await;
+    }
+
+    /// Tells the relay of a peer that lists the extension, or of its end.
+    pub(super) fn tell_relay(&mut self, input: RelayInput) {
+        let now = self.runtime.now();
+        if let RoomState::Open(keeper) = &mut self.rooms {
+            keeper.relay.handle(now, input);
+        }
+    }
+
+    /// Answers when all blocks that are here have a verdict, or none will be given.
+    pub(super) fn wait_for_checks(&mut self, reply: Reply<u64>) {
+        match &mut self.rooms {
+            RoomState::Open(keeper) => keeper.checks.push(reply),
+            RoomState::Unknown | RoomState::Plain | RoomState::Unchecked(_) => {
+                let _ = reply.try_send(Ok(self.feed.length()));
+            }
+        }
+    }
+
+    fn answer_checks(&self, keeper: &mut RoomKeeper) {
+        let length = self.feed.length();
+        let answer = match &keeper.stopped {
+            Some(stopped) => Err(stopped.failure(&self.identity.name)),
+            None if keeper.checked == length => Ok(length),
+            None => return,
+        };
+        for reply in keeper.checks.drain(..) {
+            let _ = reply.try_send(answer.clone());
+        }
+    }
+
+    /// Tells whether the blocks of the stream are entries, which nobody appends as they are.
+    pub(super) fn is_room(&self) -> bool {
+        matches!(self.rooms, RoomState::Open(_) | RoomState::Unchecked(_))
+    }
+}
+
+impl Stopped {
+    fn failure(&self, name: &str) -> Failure {
+        match self {
+            Self::Refused(block) => Failure::new(
+                Code::HostBrokeRules,
+                format!(
+                    "expected a room that follows its own rules, found block {} {} ({}); it is not followed any further",
+                    block.index, block.reason, block.code
+                ),
+            ),
+            Self::Unable(why) => {
+                Failure::new(Code::Unable, format!("expected a verdict on every block, found that {why}"))
+            }
+        }
+        .next(format!("quorate info {name}"))
+    }
+}

@@ -1,0 +1,82 @@
+//! A room checked again from its first block, beside the state that it has.
+
+use quorate_feed::Roots;
+use quorate_rules::state::MemoryStore;
+
+use super::super::task::StreamTask;
+use super::jobs::authenticate;
+use super::tell::refused_block;
+use super::{BLOCKS_A_JOB, BYTES_A_JOB, RoomState};
+use crate::model::RoomAudit;
+use crate::room::{Checker, Known, Replay, Stop};
+use crate::{Code, Failure};
+
+impl StreamTask {
+    /// Runs the rules again on every block that is here without a gap; `None` for a feed that gets no verdicts. Adds to
+    /// the faults what is not as it was.
+    pub(in crate::stream) async fn audit_room(
+        &mut self,
+        faults: &mut Vec<String>,
+    ) -> Result<Option<RoomAudit>, Failure> {
+        let RoomState::Open(keeper) = &self.rooms else { return Ok(None) };
+        let (room, checked, known_root) = (keeper.id, keeper.checked, keeper.state_root);
+        let unable = |error: String| Failure::new(Code::Unable, error);
+        let Ok(Some(header)) = self.feed.get(0).await else { return Ok(None) };
+        let engine = self.rules.engine()?;
+        let opened =
+            Checker::open(&self.identity.key, &header, MemoryStore::default(), &engine, &Known::default());
+        let mut checker = Box::new(opened.map_err(|error| unable(error.to_string()))?);
+        checker.stand_on(Roots::default());
+        let mut stop = checker.begin(&header, &Known::default()).stop;
+        let mut known = Known::default();
+        let mut at_checked = None;
+        while stop.is_none() {
+            // The state that the room has is compared where it stands.
+            if checker.length() == checked {
+                at_checked = Some(checker.room().position().state_root);
+            }
+            let start = checker.length();
+            let end = if start < checked { checked } else { self.feed.length() };
+            let mut blocks = Vec::new();
+            let mut bytes = 0;
+            for index in start..end.min(start.saturating_add(BLOCKS_A_JOB)) {
+                let Ok(Some(block)) = self.feed.get(index).await else { break };
+                bytes += block.len();
+                blocks.push(block);
+                if bytes >= BYTES_A_JOB {
+                    break;
+                }
+            }
+            if blocks.is_empty() {
+                break;
+            }
+            let entries = authenticate(room, &blocks).await;
+            let (given, replay) = blocking::unblock(move || {
+                let replay = checker.replay(&blocks, entries, &known);
+                ((checker, known), replay)
+            })
+            .await;
+            (checker, known) = given;
+            let Replay { stop: stopped, .. } = replay;
+            match stopped {
+                Some(Stop::Lacking(lacking)) if self.look_up(&lacking, &mut known).await => {}
+                Some(other) => stop = Some(other),
+                None => known = Known::default(),
+            }
+        }
+        let state_root = checker.room().position().state_root;
+        if checker.length() >= checked && at_checked.unwrap_or(state_root) != known_root {
+            faults.push(format!(
+                "the state of the room at length {checked} has digest {}, made again it has {}",
+                known_root.short(),
+                at_checked.unwrap_or(state_root).short()
+            ));
+        }
+        let (refused, unable) = match stop {
+            None => (None, None),
+            Some(Stop::Refused(refusal)) => (Some(refused_block(checker.length(), &refusal)), None),
+            Some(Stop::Lacking(lacking)) => (None, Some(lacking.to_string())),
+        };
+        Ok(Some(RoomAudit { checked: checker.length(), state_root, refused, unable }))
+    }
+}

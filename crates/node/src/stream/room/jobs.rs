@@ -1,0 +1,216 @@
+//! Work for which the checker leaves the task: blocks that came, and entries that are to be appended.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use quorate_stream::entry::VerifiedEntry;
+use quorate_stream::room::{Lacking, authenticate_many};
+use quorate_stream::submit::{Answer, Input as RelayInput};
+use quorate_types::{Hash, RoomId};
+
+use super::super::task::{StreamTask, erased};
+use super::tell::rules_of;
+use super::{RoomKeeper, RoomState, Stopped};
+use crate::event::Event;
+use crate::room::{Checker, Known, Noted, Proposed, Replay, Stop};
+
+/// Entries that one job proposes.
+const OFFERS_A_JOB: usize = 256;
+
+pub(super) type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// What a job came to; it gives the checker back.
+pub(crate) struct Done {
+    checker: Box<Checker>,
+    /// What it was given of the history.
+    known: Known,
+    what: What,
+}
+
+enum What {
+    Replayed(Replay),
+    Proposed {
+        /// What was looked at, in order.
+        answers: Vec<(Hash, Proposed)>,
+        /// What was not, because something is missing.
+        rest: VecDeque<Offer>,
+        lacking: Option<Lacking>,
+        kept: Result<(), Lacking>,
+    },
+}
+
+/// An entry that the relay hands to the host.
+pub(super) struct Offer {
+    pub(super) digest: Hash,
+    pub(super) entry: Box<VerifiedEntry>,
+    pub(super) module: Option<Bytes>,
+}
+
+impl RoomKeeper {
+    pub(super) fn start_replay(&mut self, blocks: Vec<Bytes>) {
+        let Some(mut checker) = self.checker.take() else { return };
+        let known = std::mem::take(&mut self.known);
+        let room = self.id;
+        self.job = Some(Box::pin(async move {
+            let entries = authenticate(room, &blocks).await;
+            blocking::unblock(move || {
+                let replay = checker.replay(&blocks, entries, &known);
+                Done { checker, known, what: What::Replayed(replay) }
+            })
+            .await
+        }));
+    }
+
+    pub(super) fn start_proposal(&mut self) {
+        let Some(mut checker) = self.checker.take() else { return };
+        let known = std::mem::take(&mut self.known);
+        let mut offers = std::mem::take(&mut self.offers);
+        self.job = Some(Box::pin(blocking::unblock(move || {
+            let mut answers = Vec::new();
+            let mut lacking = None;
+            while answers.len() < OFFERS_A_JOB
+                && let Some(offer) = offers.pop_front()
+            {
+                match checker.propose(&offer.entry, offer.module.as_ref(), &known) {
+                    Proposed::Lacking(what) => {
+                        offers.push_front(offer);
+                        lacking = Some(what);
+                        break;
+                    }
+                    proposed => answers.push((offer.digest, proposed)),
+                }
+            }
+            let kept = checker.flush();
+            Done { checker, known, what: What::Proposed { answers, rest: offers, lacking, kept } }
+        })));
+    }
+}
+
+/// Verifies the signatures of blocks on all cores: most of the time of a check is theirs.
+pub(super) async fn authenticate(
+    room: RoomId,
+    blocks: &[Bytes],
+) -> Vec<Result<quorate_stream::room::AuthenticEntry, quorate_stream::refusal::Refusal>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = blocks.len().div_ceil(cores).max(1);
+    let shares: Vec<_> = blocks
+        .chunks(share)
+        .map(<[Bytes]>::to_vec)
+        .map(|share| blocking::unblock(move || authenticate_many(&room, share)))
+        .collect();
+    let mut entries = Vec::with_capacity(blocks.len());
+    for share in shares {
+        entries.extend(share.await);
+    }
+    entries
+}
+
+impl StreamTask {
+    /// Takes in what a job came to.
+    pub(in crate::stream) async fn room_job_done(&mut self, done: Done) {
+        let mut keeper = match std::mem::take(&mut self.rooms) {
+            RoomState::Open(keeper) => keeper,
+            other => {
+                self.rooms = other;
+                return;
+            }
+        };
+        keeper.job = None;
+        let mut checker = done.checker;
+        match done.what {
+            What::Replayed(replay) => {
+                self.note(&mut keeper, &checker, replay.noted);
+                match replay.stop {
+                    None => {}
+                    Some(Stop::Refused(refusal)) => self.stop_following(&mut keeper, &refusal),
+                    Some(Stop::Lacking(lacking)) => {
+                        keeper.known = done.known;
+                        self.supply(&mut keeper, lacking).await;
+                    }
+                }
+            }
+            What::Proposed { answers, rest, lacking, kept } => {
+                // Offers that came meanwhile stand behind those that were not looked at.
+                let later = std::mem::replace(&mut keeper.offers, rest);
+                keeper.offers.extend(later);
+                self.append_proposed(&mut keeper, &mut checker, answers, kept).await;
+                if let Some(lacking) = lacking {
+                    keeper.known = done.known;
+                    self.supply(&mut keeper, lacking).await;
+                }
+            }
+        }
+        keeper.checker = Some(checker);
+        self.rooms = RoomState::Open(keeper);
+    }
+
+    /// Takes in that blocks were accepted.
+    pub(super) fn note(&mut self, keeper: &mut RoomKeeper, checker: &Checker, noted: Vec<Noted>) {
+        let now = self.runtime.now();
+        let position = checker.room().position();
+        keeper.checked = checker.length();
+        keeper.state_root = position.state_root;
+        keeper.tree_hash = checker.tree_hash();
+        keeper.rules = rules_of(checker);
+        for Noted { index, digest, author, sequence } in noted {
+            keeper.relay.handle(now, RelayInput::Appeared { digest, author, sequence, index });
+        }
+        let (length, tree_hash) = (keeper.checked, keeper.tree_hash);
+        keeper.relay.handle(now, RelayInput::Head { length, tree_hash });
+        if keeper.checked == self.feed.length() {
+            self.emit(Event::Checked {
+                stream: self.identity.name.clone(),
+                length,
+                state_root: keeper.state_root,
+            });
+        }
+    }
+
+    /// Appends what passed, in one batch, and answers every offer.
+    async fn append_proposed(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        checker: &mut Checker,
+        answers: Vec<(Hash, Proposed)>,
+        kept: Result<(), Lacking>,
+    ) {
+        let before = self.feed.length();
+        let mut blocks = Vec::new();
+        for (_, proposed) in &answers {
+            if let Proposed::Blocks(more, _) = proposed {
+                blocks.extend(more.iter().cloned());
+            }
+        }
+        let mut appended = kept.map_err(|error| error.to_string());
+        if appended.is_ok() && !blocks.is_empty() {
+            appended = match erased(self.feed.append(&blocks)).await {
+                Ok(_) => self.make_durable().await.map_err(|failure| failure.message),
+                Err(error) => Err(error.to_string()),
+            };
+            self.after_append(before, appended.is_ok());
+        }
+        if let Err(why) = &appended {
+            tracing::error!(stream = self.identity.name, "nothing was appended: {why}");
+            let roots = self.feed.roots().clone();
+            if let Err(lacking) = checker.rewind(roots) {
+                keeper.stopped = Some(Stopped::Unable(lacking.to_string()));
+            }
+        }
+        let now = self.runtime.now();
+        let mut noted = Vec::new();
+        for (digest, proposed) in answers {
+            let answer = match proposed {
+                Proposed::Blocks(_, note) if appended.is_ok() => {
+                    noted.push(note);
+                    Answer::Appended { index: note.index }
+                }
+                Proposed::Answer(answer) => answer,
+                Proposed::Blocks(..) | Proposed::Lacking(_) => Answer::Later,
+            };
+            keeper.relay.handle(now, RelayInput::Answered { digest, answer });
+        }
+        self.note(keeper, checker, noted);
+    }
+}

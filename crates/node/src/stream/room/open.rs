@@ -1,0 +1,193 @@
+//! A room as it is met: its header is read, its state opened and brought in line with the feed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quorate_feed::Flavour;
+use quorate_rules::engine::Engine;
+use quorate_store::outbox::Outbox;
+use quorate_store::room_state::{Found, ROOM_STATE_FILE, RedbStore};
+use quorate_stream::header::StreamHeader;
+use quorate_stream::identity::room_id;
+use quorate_stream::room::{Lacking, OpenRoomError, ReconcileError};
+use quorate_stream::submit::{Input as RelayInput, Peer as RelayPeer, Relay};
+use quorate_types::{Hash, PublicKey, RoomId, StateRoot};
+
+use super::super::task::StreamTask;
+use super::tell::refused_block;
+use super::{RoomKeeper, RoomState, Stopped};
+use crate::room::{Checker, Known, Stop};
+
+impl StreamTask {
+    pub(super) async fn meet_room(&mut self) -> RoomState {
+        let Ok(Some(block)) = self.feed.get(0).await else {
+            // A damaged first block is the audit's to report.
+            return RoomState::Plain;
+        };
+        let header = match StreamHeader::parse(&block) {
+            Ok(None) => return RoomState::Plain,
+            Ok(Some(header)) => header,
+            Err(error) => return RoomState::Unchecked(error.to_string()),
+        };
+        if self.identity.unchecked {
+            return RoomState::Unchecked("it is carried without checks, as was asked for".into());
+        }
+        if self.identity.follows_head_alone() {
+            return RoomState::Unchecked("a sparse copy gives no verdicts".into());
+        }
+        match self.open_room(header, block).await {
+            Ok(keeper) => RoomState::Open(Box::new(keeper)),
+            Err(why) => {
+                tracing::error!(stream = self.identity.name, "the room is not checked: {why}");
+                RoomState::Unchecked(why)
+            }
+        }
+    }
+
+    async fn open_room(&mut self, header: StreamHeader, block: Bytes) -> Result<RoomKeeper, String> {
+        let key = self.identity.key;
+        let id = room_id(&key, &block);
+        let mut relay = match &self.host_key {
+            Some(author) => Relay::host(id, author.clone()),
+            None => Relay::follower(id, key),
+        }
+        .map_err(|error| error.to_string())?;
+        let engine = self.rules.engine().map_err(|failure| failure.message)?;
+        let path: PathBuf = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
+        let opened = self.open_checker(&block, &path, id, &engine).await?;
+        let mut checker = match self.reconcile(opened).await? {
+            Some(checker) => checker,
+            None => {
+                tracing::warn!(stream = self.identity.name, "the state of the room is of another history");
+                std::fs::remove_file(&path)
+                    .map_err(|error| format!("removing {}: {error}", path.display()))?;
+                let fresh = self.open_checker(&block, &path, id, &engine).await?;
+                self.reconcile(fresh).await?.ok_or("expected an empty state to fit any feed")?
+            }
+        };
+        let mut stopped = None;
+        if checker.length() == 0
+            && let Some(stop) = checker.begin(&block, &Known::default()).stop
+        {
+            stopped = Some(match stop {
+                Stop::Refused(refusal) => Stopped::Refused(refused_block(0, &refusal)),
+                Stop::Lacking(lacking) => Stopped::Unable(lacking.to_string()),
+            });
+        }
+        let now = self.runtime.now();
+        for (peer, joined) in &self.peers {
+            if joined.is_quorate {
+                relay.handle(now, RelayInput::PeerOpened { peer: RelayPeer(peer.0) });
+            }
+        }
+        let directory = PathBuf::from(&self.identity.directory);
+        let outbox = blocking::unblock(move || Outbox::open(&directory))
+            .await
+            .map_err(|error| error.to_string())?
+            .map(Arc::new);
+        let mut keeper = RoomKeeper {
+            id,
+            title: header.name,
+            rule_delay: header.rule_delay,
+            checked: 0,
+            state_root: StateRoot::new([0; StateRoot::LEN]),
+            tree_hash: Hash::new([0; Hash::LEN]),
+            rules: Vec::new(),
+            checker: None,
+            job: None,
+            relay,
+            known: Known::default(),
+            offers: VecDeque::new(),
+            utterances: VecDeque::new(),
+            waiting: Vec::new(),
+            outbox,
+            own: BTreeMap::new(),
+            lonely: false,
+            promised: Vec::new(),
+            checks: Vec::new(),
+            wanted: None,
+            stopped,
+        };
+        self.note(&mut keeper, &checker, Vec::new());
+        self.take_up_kept(&mut keeper, &checker).await?;
+        keeper.checker = Some(Box::new(checker));
+        Ok(keeper)
+    }
+
+    /// Opens the state; the chunks of the modules of its rules come from the feed.
+    async fn open_checker(
+        &mut self,
+        header: &Bytes,
+        path: &Path,
+        id: RoomId,
+        engine: &Engine,
+    ) -> Result<Checker, String> {
+        let mut known = Known::default();
+        loop {
+            let (key, header, path, engine) =
+                (self.identity.key, header.clone(), path.to_owned(), engine.clone());
+            let (opened, mut given) = blocking::unblock(move || {
+                let opened = open_checker(&key, &header, &path, id, &engine, &known);
+                (opened, known)
+            })
+            .await;
+            let index = match opened {
+                Ok(checker) => return Ok(checker),
+                Err(OpenFailure::Needs(index)) if !given.blocks.contains_key(&index) => index,
+                Err(OpenFailure::Needs(index)) => return Err(format!("block {index} is of no use")),
+                Err(OpenFailure::Other(why)) => return Err(why),
+            };
+            let Ok(Some(block)) = self.feed.get(index).await else {
+                return Err(format!("block {index} is needed, and not here"));
+            };
+            given.blocks.insert(index, block);
+            known = given;
+        }
+    }
+
+    /// Brings the state to a length that the feed has; `None` when it is of another history.
+    async fn reconcile(&mut self, mut checker: Checker) -> Result<Option<Checker>, String> {
+        let mut known = Known::default();
+        let length = loop {
+            match checker.reconcile(self.feed.length(), &known) {
+                Ok(length) => break length,
+                Err(ReconcileError::OtherHistory { .. }) => return Ok(None),
+                Err(ReconcileError::MissingTreeHash { length }) if !known.hashes.contains_key(&length) => {
+                    let Some(roots) = self.roots_at(length).await else { return Ok(None) };
+                    known.hashes.insert(length, roots.tree_hash(Flavour::Dat));
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        };
+        let Some(roots) = self.roots_at(length).await else { return Ok(None) };
+        checker.stand_on(roots);
+        Ok(Some(checker))
+    }
+}
+
+/// Why a state is not opened.
+enum OpenFailure {
+    /// This block is needed.
+    Needs(u64),
+    Other(String),
+}
+
+fn open_checker(
+    key: &PublicKey,
+    header: &Bytes,
+    path: &Path,
+    id: RoomId,
+    engine: &Engine,
+    known: &Known,
+) -> Result<Checker, OpenFailure> {
+    let store = RedbStore::open(path, id).map_err(|error| OpenFailure::Other(error.to_string()))?;
+    if let Found::Damaged { reason, aside } = store.found() {
+        tracing::warn!("the state of a room is made again: {reason}; the old one is in {}", aside.display());
+    }
+    Checker::open(key, header, store, engine, known).map_err(|error| match error {
+        OpenRoomError::Lacking(Lacking::Block(index)) => OpenFailure::Needs(index),
+        error => OpenFailure::Other(error.to_string()),
+    })
+}

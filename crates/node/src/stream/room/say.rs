@@ -1,0 +1,422 @@
+//! What local identities want to say: signed here, kept until it has come to an end, and told.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quorate_rules::meter::METER_VERSION;
+use quorate_store::outbox::{self, Outbox};
+use quorate_stream::action::UnsignedAction;
+use quorate_stream::entry::{Entry, VerifiedEntry};
+use quorate_stream::governance::{ActiveRule, Registry};
+use quorate_stream::identity::{Anchor, Author, RuleName};
+use quorate_stream::rule_change::{Change, TestVector, UnsignedRuleChange};
+use quorate_stream::submit::SubmissionState;
+use quorate_types::limits::MAX_CHUNK_BYTES;
+use quorate_types::{Hash, ModuleHash, PublicKey};
+
+use super::super::command::Reply;
+use super::super::task::StreamTask;
+use super::tell::said_state;
+use super::{RoomKeeper, RoomState};
+use crate::event::Event;
+use crate::model::{Said, SaidState};
+use crate::room::Checker;
+use crate::{Code, Failure};
+
+/// Time after which nobody waits any longer for a host to which no connection leads: dialling takes less.
+const LONELY: Duration = Duration::from_secs(3);
+
+/// Blocks that others may append before a change of rules that comes from elsewhere, until its activation is too early.
+const ACTIVATION_MARGIN: u64 = 8;
+
+/// What a local identity is to sign.
+#[derive(Debug)]
+pub(crate) struct Utterance {
+    pub(crate) author: Author,
+    pub(crate) wish: Wish,
+    pub(crate) reply: Reply<Vec<Said>>,
+    pub(crate) patience: Patience,
+}
+
+/// What it says.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// An action for each payload.
+    Actions(Vec<Bytes>),
+    /// A change of rules.
+    Change {
+        /// What is to be done.
+        change: ChangeWish,
+        /// First block that is checked by the changed rules; the earliest possible where absent.
+        activation: Option<u64>,
+        /// Calls and what they are expected to say.
+        vectors: Vec<TestVector>,
+    },
+}
+
+/// A change of rules, whose rule is given by name or by the first digits of its id.
+#[derive(Debug)]
+pub(crate) enum ChangeWish {
+    Install { name: RuleName, module: Bytes, params: Bytes },
+    Remove { rule: String },
+    Replace { rule: String, module: Bytes, params: Option<Bytes> },
+    Params { rule: String, params: Bytes },
+}
+
+/// How long somebody waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) since: Instant,
+    pub(crate) until: Instant,
+}
+
+/// Somebody who waits to hear what became of entries.
+pub(super) struct Waiting {
+    said: Vec<Said>,
+    reply: Reply<Vec<Said>>,
+    pub(super) patience: Patience,
+}
+
+/// An entry of this node that the host says it appended, and whose block is not here.
+pub(super) struct Kept {
+    pub(super) digest: Hash,
+    pub(super) index: u64,
+    author: PublicKey,
+    sequence: u64,
+}
+
+impl Patience {
+    fn is_over(&self, now: Instant, lonely: bool) -> bool {
+        now >= self.until || (lonely && now >= self.since + LONELY)
+    }
+}
+
+impl RoomKeeper {
+    /// Times at which those who wait for a host that nobody leads to have waited long enough.
+    pub(super) fn lonely_deadlines(&self) -> impl Iterator<Item = Instant> {
+        let patiences = self.waiting.iter().map(|waiting| waiting.patience);
+        let patiences = patiences.chain(self.utterances.iter().map(|utterance| utterance.patience));
+        let lonely = self.lonely;
+        patiences.filter(move |_| lonely).map(|patience| patience.since + LONELY)
+    }
+
+    /// Answers those whose entries have come to an end, or who have waited long enough.
+    pub(super) fn answer_waiting(&mut self, now: Instant) {
+        let lonely = self.lonely;
+        self.waiting.retain(|waiting| {
+            let is_open = waiting.said.iter().any(|said| said.state == SaidState::Submitted);
+            if is_open && !waiting.patience.is_over(now, lonely) {
+                return true;
+            }
+            let _ = waiting.reply.try_send(Ok(waiting.said.clone()));
+            false
+        });
+    }
+
+    /// Tells whether the room is checked as far as it is known to reach.
+    fn is_current(&self, here: u64, remote: u64) -> bool {
+        let promised = self.promised.iter().map(|kept| kept.index.saturating_add(1)).max().unwrap_or(0);
+        self.checked == here && self.checked >= remote.max(promised)
+    }
+
+    /// Returns the number of an author's next entry.
+    fn next_sequence(&self, checker: &Checker, author: &PublicKey) -> Result<u64, Failure> {
+        let stands = checker
+            .room()
+            .next_sequence(author)
+            .map_err(|error| Failure::new(Code::Io, format!("the state of the room: {error}")))?;
+        let waiting = self.relay.submitted().filter(|(entry, _)| entry.author() == author);
+        let waiting = waiting.map(|(entry, _)| entry.sequence().saturating_add(1));
+        let promised = self.promised.iter().filter(|kept| kept.author == *author);
+        let promised = promised.map(|kept| kept.sequence.saturating_add(1));
+        Ok(waiting.chain(promised).max().unwrap_or(0).max(stands))
+    }
+
+    /// Signs what somebody wants to say; each entry with the module that it brings.
+    fn sign(
+        &self,
+        checker: &Checker,
+        author: &Author,
+        wish: &Wish,
+        is_host: bool,
+    ) -> Result<Vec<(VerifiedEntry, Option<Bytes>)>, Failure> {
+        let mut sequence = self.next_sequence(checker, &author.public())?;
+        let anchor = Anchor::new(checker.length(), checker.tree_hash());
+        match wish {
+            Wish::Actions(payloads) => {
+                let mut entries = Vec::with_capacity(payloads.len());
+                for payload in payloads {
+                    let action =
+                        UnsignedAction { sequence, anchor, valid_until: 0, payload: payload.clone() };
+                    let action = action.sign(&self.id, author).map_err(|error| {
+                        Failure::new(Code::EntryTooLarge, format!("{error}; nothing was appended"))
+                            .next("put large data into a stream of its own, and its link into the room")
+                    })?;
+                    entries.push((action.into(), None));
+                    sequence = sequence.saturating_add(1);
+                }
+                Ok(entries)
+            }
+            Wish::Change { change, activation, vectors } => {
+                let (change, module) = resolve(change, checker.room().registry())?;
+                let chunks =
+                    module.as_ref().map_or(0, |module| module.len().div_ceil(MAX_CHUNK_BYTES) as u64);
+                let before = if is_host { self.offers.len() as u64 } else { ACTIVATION_MARGIN };
+                let earliest = self.checked + chunks + before + self.rule_delay.max(1);
+                let change = UnsignedRuleChange {
+                    sequence,
+                    anchor,
+                    valid_until: 0,
+                    change,
+                    activation: activation.unwrap_or(earliest),
+                    vectors: vectors.clone(),
+                };
+                let change = change.sign(&self.id, author).map_err(|error| {
+                    Failure::new(Code::EntryTooLarge, format!("{error}; nothing was appended"))
+                })?;
+                Ok(vec![(change.into(), module)])
+            }
+        }
+    }
+}
+
+/// Finds the rules and the modules that a change names.
+fn resolve(wish: &ChangeWish, registry: &Registry) -> Result<(Change, Option<Bytes>), Failure> {
+    Ok(match wish {
+        ChangeWish::Install { name, module, params } => {
+            let (name, params, hash) = (name.clone(), params.clone(), ModuleHash::of(module));
+            (Change::Install { name, module: hash, meter: METER_VERSION, params }, Some(module.clone()))
+        }
+        ChangeWish::Remove { rule } => (Change::Remove { rule: find(rule, registry)?.id }, None),
+        ChangeWish::Replace { rule, module, params } => {
+            let there = find(rule, registry)?;
+            let params = params.as_ref().unwrap_or(&there.params).clone();
+            let (rule, hash) = (there.id, ModuleHash::of(module));
+            (Change::Replace { rule, module: hash, meter: METER_VERSION, params }, Some(module.clone()))
+        }
+        ChangeWish::Params { rule, params } => {
+            (Change::Params { rule: find(rule, registry)?.id, params: params.clone() }, None)
+        }
+    })
+}
+
+/// Finds a rule that holds by its name, or by the first digits of its id.
+fn find<'a>(rule: &str, registry: &'a Registry) -> Result<&'a ActiveRule, Failure> {
+    let digits = rule.to_ascii_lowercase();
+    let has_id = |there: &&ActiveRule| digits.len() >= 4 && there.id.to_string().starts_with(&digits);
+    registry.named(rule).or_else(|| registry.rules().iter().find(has_id)).ok_or_else(|| {
+        let names: Vec<&str> = registry.rules().iter().map(|there| there.name.as_str()).collect();
+        let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let message =
+            format!("expected one of the rules that hold ({found}), found {rule:?}; nothing was appended");
+        Failure::new(Code::NoSuchRule, message)
+    })
+}
+
+impl StreamTask {
+    /// Takes what a local identity wants to say.
+    pub(in crate::stream) fn take_utterance(&mut self, utterance: Utterance) {
+        match &mut self.rooms {
+            RoomState::Open(keeper) => keeper.utterances.push_back(utterance),
+            RoomState::Unchecked(why) => {
+                let failure = Failure::new(
+                    Code::Unable,
+                    format!("expected a room that is checked here, found that {why}; nothing was appended"),
+                );
+                let _ = utterance.reply.try_send(Err(failure));
+            }
+            RoomState::Unknown | RoomState::Plain => {
+                let name = &self.identity.name;
+                let failure = Failure::new(
+                    Code::NotARoom,
+                    format!(
+                        "expected a room, found that {name} is a plain feed, or empty; nothing was appended"
+                    ),
+                )
+                .next(format!("quorate info {name}"));
+                let _ = utterance.reply.try_send(Err(failure));
+            }
+        }
+    }
+
+    /// Signs what local identities want to say, as soon as the room is checked as far as it is known.
+    pub(super) async fn utter(&mut self, keeper: &mut RoomKeeper) {
+        let is_host = self.host_key.is_some();
+        keeper.lonely = !is_host && !self.peers.values().any(|peer| peer.is_quorate);
+        let Some(checker) = keeper.checker.take() else { return };
+        let now = self.runtime.now();
+        let remote = self.peers.values().map(super::super::peer::Joined::remote_length).max().unwrap_or(0);
+        let mut later = VecDeque::new();
+        while let Some(utterance) = keeper.utterances.pop_front() {
+            if let Some(stopped) = &keeper.stopped {
+                let mut failure = stopped.failure(&self.identity.name);
+                failure.message.push_str("; nothing was appended");
+                let _ = utterance.reply.try_send(Err(failure));
+                continue;
+            }
+            let is_ready = !keeper.lonely && keeper.is_current(self.feed.length(), remote);
+            if !is_host && !is_ready && !utterance.patience.is_over(now, keeper.lonely) {
+                later.push_back(utterance);
+                continue;
+            }
+            let signed = keeper.sign(&checker, &utterance.author, &utterance.wish, is_host);
+            let said = match signed {
+                Ok(entries) => self.submit(keeper, entries).await,
+                Err(failure) => Err(failure),
+            };
+            match said {
+                Ok(said) => {
+                    let (reply, patience) = (utterance.reply, utterance.patience);
+                    keeper.waiting.push(Waiting { said, reply, patience });
+                }
+                Err(failure) => {
+                    let _ = utterance.reply.try_send(Err(failure));
+                }
+            }
+        }
+        keeper.utterances = later;
+        keeper.checker = Some(checker);
+    }
+
+    /// Keeps entries and hands them to the relay.
+    async fn submit(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        entries: Vec<(VerifiedEntry, Option<Bytes>)>,
+    ) -> Result<Vec<Said>, Failure> {
+        if self.host_key.is_none() {
+            self.keep(keeper, &entries).await?;
+        }
+        let now = self.runtime.now();
+        let mut said: Vec<Said> = Vec::with_capacity(entries.len());
+        for (entry, module) in entries {
+            let (author, sequence) = (*entry.author(), entry.sequence());
+            let digest = *entry.digest();
+            let state = SaidState::Submitted;
+            if let Err(error) = keeper.relay.submit(now, entry, module, None) {
+                self.forget_kept(keeper, vec![digest]).await;
+                let before = match said.len() {
+                    0 => String::new(),
+                    count => format!(" ({count} before it were submitted)"),
+                };
+                return Err(Failure::new(Code::EntryNotAllowed, format!("{error}{before}"))
+                    .next("wait for the host, or ask it"));
+            }
+            keeper.own.insert(digest, (author, sequence));
+            said.push(Said { schema: Said::SCHEMA.into(), state, digest, author, sequence });
+        }
+        Ok(said)
+    }
+
+    /// Writes entries down, so that they wait for the host even when this process ends.
+    async fn keep(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        entries: &[(VerifiedEntry, Option<Bytes>)],
+    ) -> Result<(), Failure> {
+        let failed = |error: outbox::OutboxError| Failure::new(Code::Io, error.to_string());
+        let outbox = match &keeper.outbox {
+            Some(outbox) => Arc::clone(outbox),
+            None => {
+                let directory = PathBuf::from(&self.identity.directory);
+                let made = blocking::unblock(move || Outbox::create(&directory)).await.map_err(failed)?;
+                Arc::clone(keeper.outbox.insert(Arc::new(made)))
+            }
+        };
+        let entries: Vec<outbox::Waiting> = entries
+            .iter()
+            .map(|(entry, module)| outbox::Waiting {
+                digest: *entry.digest(),
+                block: entry.encode(),
+                module: module.clone().unwrap_or_default(),
+            })
+            .collect();
+        blocking::unblock(move || outbox.keep(&entries)).await.map_err(failed)
+    }
+
+    /// Forgets entries that have come to an end.
+    pub(super) async fn forget_kept(&mut self, keeper: &mut RoomKeeper, digests: Vec<Hash>) {
+        let Some(outbox) = keeper.outbox.as_ref().filter(|_| !digests.is_empty()).map(Arc::clone) else {
+            return;
+        };
+        if let Err(error) = blocking::unblock(move || outbox.forget(&digests)).await {
+            tracing::warn!(stream = self.identity.name, "{error}");
+        }
+    }
+
+    /// Takes up what waited when the stream was open last.
+    pub(super) async fn take_up_kept(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        checker: &Checker,
+    ) -> Result<(), String> {
+        let Some(outbox) = keeper.outbox.as_ref().map(Arc::clone) else { return Ok(()) };
+        let kept = blocking::unblock(move || outbox.waiting()).await.map_err(|error| error.to_string())?;
+        let mut entries = Vec::new();
+        let mut ended = Vec::new();
+        for outbox::Waiting { digest, block, module } in kept {
+            match Entry::decode(block).and_then(|entry| entry.verify(&keeper.id)) {
+                Ok(entry) => entries.push((entry, (!module.is_empty()).then_some(module))),
+                Err(error) => {
+                    tracing::warn!(stream = self.identity.name, "an entry that waited is damaged: {error}");
+                    ended.push(digest);
+                }
+            }
+        }
+        entries.sort_by_key(|(entry, _)| (*entry.author(), entry.sequence()));
+        let now = self.runtime.now();
+        for (entry, module) in entries {
+            let stands = checker.room().next_sequence(entry.author()).map_err(|error| error.to_string())?;
+            let digest = *entry.digest();
+            let number = (*entry.author(), entry.sequence());
+            if entry.sequence() < stands && self.stands(&entry, checker.length()).await {
+                ended.push(digest);
+            } else if let Err(error) = keeper.relay.submit(now, entry, module, None) {
+                tracing::warn!(stream = self.identity.name, "an entry that waited is given up: {error}");
+                ended.push(digest);
+            } else {
+                keeper.own.insert(digest, number);
+            }
+        }
+        self.forget_kept(keeper, ended).await;
+        Ok(())
+    }
+
+    /// Tells whether an entry stands in one of the blocks that were checked, after the head that its author had seen.
+    async fn stands(&mut self, entry: &VerifiedEntry, checked: u64) -> bool {
+        let block = entry.encode();
+        for index in entry.anchor().length()..checked {
+            if matches!(self.feed.get(index).await, Ok(Some(there)) if there == block) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Notes what became of an entry of this node; returns it when it need not be kept any longer.
+    pub(super) fn concluded(
+        &self,
+        keeper: &mut RoomKeeper,
+        digest: Hash,
+        state: &SubmissionState,
+    ) -> Option<Hash> {
+        let said = said_state(state, keeper.checked);
+        let kept = keeper.own.remove(&digest);
+        for waiting in keeper.waiting.iter_mut().flat_map(|waiting| &mut waiting.said) {
+            if waiting.digest == digest {
+                waiting.state = said.clone();
+            }
+        }
+        self.emit(Event::Submission { stream: self.identity.name.clone(), digest, state: said });
+        match (state, kept) {
+            (SubmissionState::Appended { index }, Some((author, sequence))) if *index >= keeper.checked => {
+                keeper.promised.push(Kept { digest, index: *index, author, sequence });
+                None
+            }
+            _ => Some(digest),
+        }
+    }
+}
