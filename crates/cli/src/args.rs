@@ -1,11 +1,18 @@
 //! The commands and their options.
 
+mod rule;
+
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quorate_types::limits::DEFAULT_PORT;
+
+pub(crate) use rule::{
+    Language, RuleAddArgs, RuleChangeArgs, RuleCommand, RuleNewArgs, RuleParamsArgs, RuleRemoveArgs,
+    RuleReplaceArgs, RuleReplayArgs, RuleRunArgs,
+};
 
 /// Share append-only streams with every Dat client, from the command line.
 #[derive(Debug, Parser)]
@@ -92,17 +99,22 @@ pub(crate) enum Command {
     #[command(
         after_help = "A line of output says that its blocks are on disk. Only the end of the input is a \
                             reason to stop reading lines; lines that are read together are appended together.\n\n\
-                            With --json: newline-delimited JSON, one quorate.appended/1 a batch."
+                            In a room each is an action, signed by a local identity and brought to the host of the \
+                            room, whose rules are asked. Exits 5 when it is refused, and nothing was appended then; \
+                            4 when the host was not reached: the action is kept, and brought to it whenever quorate \
+                            runs on this home.\n\n\
+                            With --json: newline-delimited JSON, one quorate.appended/1 a batch; in a room one \
+                            quorate.submitted/1 an action."
     )]
     Append(AppendArgs),
-    /// Print the payloads
+    /// Print the payloads; of a room, those of its actions
     #[command(
         after_help = "Text and JSON: a line a block, with a newline added where it is missing. Binary: the \
                             bytes and nothing else, escaped on a terminal.\n\n\
                             With --json: newline-delimited JSON, one quorate.payload/1 a block."
     )]
     Cat(CatArgs),
-    /// Print a line about each block: height, size, hash, whether it is here
+    /// Print a line about each block: height, size, hash, whether it is here; in a room, author and verdict
     #[command(after_help = "With --json: newline-delimited JSON, one quorate.block/1 a block.")]
     Log(LogArgs),
     /// Print the bytes of one block
@@ -135,9 +147,12 @@ pub(crate) enum Command {
                             With --json: a single JSON object, quorate.stream/1; with --live as well: \
                             newline-delimited JSON, that object and then one quorate.event/1 an event.")]
     Clone(CloneArgs),
-    /// Hash every block again and check every signature
-    #[command(after_help = "Exits 0 when all that is here verifies, 9 when something does not.\n\n\
-                            With --json: a single JSON object, quorate.audit/1.")]
+    /// Hash every block again, check every signature, run every rule
+    #[command(
+        after_help = "Exits 0 when all that is here verifies, 9 when something does not, 5 when the rules \
+                            of a room refuse one of its blocks.\n\n\
+                            With --json: a single JSON object, quorate.audit/1."
+    )]
     Audit(StreamArg),
     /// Delete the bytes of blocks here; what is deleted can only come back from a peer
     #[command(
@@ -154,6 +169,9 @@ pub(crate) enum Command {
     /// The keys of this home
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Write rules for rooms, and try them out
+    #[command(subcommand)]
+    Rule(RuleCommand),
     /// See it work: two nodes, and stock clients where they are installed, on this machine
     #[command(after_help = "With --json: a single JSON object, quorate.demo/1.")]
     Demo(DemoArgs),
@@ -178,9 +196,33 @@ pub(crate) struct StreamArg {
 pub(crate) struct NewArgs {
     /// Local name of the stream
     pub(crate) name: String,
-    /// How payloads are shown here: json, utf-8 or binary
-    #[arg(long, value_name = "ENCODING", default_value = "utf-8", hide_possible_values = true)]
-    pub(crate) encoding: Encoding,
+    /// How payloads are shown: json, utf-8 or binary; in a room, what they must be [default: utf-8; in a room json]
+    #[arg(long, value_name = "ENCODING", hide_possible_values = true)]
+    pub(crate) encoding: Option<Encoding>,
+    /// Make a room: participants sign actions, this node orders them, rules say which may be appended
+    #[arg(long)]
+    pub(crate) room: bool,
+    /// A rule of the room from its first block on: a module, or builtin:NAME; may be repeated, and makes a room
+    #[arg(long = "rule", value_name = "FILE[:NAME]")]
+    pub(crate) rules: Vec<String>,
+    /// Params of a rule, as JSON; with several rules, which one: NAME=JSON; may be repeated
+    #[arg(long, value_name = "[NAME=]JSON", requires = "rules")]
+    pub(crate) params: Vec<String>,
+    /// A rule that can never be removed or replaced; may be repeated
+    #[arg(long = "lock", value_name = "NAME", requires = "rules")]
+    pub(crate) locked: Vec<String>,
+    /// Blocks between a change of rules and its activation, at least [default: 1]
+    #[arg(long, value_name = "BLOCKS")]
+    pub(crate) rule_delay: Option<u64>,
+}
+
+/// What `append` waits for in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wait {
+    /// The action is signed, and kept until it has come to an end
+    Submitted,
+    /// It stands in a block
+    Appended,
 }
 
 #[derive(Debug, Args)]
@@ -193,9 +235,15 @@ pub(crate) struct AppendArgs {
     /// One block for each file
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
-    /// All of standard input as one batch: appended whole at its end, or not at all
+    /// All of standard input as one batch: appended whole at its end, or not at all; not in a room
     #[arg(long)]
     pub(crate) batch: bool,
+    /// In a room: the local identity that signs [default: default, which is made when it is first needed]
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) identity: Option<String>,
+    /// In a room: what to wait for, submitted or appended [default: appended]
+    #[arg(long, value_name = "STATE", hide_possible_values = true)]
+    pub(crate) wait: Option<Wait>,
 }
 
 /// Which blocks.
@@ -296,6 +344,9 @@ pub(crate) struct CloneArgs {
     /// Fetch the newest signed head and no block
     #[arg(long)]
     pub(crate) sparse: bool,
+    /// Carry the blocks of a room without checking them against its rules
+    #[arg(long)]
+    pub(crate) no_check: bool,
     /// Go on with what comes, until Ctrl-C
     #[arg(long)]
     pub(crate) live: bool,

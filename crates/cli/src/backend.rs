@@ -9,7 +9,8 @@ use bytes::Bytes;
 use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::event::Event;
 use quorate_node::model::{
-    Appended, AuditSummary, BlockInfo, CloneStream, IdentityInfo, NewStream, PeerInfo, ProofFile, StreamInfo,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, IdentityInfo, NewStream, PeerInfo,
+    ProofFile, Said, Say, StreamInfo,
 };
 use quorate_node::{Client, Code, EventStream, Failure, Identities, Listen, Node, NodeConfig};
 use quorate_types::BlockRange;
@@ -48,6 +49,17 @@ impl Backend {
         Ok(backend)
     }
 
+    /// Dials the peers that a stream came from before; returns how many. A running node has done so itself.
+    pub(crate) async fn meet_peers(&self, stream: &str) -> Result<usize, Failure> {
+        match &self.client {
+            Client::Local(node) => {
+                let stream = node.open_stream(stream).await?;
+                Ok(node.add_remembered_peers(&stream))
+            }
+            Client::Remote(_) => Ok(0),
+        }
+    }
+
     /// Tells whether a running node does the work.
     pub(crate) fn is_remote(&self) -> bool {
         self.client.is_remote()
@@ -55,10 +67,19 @@ impl Backend {
 
     /// Gives up on a running node that does not answer.
     async fn answer<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        self.patiently(Duration::ZERO, work).await
+    }
+
+    /// Gives up on a running node that does not answer so long after it should.
+    async fn patiently<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         if !self.is_remote() {
             return work.await;
         }
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + patience + self.timeout;
         before(&AsyncStd, deadline, work).await.unwrap_or_else(|| {
             let seconds = self.timeout.as_secs();
             Err(Failure::new(
@@ -77,12 +98,39 @@ impl Backend {
         self.answer(self.client.info(stream)).await
     }
 
+    /// Says how a stream stands when the blocks of a room that came last have been checked. A running node tells how it
+    /// stands now.
+    pub(crate) async fn settled(&self, stream: &str) -> Result<StreamInfo, Failure> {
+        if !self.is_remote() {
+            // Why a verdict is missing is in what is told.
+            let _ = self.client.checked(stream).await;
+        }
+        self.info(stream).await
+    }
+
     pub(crate) async fn create(&self, new: NewStream) -> Result<StreamInfo, Failure> {
         self.answer(self.client.create(new)).await
     }
 
     pub(crate) async fn append(&self, stream: &str, blocks: Vec<Bytes>) -> Result<Appended, Failure> {
         self.answer(self.client.append(stream, blocks)).await
+    }
+
+    /// Signs payloads and waits for what becomes of them, no longer than they are told to wait.
+    pub(crate) async fn say(&self, stream: &str, say: Say) -> Result<Vec<Said>, Failure> {
+        let patience = Duration::from_millis(say.patience_ms);
+        self.patiently(patience, self.client.say(stream, say)).await
+    }
+
+    /// Signs a change of rules, and waits like [`say`](Self::say).
+    pub(crate) async fn change_rules(&self, stream: &str, change: ChangeRules) -> Result<Vec<Said>, Failure> {
+        let patience = Duration::from_millis(change.patience_ms);
+        self.patiently(patience, self.client.change_rules(stream, change)).await
+    }
+
+    /// Waits until every block that is here has a verdict.
+    pub(crate) async fn checked(&self, stream: &str) -> Result<u64, Failure> {
+        self.client.checked(stream).await
     }
 
     pub(crate) async fn get(&self, stream: &str, index: u64) -> Result<Bytes, Failure> {

@@ -30,7 +30,7 @@ impl Follow {
         };
         // Events first: what happens between the two is then seen twice, and not never.
         let events = if live { Some(backend.events().await?) } else { None };
-        let info = backend.info(stream).await?;
+        let info = if live { backend.info(stream).await? } else { backend.settled(stream).await? };
         Ok(Self { backend, info, events, interrupt: context.interrupt.clone() })
     }
 

@@ -1,7 +1,7 @@
 //! What happens in a node, in words.
 
 use quorate_node::event::Event;
-use quorate_node::model::Direction;
+use quorate_node::model::{Direction, SaidState};
 
 use crate::text::{self, Paint, clean};
 
@@ -60,6 +60,28 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
             clean(peer),
             clean(reason)
         ),
+        Event::Checked { stream, length, .. } => {
+            format!("{}: the rules accept every block, length {length}", clean(stream))
+        }
+        Event::Submission { stream, digest, state } => {
+            let state = match state {
+                SaidState::Submitted => "submitted, waiting for the host".to_string(),
+                SaidState::Appended { index } => format!("appended at {index}"),
+                SaidState::Refused { code, reason, place, .. } => {
+                    format!("{}  ({}, {})", paint.red(&clean(reason)), clean(code), clean(place))
+                }
+                SaidState::Expired => paint.yellow("expired, nothing was appended"),
+            };
+            format!("{}: entry {} {state}", clean(stream), digest.short())
+        }
+        Event::Refused { stream, index, code, reason } => format!(
+            "{} in {}: block {index} is {}  ({})\n  \
+             its host broke the rules of the room, which is not followed any further; the block is kept as proof",
+            paint.red("REFUSED"),
+            clean(stream),
+            clean(reason),
+            clean(code)
+        ),
         Event::Extension { .. } => return None,
         Event::StorageFailed { stream, reason } => {
             format!("{} of {}: {}", paint.red("STORAGE FAILED"), clean(stream), clean(reason))
@@ -72,7 +94,12 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
 pub(crate) fn is_notable(event: &Event) -> bool {
     matches!(
         event,
-        Event::Fork { .. } | Event::Corrupt { .. } | Event::StorageFailed { .. } | Event::DialFailed { .. }
+        Event::Fork { .. }
+            | Event::Corrupt { .. }
+            | Event::Refused { .. }
+            | Event::Submission { .. }
+            | Event::StorageFailed { .. }
+            | Event::DialFailed { .. }
     )
 }
 

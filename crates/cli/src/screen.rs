@@ -183,6 +183,8 @@ mod tests {
             remote_length: 0,
             sparse: false,
             recovery: None,
+            room: None,
+            unchecked: None,
             fork: None,
         }
     }

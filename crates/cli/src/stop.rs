@@ -15,6 +15,13 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) enum Stop {
     /// Something went wrong.
     Failed(Failure),
+    /// The rules of a room, or what rooms take, refuse what was to be appended.
+    Refused {
+        /// Who refuses it and why.
+        failure: Failure,
+        /// Rule and height: `rule 3f9a1c07, height 3`.
+        place: String,
+    },
     /// Ctrl-C, or a request to terminate.
     Interrupted,
     /// Nobody reads standard output any more: a quiet end, and no failure.
@@ -44,7 +51,7 @@ impl Stop {
     /// Returns the exit code.
     pub(crate) fn exit(&self) -> u8 {
         match self {
-            Self::Failed(failure) => exit_of(failure.kind()),
+            Self::Failed(failure) | Self::Refused { failure, .. } => exit_of(failure.kind()),
             Self::Interrupted => INTERRUPTED,
             Self::Pipe => 0,
         }
@@ -52,10 +59,12 @@ impl Stop {
 
     /// Tells the failure on standard error.
     pub(crate) fn report(&self, json: bool, paint: Paint) {
-        let Self::Failed(failure) = self else {
-            return;
+        let text = match self {
+            Self::Failed(failure) | Self::Refused { failure, .. } if json => as_json(failure),
+            Self::Failed(failure) => as_text(failure, paint),
+            Self::Refused { failure, place } => refused_text(failure, place, paint),
+            Self::Interrupted | Self::Pipe => return,
         };
-        let text = if json { as_json(failure) } else { as_text(failure, paint) };
         // Where standard error is closed there is nobody left to tell.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
@@ -92,6 +101,11 @@ fn as_text(failure: &Failure, paint: Paint) -> String {
         out.push_str(&format!("{} {line}\n", paint.dim(head)));
     }
     out
+}
+
+fn refused_text(failure: &Failure, place: &str, paint: Paint) -> String {
+    let mark = paint.dim(&format!("({}, {})", failure.code, text::clean(place)));
+    format!("{}  {mark}\nnothing was appended\n", paint.red(&text::clean(&failure.message)))
 }
 
 #[derive(Serialize)]
@@ -140,6 +154,16 @@ mod tests {
         assert_eq!(exits, [1, 2, 3, 4, 5, 7, 8, 9, 10]);
         assert_eq!(Stop::Pipe.exit(), 0);
         assert_eq!(Stop::Interrupted.exit(), 130);
+    }
+
+    #[test]
+    fn a_refusal_names_rule_and_height_and_says_that_nothing_was_appended() {
+        let failure = Failure::new(Code::RuleRejects, "refused by rule chess: it is black's turn");
+        assert_eq!(
+            refused_text(&failure, "rule 3f9a1c07, height 3", Paint::plain()),
+            "refused by rule chess: it is black's turn  (E3101, rule 3f9a1c07, height 3)\nnothing was appended\n"
+        );
+        assert_eq!(Stop::Refused { failure, place: String::new() }.exit(), 5);
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use async_channel::Receiver;
 use bytes::Bytes;
 use futures_lite::future;
-use quorate_node::model::{Encoding, StreamInfo};
+use quorate_node::model::{Content, Encoding, SaidState, StreamInfo};
 use quorate_node::{Code, Failure};
 use quorate_types::limits::MAX_BLOCK_BYTES;
 
+use super::submitted::{self, Speaker};
 use crate::args::AppendArgs;
 use crate::backend::Backend;
 use crate::context::Context;
@@ -30,7 +31,23 @@ const READ_BYTES: usize = 256 * 1024;
 pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
     let backend = context.backend().await?;
     let info = backend.info(&args.stream.stream).await?;
-    if !info.writable {
+    let room = match info.content {
+        Content::Room { .. } if args.batch => {
+            let message =
+                "expected no --batch in a room, whose actions are appended one by one; nothing was appended";
+            return Err(Stop::usage(message, "leave --batch out"));
+        }
+        Content::Room { .. } => Some(Speaker::new(&backend, &info, &args, context.timeout).await?),
+        _ if args.identity.is_some() || args.wait.is_some() => {
+            let message = format!(
+                "expected a room for --as and --wait, found that {} is none; nothing was appended",
+                info.name
+            );
+            return Err(Failure::new(Code::NotARoom, message).next("leave them out").into());
+        }
+        _ => None,
+    };
+    if !info.writable && room.is_none() {
         return Err(Failure::new(
             Code::NotWritable,
             format!(
@@ -40,7 +57,7 @@ pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
         )
         .into());
     }
-    let mut appender = Appender { backend, info, context, blocks: 0, group: Group::default() };
+    let mut appender = Appender { backend, info, context, room, blocks: 0, group: Group::default() };
     let result = match args.message {
         Some(message) if message != "-" => appender.message(message).await,
         _ if !args.files.is_empty() => appender.files(&args.files, args.batch).await,
@@ -77,6 +94,8 @@ struct Appender<'a> {
     backend: Backend,
     info: StreamInfo,
     context: &'a mut Context,
+    /// Who signs, where the stream is a room.
+    room: Option<Speaker>,
     blocks: u64,
     group: Group,
 }
@@ -160,6 +179,12 @@ impl Appender<'_> {
             return Ok(());
         }
         let count = group.blocks.len() as u64;
+        if let Some(room) = &self.room {
+            let said = room.say(&self.backend, &self.info, &group.blocks).await?;
+            self.blocks +=
+                said.iter().filter(|said| matches!(said.state, SaidState::Appended { .. })).count() as u64;
+            return submitted::tell(&said, room.wait, &mut self.context.output);
+        }
         let appended = self.backend.append(&self.info.name, group.blocks).await?;
         self.blocks += count;
         let output = &mut self.context.output;

@@ -1,8 +1,8 @@
 //! `quorate cat`, `quorate get` and `quorate log`: what is in a stream.
 
-use quorate_node::model::{BlockInfo, Encoding, StreamInfo};
-use quorate_node::{Code, Failure};
-use quorate_types::BlockRange;
+use quorate_node::model::{BlockInfo, Content, Encoding, EntryInfo, StreamInfo, Verdict};
+use quorate_node::{Code, Failure, message_of};
+use quorate_types::{BlockRange, PublicKey};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -30,12 +30,19 @@ async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output
     let range = args.range;
     let wanted = resolve(range, &follow.info)?;
     let encoding = args.encoding.map_or(follow.info.encoding, Encoding::from);
+    let is_room = matches!(follow.info.content, Content::Room { .. });
     let mut index = wanted.start;
     let mut end = wanted.end;
     loop {
         while index < end {
             match follow.backend.get(&follow.info.name, index).await {
-                Ok(block) => print_payload(output, encoding, index, &block)?,
+                Ok(block) if is_room => {
+                    if let Some(message) = message_of(&block) {
+                        let said = Some((&message.author, message.sequence));
+                        print_payload(output, encoding, index, &message.payload, said)?;
+                    }
+                }
+                Ok(block) => print_payload(output, encoding, index, &block, None)?,
                 Err(failure) if range.live && failure.code == Code::BlockNotHere => break,
                 Err(failure) => return Err(failure.into()),
             }
@@ -58,7 +65,10 @@ pub(crate) async fn get(args: GetArgs, context: &mut Context) -> Outcome {
     backend.close().await?;
     let output = &mut context.output;
     if output.json || output.terminal {
-        print_payload(output, info.encoding, args.index, &block)
+        // The bytes as they are, of which a room's messages are a part.
+        let encoding =
+            if matches!(info.content, Content::Room { .. }) { Encoding::Binary } else { info.encoding };
+        print_payload(output, encoding, args.index, &block, None)
     } else {
         output.bytes(&block)
     }
@@ -72,7 +82,15 @@ struct Payload<'a> {
     payload: Option<Shown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base64: Option<String>,
+    /// Who signed it, in a room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<&'a PublicKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
 }
+
+/// Who says something in a room, and how many entries of theirs stand before it.
+type Said<'a> = Option<(&'a PublicKey, u64)>;
 
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -81,9 +99,15 @@ enum Shown<'a> {
     Text(&'a str),
 }
 
-fn print_payload(output: &mut Output, encoding: Encoding, index: u64, block: &[u8]) -> Outcome {
+fn print_payload(
+    output: &mut Output,
+    encoding: Encoding,
+    index: u64,
+    block: &[u8],
+    said: Said<'_>,
+) -> Outcome {
     if output.json {
-        return print_object(output, encoding, index, block);
+        return print_object(output, encoding, index, block, said);
     }
     if output.terminal {
         let shown = text::for_terminal(block);
@@ -95,7 +119,13 @@ fn print_payload(output: &mut Output, encoding: Encoding, index: u64, block: &[u
     if lines && block.last() != Some(&b'\n') { output.bytes(b"\n") } else { Ok(()) }
 }
 
-fn print_object(output: &mut Output, encoding: Encoding, index: u64, block: &[u8]) -> Outcome {
+fn print_object(
+    output: &mut Output,
+    encoding: Encoding,
+    index: u64,
+    block: &[u8],
+    said: Said<'_>,
+) -> Outcome {
     let on_one_line = one_line(block);
     let text = match encoding {
         Encoding::Json => on_one_line.as_deref(),
@@ -108,7 +138,8 @@ fn print_object(output: &mut Output, encoding: Encoding, index: u64, block: &[u8
         (_, None) => None,
     };
     let base64 = payload.is_none().then(|| data_encoding::BASE64.encode(block));
-    output.object(&Payload { schema: "quorate.payload/1", index, payload, base64 })
+    let (author, sequence) = said.unzip();
+    output.object(&Payload { schema: "quorate.payload/1", index, payload, base64, author, sequence })
 }
 
 /// Puts a JSON text on one line: line ends stand only between its tokens.
@@ -176,7 +207,26 @@ fn print_block(output: &mut Output, block: &BlockInfo) -> Outcome {
     let size = block.size.map_or_else(|| "?".to_string(), |size| size.to_string());
     let hash = block.hash.map_or_else(|| "?".to_string(), |hash| hash.short());
     let state = if block.here { output.paint.green("here") } else { output.paint.yellow("missing") };
-    output.line(&format!("{:>8}  {size:>8}  {hash:8}  {state}", block.index))
+    let entry = block.entry.as_ref().map_or_else(String::new, |entry| entry_words(entry, output));
+    output.line(&format!("{:>8}  {size:>8}  {hash:8}  {state}{entry}", block.index))
+}
+
+/// Says what stands in a block of a room: `  action 5d0e1f22 #3  accepted`.
+fn entry_words(entry: &EntryInfo, output: &Output) -> String {
+    let paint = output.paint;
+    let who = match (&entry.author, entry.sequence) {
+        (Some(author), Some(sequence)) => format!("{} #{sequence}", author.short()),
+        _ => String::new(),
+    };
+    let verdict = match (entry.verdict, &entry.reason) {
+        (Verdict::Accepted, _) => paint.green("accepted"),
+        (Verdict::Refused, reason) => {
+            let reason = text::clean(reason.as_deref().unwrap_or("refused"));
+            paint.red(&format!("{reason}  ({})", text::clean(entry.code.as_deref().unwrap_or_default())))
+        }
+        (Verdict::Unchecked, _) => paint.yellow("not checked"),
+    };
+    format!("  {:<11}  {who:<13}  {verdict}", entry.kind)
 }
 
 /// Works out which blocks are meant.
@@ -207,9 +257,6 @@ fn resolve(range: RangeArgs, info: &StreamInfo) -> Outcome<BlockRange> {
 
 #[cfg(test)]
 mod tests {
-    use quorate_node::model::Content;
-    use quorate_types::PublicKey;
-
     use super::*;
     use crate::stop::Stop;
 
@@ -234,6 +281,8 @@ mod tests {
             remote_length: 0,
             sparse: false,
             recovery: None,
+            room: None,
+            unchecked: None,
             fork: None,
         }
     }

@@ -26,8 +26,13 @@ pub(crate) async fn clone(args: CloneArgs, context: &mut Context) -> Outcome {
         quorate_node::Failure::new(quorate_node::Code::BadLink, error.to_string())
             .next("copy the link again, whole; its owner has it from quorate info STREAM")
     })?;
-    let wanted =
-        CloneStream { link: link.to_string(), name: args.name, peers: args.peers, sparse: args.sparse };
+    let wanted = CloneStream {
+        link: link.to_string(),
+        name: args.name,
+        peers: args.peers,
+        sparse: args.sparse,
+        no_check: args.no_check,
+    };
     let backend = context.backend().await?;
     if backend.is_remote() {
         let mut events = backend.events().await?;
@@ -75,6 +80,8 @@ async fn follow(
     let started = Instant::now();
     let before = info.here;
     wait(backend, &name, wanted, events, context).await?;
+    // A room is only as good as the verdicts on its blocks.
+    check(backend, &name, context).await?;
     let info = backend.info(&name).await?;
     let output = &mut context.output;
     if output.json {
@@ -90,6 +97,17 @@ async fn follow(
     let next = [context.command(&format!("cat {name}")), context.command(&format!("share {name}"))];
     context.output.next(&next);
     Ok(())
+}
+
+/// Waits until every block of a room has a verdict.
+async fn check(backend: &Backend, name: &str, context: &Context) -> Outcome {
+    let interrupt = context.interrupt.clone();
+    let ended = async move {
+        interrupt.wait().await;
+        Err(Stop::Interrupted)
+    };
+    let checked = async { Ok(backend.checked(name).await.map(|_| ())?) };
+    future::or(ended, checked).await
 }
 
 /// Waits for the end of the work, good or bad.
@@ -166,10 +184,14 @@ fn told(info: &StreamInfo, before: u64, started: Instant) -> String {
             text::count(info.here, "block")
         );
     }
+    let checked = match &info.room {
+        Some(_) => ", its rules accept every block",
+        None => "",
+    };
     let came = info.here.saturating_sub(before);
     let rate = came as f64 / elapsed.as_secs_f64().max(0.001);
     format!(
-        "{}: all {} ({}) here, verified and on disk; {came} came in {}, {rate:.0}/s",
+        "{}: all {} ({}) here, verified and on disk{checked}; {came} came in {}, {rate:.0}/s",
         text::clean(&info.name),
         text::count(info.length, "block"),
         text::bytes(info.byte_length),

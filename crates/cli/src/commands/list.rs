@@ -1,6 +1,6 @@
 //! `quorate ls`, `quorate info` and `quorate peers`.
 
-use quorate_node::model::{Content, Direction, Encoding, PeerInfo, StreamInfo};
+use quorate_node::model::{Content, Direction, Encoding, PeerInfo, RoomInfo, RuleInfo, StreamInfo};
 
 use crate::args::{PeersArgs, StreamArg};
 use crate::context::Context;
@@ -45,6 +45,8 @@ fn here(info: &StreamInfo, output: &Output) -> String {
     let paint = output.paint;
     if info.fork.is_some() {
         paint.red("fork")
+    } else if info.room.as_ref().is_some_and(|room| room.refused.is_some()) {
+        paint.red("refused")
     } else if info.here == info.length {
         paint.green("all here")
     } else {
@@ -55,7 +57,7 @@ fn here(info: &StreamInfo, output: &Output) -> String {
 /// `quorate info STREAM`.
 pub(crate) async fn info(args: StreamArg, context: &mut Context) -> Outcome {
     let backend = context.backend().await?;
-    let info = backend.info(&args.stream).await?;
+    let info = backend.settled(&args.stream).await?;
     backend.close().await?;
     let output = &mut context.output;
     if output.json {
@@ -96,12 +98,17 @@ fn facts(info: &StreamInfo, output: &Output) -> Vec<(&'static str, String)> {
     };
     facts.push(("encoding", encoding.to_string()));
     match &info.content {
-        Content::Plain => {}
+        Content::Plain | Content::Room { .. } => {}
         Content::Hyperdrive { content } => {
             facts.push(("content", "the metadata of a hyperdrive: names of files and folders".to_string()));
             facts.push(("content feed", format!("dat://{content}    (the bytes of the files)")));
         }
         Content::Other { name } => facts.push(("content", format!("header of type {}", text::clean(name)))),
+    }
+    match (&info.room, &info.unchecked) {
+        (Some(room), _) => room_facts(&mut facts, room, info.length, output),
+        (None, Some(why)) => facts.push(("room", format!("not checked: {}", text::clean(why)))),
+        (None, None) => {}
     }
     if info.sparse {
         facts.push(("sparse", "yes: only what is asked for is fetched".to_string()));
@@ -118,6 +125,50 @@ fn facts(info: &StreamInfo, output: &Output) -> Vec<(&'static str, String)> {
     }
     facts.push(("directory", text::clean(&info.directory)));
     facts
+}
+
+fn room_facts(facts: &mut Vec<(&'static str, String)>, room: &RoomInfo, length: u64, output: &Output) {
+    let paint = output.paint;
+    let host = if room.host { "this node is the host" } else { "the host is the writer of the feed" };
+    facts.push(("room", format!("{}, {host}", text::clean(&room.title))));
+    facts.push(("room id", room.id.to_string()));
+    let validators = "no validators, so appended is all there is";
+    facts
+        .push(("checked", format!("{} of {length} blocks are as the rules say; {validators}", room.checked)));
+    facts.push(("state root", room.state_root.to_string()));
+    for rule in &room.rules {
+        facts.push(("rule", rule_words(rule)));
+    }
+    if room.waiting > 0 {
+        let waiting = text::count(room.waiting as u64, "action");
+        facts.push(("submitted", paint.yellow(&format!("{waiting}, waiting for the host"))));
+    }
+    if let Some(refused) = &room.refused {
+        let (reason, code) = (text::clean(&refused.reason), text::clean(&refused.code));
+        let words =
+            format!("block {} {reason}  ({code}); the room is not followed any further", refused.index);
+        facts.push(("refused", paint.red(&words)));
+    }
+    if let Some(unable) = &room.unable {
+        facts.push(("no verdict", paint.yellow(&text::clean(unable))));
+    }
+}
+
+/// Describes a rule in a line.
+pub(super) fn rule_words(rule: &RuleInfo) -> String {
+    let mut words =
+        format!("{}  {}  module {}", text::clean(&rule.name), rule.id.short(), rule.module.short());
+    words.push_str(&format!(", from height {}", rule.since));
+    if rule.locked {
+        words.push_str(", locked");
+    }
+    if let Some(pending) = &rule.pending {
+        words.push_str(&format!(", {pending}"));
+    }
+    if !rule.params.is_empty() {
+        words.push_str(&format!("  {}", text::clean(&rule.params)));
+    }
+    words
 }
 
 /// `quorate peers [STREAM]`.

@@ -5,10 +5,12 @@ mod cat;
 mod change;
 mod clone;
 mod key;
-mod list;
+pub(crate) mod list;
 mod new;
 mod proof;
+mod rule;
 mod share;
+mod submitted;
 mod system;
 
 use std::future::Future;
@@ -47,6 +49,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Import(args) => or_end(change::import(args, context), &interrupt).await,
         Command::Export(args) => or_end(change::export(args, context), &interrupt).await,
         Command::Key(command) => or_end(key::key(command, context), &interrupt).await,
+        Command::Rule(command) => or_end(rule::rule(command, context), &interrupt).await,
         Command::Completions(args) => system::completions(&args, &mut context.output),
         Command::Man(args) => system::man(&args, &mut context.output),
         Command::Explain(args) => explain::explain(args.code.as_deref(), &mut context.output),

@@ -1,18 +1,24 @@
 //! `quorate new`.
 
-use quorate_node::model::{Encoding, NewStream};
+use data_encoding::BASE64;
+use quorate_node::model::{Encoding, NewRoom, NewRule, NewStream};
+use serde_json::value::RawValue;
 
+use super::rule::{Named, params_of};
 use crate::args::NewArgs;
 use crate::context::Context;
-use crate::stop::Outcome;
+use crate::stop::{Outcome, Stop};
 use crate::text;
 
-/// `quorate new NAME [--encoding E]`.
+/// `quorate new NAME [--encoding E] [--room] [--rule FILE[:NAME]]...`.
 pub(crate) async fn new(args: NewArgs, context: &mut Context) -> Outcome {
+    let is_room = args.room || !args.rules.is_empty() || args.rule_delay.is_some();
+    let default = if is_room { Encoding::Json } else { Encoding::Utf8 };
+    let encoding = args.encoding.map_or(default, Encoding::from);
+    let room = if is_room { Some(room_of(&args)?) } else { None };
     let backend = context.backend().await?;
-    let encoding = args.encoding.into();
     let running = backend.is_remote();
-    let info = backend.create(NewStream { name: args.name, encoding }).await?;
+    let info = backend.create(NewStream { name: args.name, encoding, room }).await?;
     backend.close().await?;
     let name = text::shell(&info.name);
     if context.output.json {
@@ -33,4 +39,62 @@ pub(crate) async fn new(args: NewArgs, context: &mut Context) -> Outcome {
     next.push(format!("quorate clone {} --peer HOST:PORT    (elsewhere; share prints HOST:PORT)", info.link));
     context.output.next(&next);
     Ok(())
+}
+
+/// Puts together the rules of a new room.
+fn room_of(args: &NewArgs) -> Outcome<NewRoom> {
+    let mut rules = Vec::new();
+    for rule in &args.rules {
+        let Named { name, module } = Named::read(rule)?;
+        if rules.iter().any(|other: &NewRule| other.name == name) {
+            return Err(Stop::usage(
+                format!("expected a name for each rule, found {name} twice"),
+                format!("--rule {rule}:OTHER-NAME"),
+            ));
+        }
+        let module = BASE64.encode(module.bytes());
+        rules.push(NewRule { name, module, params: String::new(), locked: false });
+    }
+    for params in &args.params {
+        let (name, json) = which(params, &rules)?;
+        let rule = named(&mut rules, &name)?;
+        if !rule.params.is_empty() {
+            return Err(Stop::usage(
+                format!("expected params for {name} once, found them twice"),
+                "leave one out",
+            ));
+        }
+        rule.params = BASE64.encode(&params_of(json)?);
+    }
+    for name in &args.locked {
+        named(&mut rules, name)?.locked = true;
+    }
+    Ok(NewRoom { rules, rule_delay: args.rule_delay.unwrap_or(0) })
+}
+
+/// Tells which rule params are for: that of a name before `=`, or the only one.
+fn which<'a>(params: &'a str, rules: &[NewRule]) -> Outcome<(String, &'a str)> {
+    if let Some((name, json)) = params.split_once('=')
+        && rules.iter().any(|rule| rule.name == name)
+    {
+        return Ok((name.to_owned(), json));
+    }
+    match rules {
+        [only] if serde_json::from_str::<&RawValue>(params).is_ok() || !params.contains('=') => {
+            Ok((only.name.clone(), params))
+        }
+        _ => {
+            let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+            let message = format!("expected NAME=JSON with one of {}, found {params:?}", names.join(", "));
+            Err(Stop::usage(message, "--params 'ledger={\"issuer\": \"...\"}'"))
+        }
+    }
+}
+
+fn named<'a>(rules: &'a mut [NewRule], name: &str) -> Outcome<&'a mut NewRule> {
+    let names: Vec<String> = rules.iter().map(|rule| rule.name.clone()).collect();
+    rules.iter_mut().find(|rule| rule.name == name).ok_or_else(|| {
+        let message = format!("expected one of the rules {}, found {name:?}", names.join(", "));
+        Stop::usage(message, "--rule FILE:NAME gives a rule its name")
+    })
 }

@@ -155,11 +155,25 @@ pub(crate) async fn audit(args: StreamArg, context: &mut Context) -> Outcome {
             let missing = output.paint.yellow(&format!("{} not here", text::count(summary.missing, "block")));
             output.line(&missing)?;
         }
+        if let Some(room) = &summary.room {
+            let checked = text::count(room.checked, "block");
+            output.line(&format!("the rules of the room, run again, accept {checked}"))?;
+            if let Some(unable) = &room.unable {
+                let unable =
+                    output.paint.yellow(&format!("no verdict on the next one: {}", text::clean(unable)));
+                output.line(&unable)?;
+            }
+            if let Some(refused) = &room.refused {
+                let words = format!("block {} is {}", refused.index, text::clean(&refused.reason));
+                let words = output.paint.red(&format!("{words}  ({})", text::clean(&refused.code)));
+                output.line(&words)?;
+            }
+        }
         for fault in &summary.faults {
             let fault = output.paint.red(&text::clean(fault));
             output.line(&fault)?;
         }
-        if summary.faults.is_empty() {
+        if summary.faults.is_empty() && summary.room.as_ref().is_none_or(|room| room.refused.is_none()) {
             let well = output.paint.green("all that is here verifies");
             output.line(&well)?;
         }
@@ -173,6 +187,11 @@ pub(crate) async fn audit(args: StreamArg, context: &mut Context) -> Outcome {
         )
         .next("quorate explain E2002")
         .into());
+    }
+    if let Some(refused) = summary.room.as_ref().and_then(|room| room.refused.as_ref()) {
+        let reason = format!("block {} {}", refused.index, refused.reason);
+        let message = format!("expected a room that follows its own rules, found {reason}");
+        return Err(Failure::new(Code::HostBrokeRules, message).into());
     }
     Ok(())
 }

@@ -24,11 +24,15 @@ const COMMANDS: &[&str] = &[
     "import",
     "export",
     "key",
+    "rule",
     "demo",
     "completions",
     "man",
     "explain",
 ];
+
+const RULE_COMMANDS: &[&str] =
+    &["new", "build", "check", "test", "run", "replay", "add", "remove", "replace", "params", "ls"];
 
 /// Compares with a stored text; `SNAPSHOTS=overwrite` stores a new one.
 pub(crate) fn snapshot(name: &str, text: &str) {
@@ -49,14 +53,29 @@ fn help_is_as_stored() {
     for command in COMMANDS {
         snapshot(&format!("help-{command}"), &help(&[command, "--help"]));
     }
+    for command in RULE_COMMANDS {
+        snapshot(&format!("help-rule-{command}"), &help(&["rule", command, "--help"]));
+    }
     snapshot("help-key-new", &help(&["key", "new", "--help"]));
     snapshot("help-key-ls", &help(&["key", "ls", "--help"]));
 }
 
 #[test]
 fn every_command_has_stored_help() {
-    let listed = help(&["--help"]);
-    let mut listed: Vec<&str> = listed
+    assert_eq!(listed(&["--help"]), sorted(COMMANDS));
+    assert_eq!(listed(&["rule", "--help"]), sorted(RULE_COMMANDS));
+}
+
+fn sorted(names: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Lists the commands that a help text lists, but `help`.
+fn listed(words: &[&str]) -> Vec<String> {
+    let text = help(words);
+    let mut listed: Vec<String> = text
         .lines()
         .skip_while(|line| *line != "Commands:")
         .skip(1)
@@ -64,23 +83,23 @@ fn every_command_has_stored_help() {
         .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
+        .map(str::to_string)
         .collect();
     listed.sort_unstable();
-    let mut stored = COMMANDS.to_vec();
-    stored.sort_unstable();
-    assert_eq!(listed, stored);
+    listed
 }
 
 #[test]
 fn help_says_what_json_is() {
-    for command in COMMANDS {
-        if matches!(*command, "completions" | "man" | "key") {
+    let rule = RULE_COMMANDS.iter().map(|command| vec!["rule", command, "--help"]);
+    for words in COMMANDS.iter().map(|command| vec![*command, "--help"]).chain(rule) {
+        if matches!(words[0], "completions" | "man" | "key") || words == ["rule", "--help"] {
             continue;
         }
-        let text = help(&[command, "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = help(&words).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
             text.contains("single JSON object, quorate.") || text.contains("newline-delimited JSON"),
-            "{command}"
+            "{words:?}"
         );
     }
 }

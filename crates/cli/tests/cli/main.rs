@@ -4,4 +4,5 @@ mod errors;
 mod help;
 mod home;
 mod live;
+mod rule;
 mod support;

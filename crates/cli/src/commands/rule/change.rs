@@ -1,0 +1,109 @@
+//! `quorate rule add`, `remove`, `replace` and `params`: other rules for a room.
+
+use std::path::Path;
+
+use data_encoding::BASE64;
+use quorate_node::model::{ChangeRules, RuleOperation, RuleVector};
+use quorate_types::limits::MAX_TEST_VECTORS;
+
+use super::ls::room_of;
+use super::module::{Module, Named};
+use super::project::Project;
+use super::{params_of, words};
+use crate::args::{RuleAddArgs, RuleChangeArgs, RuleParamsArgs, RuleRemoveArgs, RuleReplaceArgs, Wait};
+use crate::commands::submitted;
+use crate::context::Context;
+use crate::output::Output;
+use crate::stop::{Outcome, Stop};
+use crate::text;
+
+/// `quorate rule add STREAM FILE[:NAME]`.
+pub(super) async fn add(args: RuleAddArgs, context: &mut Context) -> Outcome {
+    let Named { name, module } = Named::read(&args.module)?;
+    module.inspect()?;
+    let params = args.params.as_deref().map(params_of).transpose()?.unwrap_or_default();
+    let vectors = vectors_for(&module, &params, &context.output)?;
+    let operation = RuleOperation::Install {
+        name,
+        module: BASE64.encode(module.bytes()),
+        params: BASE64.encode(&params),
+    };
+    change(&args.stream.stream, operation, vectors, args.change, context).await
+}
+
+/// `quorate rule remove STREAM RULE`.
+pub(super) async fn remove(args: RuleRemoveArgs, context: &mut Context) -> Outcome {
+    change(&args.stream.stream, RuleOperation::Remove { rule: args.rule }, vec![], args.change, context).await
+}
+
+/// `quorate rule replace STREAM RULE FILE`.
+pub(super) async fn replace(args: RuleReplaceArgs, context: &mut Context) -> Outcome {
+    let module = Module::read(&args.module)?;
+    module.inspect()?;
+    let params = args.params.as_deref().map(params_of).transpose()?;
+    let vectors = match &params {
+        Some(params) => vectors_for(&module, params, &context.output)?,
+        None => vec![],
+    };
+    let params = params.map(|params| BASE64.encode(&params));
+    let operation = RuleOperation::Replace { rule: args.rule, module: BASE64.encode(module.bytes()), params };
+    change(&args.stream.stream, operation, vectors, args.change, context).await
+}
+
+/// `quorate rule params STREAM RULE JSON`.
+pub(super) async fn params(args: RuleParamsArgs, context: &mut Context) -> Outcome {
+    let params = BASE64.encode(&params_of(&args.params)?);
+    let operation = RuleOperation::Params { rule: args.rule, params };
+    change(&args.stream.stream, operation, vec![], args.change, context).await
+}
+
+async fn change(
+    stream: &str,
+    operation: RuleOperation,
+    vectors: Vec<RuleVector>,
+    args: RuleChangeArgs,
+    context: &mut Context,
+) -> Outcome {
+    let backend = context.backend().await?;
+    let info = backend.info(stream).await?;
+    room_of(&info)?;
+    let wait = args.wait.unwrap_or(Wait::Appended);
+    let patience_ms = submitted::patience(&backend, &info, wait, context.timeout).await?;
+    let change =
+        ChangeRules { identity: args.identity, operation, activation: args.at, vectors, patience_ms };
+    let said = backend.change_rules(&info.name, change).await;
+    backend.close().await?;
+    submitted::tell(&said?, wait, &mut context.output)?;
+    let ls = context.command(&format!("rule ls {}", text::shell(&info.name)));
+    context.output.next(&[ls]);
+    Ok(())
+}
+
+/// Finds the vectors of a module's project, where it has one that is tried with these params.
+fn vectors_for(module: &Module, params: &[u8], output: &Output) -> Outcome<Vec<RuleVector>> {
+    let above = Path::new(&module.shown).parent().unwrap_or(Path::new("")).to_path_buf();
+    let found =
+        [above.clone(), above.join("..")].into_iter().find(|directory| directory.join("rule.json").is_file());
+    let Some(directory) = found else { return Ok(vec![]) };
+    let project = Project::open(directory)?;
+    if project.manifest.vectors.is_empty() {
+        return Ok(vec![]);
+    }
+    if project.params() != params {
+        output.note("the vectors of rule.json stay here: they are for other params");
+        return Ok(vec![]);
+    }
+    if project.manifest.vectors.len() > MAX_TEST_VECTORS {
+        output.note(&format!("of the vectors of rule.json the first {MAX_TEST_VECTORS} go with the change"));
+    }
+    let mut vectors = Vec::new();
+    for vector in project.manifest.vectors.iter().take(MAX_TEST_VECTORS) {
+        let wrong = |problem: String| {
+            Stop::usage(format!("expected a vector in rule.json, found {problem}"), "quorate rule test")
+        };
+        let author = vector.author.as_deref().map(words::author).transpose().map_err(wrong)?;
+        let payload = vector.payload().map_err(wrong)?;
+        vectors.push(RuleVector { author, payload: BASE64.encode(&payload), code: vector.code });
+    }
+    Ok(vectors)
+}

@@ -1,0 +1,133 @@
+//! Entries, one JSON object a line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use quorate_node::{Code, Failure};
+use quorate_types::PublicKey;
+use quorate_types::limits::MAX_PAYLOAD_BYTES;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::bench::NOBODY;
+use super::words;
+use crate::stop::{Outcome, Stop};
+
+/// Longest line, in bytes: a payload whose every byte is an escape, and the rest.
+const MAX_LINE_BYTES: u64 = 8 * MAX_PAYLOAD_BYTES as u64;
+
+/// What somebody says.
+pub(super) struct Entry {
+    pub(super) author: PublicKey,
+    pub(super) payload: Vec<u8>,
+}
+
+/// Reads entries.
+pub(super) struct Entries {
+    shown: String,
+    input: Box<dyn BufRead>,
+    line: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    author: Option<String>,
+    #[serde(default, deserialize_with = "words::present")]
+    payload: Option<Box<RawValue>>,
+    hex: Option<String>,
+}
+
+impl Entries {
+    /// Opens a file; `-` is standard input.
+    pub(super) fn open(path: &Path) -> Outcome<Self> {
+        if path == Path::new("-") {
+            return Ok(Self { shown: "standard input".into(), input: Box::new(io::stdin().lock()), line: 0 });
+        }
+        let shown = path.display().to_string();
+        let file = File::open(path).map_err(|error| {
+            let code = if error.kind() == io::ErrorKind::NotFound { Code::BadRequest } else { Code::Io };
+            Failure::new(code, format!("expected entries to read, found {shown}: {error}"))
+                .next("quorate help rule run shows what entries look like")
+        })?;
+        Ok(Self { shown, input: Box::new(BufReader::new(file)), line: 0 })
+    }
+
+    /// Reads the next entry; `None` after the last. Lines with nothing on them are passed over.
+    pub(super) fn next(&mut self) -> Outcome<Option<Entry>> {
+        loop {
+            let mut line = Vec::new();
+            let read = self.input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut line);
+            let read = read.map_err(|error| Stop::io(format_args!("reading {}", self.shown), &error))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            if line.len() as u64 > MAX_LINE_BYTES {
+                return Err(self.wrong(&format!("more than {MAX_LINE_BYTES} bytes")));
+            }
+            if !line.trim_ascii().is_empty() {
+                return parse(&line).map(Some).map_err(|problem| self.wrong(&problem));
+            }
+        }
+    }
+
+    fn wrong(&self, problem: &str) -> Stop {
+        let message = format!("expected an entry in line {} of {}, found: {problem}", self.line, self.shown);
+        Stop::usage(message, "quorate help rule run shows what entries look like")
+    }
+}
+
+fn parse(line: &[u8]) -> Result<Entry, String> {
+    let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let author = line.author.as_deref().map_or(Ok(NOBODY), words::author)?;
+    let payload = match (&line.payload, &line.hex) {
+        (Some(json), None) if json.get().starts_with('"') => {
+            serde_json::from_str::<String>(json.get()).map_err(|error| error.to_string())?.into_bytes()
+        }
+        (Some(json), None) => words::compact(json).into_bytes(),
+        (None, Some(digits)) => words::hex(digits)?,
+        _ => return Err("expected one of payload and hex".into()),
+    };
+    if payload.len() > MAX_PAYLOAD_BYTES {
+        return Err(format!("a payload of {} bytes, rooms take at most {MAX_PAYLOAD_BYTES}", payload.len()));
+    }
+    Ok(Entry { author, payload })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(line: &str) -> Vec<u8> {
+        parse(line.as_bytes()).map(|entry| entry.payload).unwrap()
+    }
+
+    #[test]
+    fn payloads_are_text_or_json_or_bytes() {
+        assert_eq!(payload(r#"{"payload": "a \"b\"\n\u00e9"}"#), "a \"b\"\né".as_bytes());
+        assert_eq!(payload(r#"{"payload": {"b": 1.0, "a": [2, "x y"]}}"#), br#"{"b":1.0,"a":[2,"x y"]}"#);
+        assert_eq!(payload(r#"{"payload": null}"#), b"null");
+        assert_eq!(payload(r#"{"hex": "00fF"}"#), [0, 255]);
+        assert_eq!(payload(r#"{"payload": ""}"#), b"");
+    }
+
+    #[test]
+    fn lines_that_say_something_else_are_told() {
+        for (line, problem) in [
+            ("{}", "expected one of payload and hex"),
+            (r#"{"payload":1,"hex":""}"#, "expected one of payload and hex"),
+            (r#"{"payload":1,"code":2}"#, "unknown field"),
+            (r#"{"payload":1,"author":"12345678901234567890123456789012345"}"#, "64 hexadecimal digits"),
+            (r#"{"hex":"0"}"#, "hexadecimal"),
+            (r#"{"payload":"\ud800"}"#, "surrogate"),
+            ("[1]", "invalid type"),
+        ] {
+            let found = parse(line.as_bytes()).map(|_| ()).unwrap_err();
+            assert!(found.contains(problem), "{line}: {found}");
+        }
+        let long = format!("{{\"payload\":\"{}\"}}", "x".repeat(64_513));
+        assert!(parse(long.as_bytes()).is_err_and(|problem| problem.contains("64512")));
+    }
+}
