@@ -172,7 +172,7 @@ pub(crate) enum Command {
     /// Write rules for rooms, and try them out
     #[command(subcommand)]
     Rule(RuleCommand),
-    /// See it work: two nodes, and stock clients where they are installed, on this machine
+    /// See it work: nodes, and stock clients where they are installed, on this machine
     #[command(after_help = "With --json: a single JSON object, quorate.demo/1.")]
     Demo(DemoArgs),
     /// Print the completions of a shell
@@ -405,8 +405,8 @@ pub(crate) struct KeyNewArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// What to play
-    #[arg(default_value = "share", hide_default_value = true, hide_possible_values = true)]
+    /// What to play: share, a stream and its copies; chess, a room with a game; ledger, a room with money
+    #[arg(default_value = "share", hide_possible_values = true)]
     pub(crate) scenario: Scenario,
 }
 
@@ -415,6 +415,10 @@ pub(crate) struct DemoArgs {
 pub(crate) enum Scenario {
     /// A stream is shared, appended to, and verified at the other ends
     Share,
+    /// Two players and a host: a whole game, and moves that the rule refuses
+    Chess,
+    /// Somebody pays somebody, and nobody spends what they do not have
+    Ledger,
 }
 
 #[derive(Debug, Args)]

@@ -11,9 +11,12 @@ use quorate_node::{Code, Failure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::stop::{Outcome, Stop};
 
+/// Time after which a demo is given up.
+const LIMIT: Duration = Duration::from_secs(120);
 /// Time between two looks at Ctrl-C.
 const LOOK: Duration = Duration::from_millis(50);
 /// Time that a process gets to end in an orderly way.
@@ -23,10 +26,11 @@ const END: Duration = Duration::from_secs(3);
 pub(crate) struct Stage {
     /// Where homes and logs are.
     pub(crate) directory: PathBuf,
+    program: PathBuf,
     /// When the demo is given up.
-    pub(crate) deadline: Instant,
+    deadline: Instant,
     /// Ctrl-C.
-    pub(crate) interrupt: Interrupt,
+    interrupt: Interrupt,
 }
 
 /// A process that runs until it is ended; it does not outlive this value.
@@ -39,6 +43,23 @@ pub(crate) struct Actor {
 }
 
 impl Stage {
+    /// Sets a stage in a directory.
+    pub(crate) fn open(directory: &Path, context: &Context) -> Outcome<Self> {
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            program: std::env::current_exe().map_err(|error| Stop::io("looking for this program", &error))?,
+            deadline: Instant::now() + LIMIT,
+            interrupt: context.interrupt.clone(),
+        })
+    }
+
+    /// Makes a command of this program for a home on the stage, which prints JSON.
+    pub(crate) fn quorate(&self, home: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--home").arg(self.directory.join(home)).arg("--json").args(words);
+        command
+    }
+
     /// Starts a process.
     pub(crate) fn start(&self, name: &str, command: &mut Command) -> Outcome<Actor> {
         let log = self.directory.join(format!("{}.log", name.replace(' ', "-")));
@@ -106,6 +127,17 @@ impl Stage {
 
     /// Runs a process to its end, and returns its objects.
     pub(crate) fn run(&self, name: &str, command: &mut Command, input: &[u8]) -> Outcome<Vec<Value>> {
+        self.run_to(0, name, command, input)
+    }
+
+    /// Runs a process that must end with an exit code, and returns its objects.
+    pub(crate) fn run_to(
+        &self,
+        exit: i32,
+        name: &str,
+        command: &mut Command,
+        input: &[u8],
+    ) -> Outcome<Vec<Value>> {
         let mut actor = self.start(name, command)?;
         actor.send(input)?;
         actor.stdin = None;
@@ -115,10 +147,10 @@ impl Stage {
         }
         let status =
             actor.child.wait().map_err(|error| Stop::io(format_args!("waiting for {name}"), &error))?;
-        if status.success() {
+        if status.code() == Some(exit) {
             Ok(objects)
         } else {
-            Err(actor.failure(Code::Internal, &format!("expected success, found {status}")))
+            Err(actor.failure(Code::Internal, &format!("expected exit code {exit}, found {status}")))
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Stock {
 
 /// What was found of the stock clients.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+enum Found {
     /// These.
     Peers(Vec<Stock>),
     /// No checkout of the project around.
@@ -32,8 +32,22 @@ pub(crate) enum Found {
     NoNode,
 }
 
+/// Returns the stock clients that can take part, and why there are none.
+pub(crate) fn present() -> (Vec<Stock>, Option<&'static str>) {
+    match find() {
+        Found::Peers(stocks) => (stocks, None),
+        Found::NoCheckout => {
+            (Vec::new(), Some("no checkout of the project around; clone it, and there: cargo xtask peers"))
+        }
+        Found::NotInstalled => (Vec::new(), Some("not installed; to get them: cargo xtask peers")),
+        Found::NoNode => {
+            (Vec::new(), Some("no Node.js found as `node`; install it, then: cargo xtask peers"))
+        }
+    }
+}
+
 /// Looks for the stock clients around the working directory and around this program.
-pub(crate) fn find() -> Found {
+fn find() -> Found {
     let places = [std::env::current_dir().ok(), std::env::current_exe().ok()];
     let checkout = places
         .iter()
