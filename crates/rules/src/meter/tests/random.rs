@@ -204,12 +204,11 @@ fn validates(metered: &MeteredModule) {
 #[test]
 fn random_modules_meter_to_modules_that_do_the_same() {
     let (mut passed, mut compared, mut counted) = (0, 0, 0);
-    for seed in 1000..40000 {
-        eprintln!("SEED {seed}");
-        let Some(bytes) = random_module(seed, 12000) else {
+    for seed in 0..400 {
+        // Longer and longer modules.
+        let Some(bytes) = random_module(seed, 2048 + seed as usize * 20) else {
             continue;
         };
-        if let Err(e) = gate::inspect(&bytes) {}
         let Ok(module) = gate::inspect(&bytes) else {
             continue;
         };
