@@ -6,6 +6,7 @@
 mod binary;
 mod blocks;
 mod chance;
+mod ledger_room;
 mod memory;
 mod node;
 mod process;
@@ -16,6 +17,7 @@ mod workspace;
 pub use binary::{Quorate, quorate_binary};
 pub use blocks::{checksum, generated_block, generated_blocks};
 pub use chance::{Chance, generated_batch};
+pub use ledger_room::{LedgerRoom, Offer};
 pub use memory::Memory;
 pub use node::{Node, NodeOptions, block_on, soon, stream_checksum, until_info, within};
 pub use process::{EventProcess, PATIENCE};

@@ -23,38 +23,63 @@ struct Data<'a> {
     handles: Option<(Memory, Global)>,
 }
 
+/// A module that the interpreter has read.
+pub(crate) struct Interpreted {
+    engine: Engine,
+    module: Module,
+}
+
+impl Interpreted {
+    /// Reads a module.
+    ///
+    /// # Panics
+    ///
+    /// When the gate refuses the module, or the interpreter itself fails.
+    pub(crate) fn new(module: &[u8]) -> Self {
+        let metered = meter::meter(&gate::inspect(module).unwrap());
+        let engine = Engine::new(&config());
+        let module = Module::new(&engine, &metered.bytes).unwrap();
+        Self { engine, module }
+    }
+
+    /// Runs the module the way the first engine does, and says what it comes to.
+    ///
+    /// # Panics
+    ///
+    /// When the interpreter itself fails.
+    pub(crate) fn check(&self, call: &Call<'_>, host: &mut dyn Host) -> Outcome {
+        if !self.module.exports().any(|export| export.name() == call.kind.export()) {
+            return not_offered(call.kind);
+        }
+        let mut store = Store::new(&self.engine, Data { session: Session::new(call), host, handles: None });
+        let linker = linker(&self.engine);
+        let mut globals = None;
+        let ended = match run(&mut store, &linker, &self.module, call, &mut globals) {
+            Ok(result) => Ended::Returned(result),
+            Err(error) => match error.as_trap_code() {
+                Some(TrapCode::StackOverflow) => Ended::Unable(Unable::NativeStack),
+                Some(code) => Ended::Trapped(code.to_string()),
+                None if error.downcast_ref::<Halt>().is_some() => Ended::Trapped(String::new()),
+                None if globals.is_none() => Ended::Trapped(error.to_string()),
+                None => panic!("the interpreter failed: {error}"),
+            },
+        };
+        let read = |global: &Global| global.get(&store).i64().unwrap();
+        let meters = match globals {
+            Some((gas, depth)) => Meters { gas: read(&gas), depth: read(&depth) },
+            None => Meters { gas: i64::try_from(call.gas).unwrap(), depth: 0 },
+        };
+        store.into_data().session.finish(call, ended, meters)
+    }
+}
+
 /// Runs a module of any author's the way the first engine does, and says what it comes to.
 ///
 /// # Panics
 ///
 /// When the gate refuses the module, or the interpreter itself fails.
 pub(crate) fn second_opinion(module: &[u8], call: &Call<'_>, host: &mut dyn Host) -> Outcome {
-    let metered = meter::meter(&gate::inspect(module).unwrap());
-    let engine = Engine::new(&config());
-    let module = Module::new(&engine, &metered.bytes).unwrap();
-    let mut store = Store::new(&engine, Data { session: Session::new(call), host, handles: None });
-    let linker = linker(&engine);
-    let offered = module.exports().any(|export| export.name() == call.kind.export());
-    if !offered {
-        return not_offered(call.kind);
-    }
-    let mut globals = None;
-    let ended = match run(&mut store, &linker, &module, call, &mut globals) {
-        Ok(result) => Ended::Returned(result),
-        Err(error) => match error.as_trap_code() {
-            Some(TrapCode::StackOverflow) => Ended::Unable(Unable::NativeStack),
-            Some(code) => Ended::Trapped(code.to_string()),
-            None if error.downcast_ref::<Halt>().is_some() => Ended::Trapped(String::new()),
-            None if globals.is_none() => Ended::Trapped(error.to_string()),
-            None => panic!("the interpreter failed: {error}"),
-        },
-    };
-    let read = |global: &Global| global.get(&store).i64().unwrap();
-    let meters = match globals {
-        Some((gas, depth)) => Meters { gas: read(&gas), depth: read(&depth) },
-        None => Meters { gas: i64::try_from(call.gas).unwrap(), depth: 0 },
-    };
-    store.into_data().session.finish(call, ended, meters)
+    Interpreted::new(module).check(call, host)
 }
 
 /// Compares two outcomes in everything that is part of consensus, and in the logs.

@@ -1,6 +1,7 @@
 //! Random rooms: however their blocks are taken, verdicts and state roots are the same.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use quorate_rules::abi::{Call, Host};
 use quorate_rules::gate;
 use quorate_rules::state::{MemoryStore, RoomStore};
@@ -9,7 +10,7 @@ use quorate_stream::refusal::{Refusal, RoomCode, RuleRef};
 use quorate_stream::room::{Checked, CompileFailure, Room, RuleEngine};
 
 use crate::random::{Numbers, Offer, RandomRoom, random_room};
-use crate::support::second_opinion;
+use crate::support::Interpreted;
 use crate::world::{Chain, engine, feed};
 
 /// What nodes agree on of a refusal: not its words, when they are an engine's.
@@ -114,15 +115,15 @@ fn verdicts_and_roots_are_the_same_with_ways_back_and_new_beginnings() {
 struct Interpreter;
 
 impl RuleEngine for Interpreter {
-    type Rule = Bytes;
+    type Rule = Arc<Interpreted>;
 
-    fn compile(&self, module: &[u8]) -> Result<Bytes, CompileFailure> {
+    fn compile(&self, module: &[u8]) -> Result<Arc<Interpreted>, CompileFailure> {
         gate::inspect(module).map_err(|error| CompileFailure::Refused { reason: error.to_string() })?;
-        Ok(Bytes::copy_from_slice(module))
+        Ok(Arc::new(Interpreted::new(module)))
     }
 
-    fn check(&self, rule: &Bytes, call: &Call<'_>, host: &mut dyn Host) -> Outcome {
-        second_opinion(rule, call, host)
+    fn check(&self, rule: &Arc<Interpreted>, call: &Call<'_>, host: &mut dyn Host) -> Outcome {
+        rule.check(call, host)
     }
 }
 
