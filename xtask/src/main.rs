@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask COMMAND`.
 
+mod agreement;
 mod bench;
 mod check;
 mod codegen;
@@ -26,6 +27,8 @@ usage: cargo xtask COMMAND
                        runs the fuzz targets, N seconds each (default 60)
   crash [--runs N] [--seed N]
                        kills processes while they append and clone, N times each (default 300)
+  agreement [--entries N]
+                       nodes that come to a room by different ways agree at every entry (default 100000)
   bench [--runs N] [--scale N] [METRIC]...
                        measures, and prints figures, ratios and targets
 ";
@@ -53,6 +56,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "codegen" => codegen::run(rest),
         "floors" => no_more(rest).and_then(|()| floors::run()),
         "fuzz" => fuzz::run(rest),
+        "agreement" => agreement::run(rest),
         "bench" => bench::run(rest),
         "crash" => crash::run(rest),
         "help" | "--help" | "-h" => {

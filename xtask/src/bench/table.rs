@@ -25,7 +25,11 @@ pub(super) fn render(rows: &[Row], scale: u32) -> String {
         }
         let ratio = median / baseline.map_or(median, |(_, figure)| figure);
         let target = match (row.metric.target, first) {
-            (None, _) => String::new(),
+            (None, _) => match row.metric.aim.zip(row.metric.is_as_aimed(median)) {
+                Some((aim, true)) => format!("aim {aim}: reached"),
+                Some((aim, false)) => format!("aim {aim}: missed"),
+                None => String::new(),
+            },
             (Some(target), true) => format!("{target} times this"),
             (Some(target), false) => match row.metric.reaches(ratio) {
                 Some(true) => format!("{target}: reached"),
@@ -38,7 +42,7 @@ pub(super) fn render(rows: &[Row], scale: u32) -> String {
             &number(median),
             row.metric.unit,
             &row.memory_mb.map_or_else(String::new, |(sharer, cloner)| format!("{sharer:.0} / {cloner:.0}")),
-            &format!("{ratio:.2}"),
+            &if row.metric.stock.is_some() { format!("{ratio:.2}") } else { String::new() },
             &target,
         ]);
     }
@@ -97,5 +101,20 @@ mod tests {
         assert!(lines[1].ends_with("15 times this"), "{text}");
         assert!(lines[2].contains("15.00") && lines[2].ends_with("15: reached"), "{text}");
         assert!(lines[4].contains("0.75") && lines[4].ends_with("0.5: missed"), "{text}");
+    }
+
+    #[test]
+    fn figures_without_a_stock_peer_are_judged_by_what_is_aimed_at() {
+        let named = |name| METRICS.iter().position(|metric| metric.name == name).unwrap();
+        let rows = [
+            row(named("room-checks"), "quorate", &[150_001.0]),
+            row(named("room-replay"), "quorate", &[3.5]),
+            row(named("room-signatures"), "quorate", &[40_000.0]),
+        ];
+        let text = render(&rows, 1);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[1].ends_with("aim 150000: reached"), "{text}");
+        assert!(lines[2].ends_with("aim 3: missed"), "{text}");
+        assert!(lines[3].trim_end().ends_with("entries/s"), "{text}");
     }
 }

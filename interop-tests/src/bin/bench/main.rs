@@ -4,7 +4,9 @@
 //! `bench [METRIC]... [--scale N]`; `cargo xtask bench` runs it beside the stock peers.
 
 mod measure;
+mod meter;
 mod peer;
+mod rooms;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail};
 use quorate_interop_tests::{EventProcess, FeedOptions, Generation, PeerOptions, StockPeer, Workspace};
 use serde_json::{Value, json};
 
-use crate::peer;
+use crate::{meter, peer, rooms};
 
 /// Names, in the order in which they run.
-pub(crate) const METRICS: [&str; 8] = [
+pub(crate) const METRICS: [&str; 15] = [
     "append",
     "append-batch",
     "clone-10k-1k",
@@ -19,6 +19,13 @@ pub(crate) const METRICS: [&str; 8] = [
     "live-latency",
     "serve-stock-9",
     "large-feed",
+    "rule-checks",
+    "room-checks",
+    "room-signatures",
+    "room-replay",
+    "room-clone",
+    "meter-cost",
+    "admission",
 ];
 
 const KIB: u64 = 1024;
@@ -38,6 +45,12 @@ pub(crate) fn run(name: &str, scale: u64) -> Result<Value> {
         "live-latency" => live_latency(amount(500)),
         "serve-stock-9" => serve_stock(amount(10_000), KIB),
         "large-feed" => large_feed(amount(1_000_000)),
+        "rule-checks" => rooms::rule(amount(200_000) as u32),
+        "room-checks" | "room-signatures" => rooms::checks(amount(100_000)),
+        "room-replay" => replay_room(amount(100_000)),
+        "room-clone" => clone_room(amount(100_000)),
+        "meter-cost" => meter::cost(amount(200_000) as u32),
+        "admission" => rooms::admission(),
         other => bail!("expected a metric, found {other:?}"),
     }
 }
@@ -149,6 +162,39 @@ fn large_feed(count: u64) -> Result<Value> {
         "open_ms": ms(&opened)?,
         "blocks_per_s": count as f64 / seconds,
         "rss_sharer_mb": peak_mb(&mut again)?,
+        "rss_cloner_mb": peak_mb(&mut cloner)?,
+    }))
+}
+
+/// A room in a data directory, opened by its host for the first time: everything is read, verified, checked, and its
+/// state written.
+fn replay_room(count: u64) -> Result<Value> {
+    let workspace = Workspace::new()?;
+    rooms::write(&workspace.join("sharer"), "bench", count, KIB as usize)?;
+    let mut host = start(&workspace, "sharer")?;
+    let reply = ask(&mut host, "replay", json!({ "stream": "bench" }))?;
+    anyhow::ensure!(reply["length"].as_u64() > Some(count), "expected {count} entries, found {reply}");
+    let seconds = ms(&reply)? / 1e3;
+    Ok(json!({ "s": seconds, "blocks_per_s": count as f64 / seconds, "rss_mb": peak_mb(&mut host)? }))
+}
+
+/// A room is cloned and every block has its verdict, beside a plain feed of as many blocks of the same size.
+fn clone_room(count: u64) -> Result<Value> {
+    let plain = clone(count, KIB)?["blocks_per_s"].as_f64().context("expected a figure")?;
+    let workspace = Workspace::new()?;
+    let key = rooms::write(&workspace.join("sharer"), "bench", count, KIB as usize)?;
+    let mut sharer = start(&workspace, "sharer")?;
+    let opened = ask(&mut sharer, "replay", json!({ "stream": "bench" }))?;
+    let mut cloner = start(&workspace, "cloner")?;
+    let command = json!({ "key": key.to_string(), "address": opened["address"], "checked": true });
+    let reply = ask(&mut cloner, "clone", command)?;
+    anyhow::ensure!(reply["length"] == opened["length"], "expected {opened}, found {reply}");
+    let checked = count as f64 / (ms(&reply)? / 1e3);
+    Ok(json!({
+        "share": checked / plain,
+        "blocks_per_s": checked,
+        "plain_blocks_per_s": plain,
+        "rss_sharer_mb": peak_mb(&mut sharer)?,
         "rss_cloner_mb": peak_mb(&mut cloner)?,
     }))
 }

@@ -68,7 +68,10 @@ impl Peer {
                 let key = text("key")?.parse::<quorate_types::PublicKey>()?;
                 let started = Instant::now();
                 let stream = self.node.carry(*key.as_bytes(), text("address")?).await?;
-                let length = stream.synced().await?;
+                let mut length = stream.synced().await?;
+                if command["checked"] == true {
+                    length = stream.checked().await?;
+                }
                 let ms = started.elapsed().as_secs_f64() * 1e3;
                 self.stream = Some(stream);
                 json!({ "ms": ms, "length": length })
@@ -91,6 +94,15 @@ impl Peer {
                 let key = stream.key().to_string();
                 self.stream = Some(stream);
                 json!({ "ms": ms, "key": key, "address": address })
+            }
+            "replay" => {
+                let started = Instant::now();
+                let stream = self.node.node.open_stream(text("stream")?).await?;
+                let length = stream.checked().await?;
+                let ms = started.elapsed().as_secs_f64() * 1e3;
+                let address = self.node.listen().await?;
+                self.stream = Some(stream);
+                json!({ "ms": ms, "length": length, "address": address })
             }
             "memory" => json!({ "peak_mb": peak_mb()? }),
             "quit" => return Ok(None),
