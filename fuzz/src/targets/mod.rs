@@ -7,6 +7,7 @@ mod frames;
 mod handshake;
 mod links;
 mod messages;
+mod modules;
 mod proofs;
 mod room_frames;
 mod sleep;
@@ -15,7 +16,7 @@ mod world;
 use crate::Target;
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 15] = [
     links::TARGET,
     messages::TARGET,
     bitfield::RUN_LENGTH,
@@ -28,4 +29,7 @@ pub const TARGETS: [Target; 12] = [
     frames::WIRE_B2,
     entries::TARGET,
     room_frames::TARGET,
+    modules::WHOLE,
+    modules::DAMAGED,
+    modules::SMITH,
 ];
