@@ -75,6 +75,9 @@ impl Watch {
             Event::Fork { stream, key, peer, ours, theirs, .. } if *stream == self.stream => {
                 Verdict::Failed(fork(stream, &key.short(), peer, *ours, *theirs))
             }
+            Event::Refused { stream, index, code, reason } if *stream == self.stream => {
+                Verdict::Failed(broke_rules(stream, *index, code, reason))
+            }
             Event::Corrupt { stream, peer, index, reason } if *stream == self.stream => {
                 self.corrupt(peer, *index, reason)
             }
@@ -168,6 +171,15 @@ impl Watch {
     }
 }
 
+fn broke_rules(stream: &str, index: u64, code: &str, reason: &str) -> Failure {
+    let message = format!(
+        "expected a room that follows its own rules, found block {index} {reason} ({code}); the block is kept as proof, \
+         and the room is followed no further"
+    );
+    let next = format!("quorate log {0} --start {index}\nquorate info {0}", text::shell(stream));
+    Failure::new(Code::HostBrokeRules, message).next(next)
+}
+
 fn fork(stream: &str, key: &str, peer: &str, ours: u64, theirs: u64) -> Failure {
     Failure::new(
         Code::ForkFound,
@@ -210,6 +222,21 @@ mod tests {
             Verdict::Failed(failure) => failure.kind(),
             other => panic!("{other:?} is no failure"),
         }
+    }
+
+    #[test]
+    fn a_host_that_breaks_its_rules_ends_the_clone() {
+        let mut watch = Watch::new("chess", &[]);
+        let refused = |stream: &str| Event::Refused {
+            stream: stream.into(),
+            index: 7,
+            code: "E3101".into(),
+            reason: "refused by rule chess: it is black's turn".into(),
+        };
+        assert_eq!(watch.take(&refused("other")), Verdict::Nothing);
+        let Verdict::Failed(failure) = watch.take(&refused("chess")) else { panic!("the clone goes on") };
+        assert_eq!(failure.code, Code::HostBrokeRules);
+        assert!(failure.message.contains("block 7 refused by rule chess: it is black's turn (E3101)"));
     }
 
     #[test]

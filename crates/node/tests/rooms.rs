@@ -4,10 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use quorate_feed::{Feed, FeedConfig};
 use quorate_net::runtime::{AsyncStd, Runtime, before};
-use quorate_node::model::{CloneStream, Encoding, NewRoom, NewRule, NewStream, Said, SaidState, Say};
+use quorate_node::model::{
+    CloneStream, Encoding, NewRoom, NewRule, NewStream, Said, SaidState, Say, Verdict,
+};
 use quorate_node::{Code, Identities, Listen, Node, NodeConfig, Stream};
 use quorate_rules::builtin;
+use quorate_store::FeedDirectory;
+use quorate_stream::action::UnsignedAction;
+use quorate_stream::identity::{Anchor, Author, room_id};
+use quorate_types::{BlockRange, Hash};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -146,6 +153,81 @@ fn a_player_elsewhere_moves_through_the_host_and_checks_what_it_appends() {
         assert_eq!((ours.state_root, ours.checked), (theirs.state_root, theirs.checked));
         for home in [player, between, host] {
             home.node.shutdown().await.unwrap();
+        }
+    });
+}
+
+/// Appends a block to the feed of a host behind the back of its node: a program that does not check.
+async fn append_unchecked(host: &Home, payload: &str) {
+    let home = quorate_store::Home::open(&host.path()).unwrap();
+    let white = home.identity(&"white".parse().unwrap()).unwrap();
+    let author = Author::from_secret(&white.secret).unwrap();
+    let stored = home.find("game").unwrap();
+    let FeedDirectory { keys, storage, lock, .. } = FeedDirectory::open(&stored.files).await.unwrap();
+    let (mut feed, _) = Feed::open(keys, storage, FeedConfig::default()).await.unwrap();
+    let room = room_id(&stored.key, &feed.get(0).await.unwrap().unwrap());
+    let anchor = Anchor::new(0, Hash::new([0; 32]));
+    let action = UnsignedAction { sequence: 0, anchor, valid_until: 0, payload: payload.to_owned().into() };
+    let block = action.sign(&room, &author).unwrap().encode();
+    feed.append(&[block]).await.unwrap();
+    feed.commit().await.unwrap();
+    feed.flush().await.unwrap();
+    drop(lock);
+}
+
+#[test]
+fn a_host_that_breaks_the_rules_of_its_room_is_followed_no_further_and_the_block_is_kept() {
+    AsyncStd::block_on(async {
+        let host = Home::open().await;
+        let (white, black) = (host.key("white"), host.key("black"));
+        let (stream, _) = chess(&host, &white, &black).await;
+        let length = stream.info().await.unwrap().length;
+        host.node.shutdown().await.unwrap();
+        append_unchecked(&host, r#"{"move":"e2e5"}"#).await;
+
+        let node = Node::open(NodeConfig::new(&host.path())).await.unwrap();
+        let stream = node.open_stream("game").await.unwrap();
+        // The host's own node sees it, too.
+        let failure = within("a verdict", stream.checked()).await;
+        assert_eq!(
+            failure.map_err(|failure| failure.code),
+            Err(Code::HostBrokeRules),
+            "{:?}",
+            stream.info().await
+        );
+        let listen = Listen { host: Some([127, 0, 0, 1].into()), port: 0, or_next_free: false };
+        let address = node.listen(listen).await.unwrap().to_string();
+        let (player, carrier) = (Home::open().await, Home::open().await);
+        let clone = |no_check| CloneStream {
+            link: stream.link().to_string(),
+            name: Some("game".into()),
+            peers: vec![address.clone()],
+            sparse: false,
+            no_check,
+        };
+        let copy = player.node.clone_stream(clone(false), true).await.unwrap();
+        for index in 0..=length {
+            within("the block", copy.fetch(index)).await.unwrap();
+        }
+        let failure = within("a verdict", copy.checked()).await.unwrap_err();
+        assert_eq!(failure.code, Code::HostBrokeRules);
+        let info = copy.info().await.unwrap();
+        let refused = info.room.unwrap().refused.unwrap();
+        assert_eq!((refused.index, refused.code.as_str()), (length, "E3101"));
+        assert!(refused.reason.contains("e2e5 is not a legal move"), "{}", refused.reason);
+        // The block is kept as proof, with its verdict.
+        let entry = copy.blocks(BlockRange::new(length, length + 1)).await.unwrap().remove(0).entry.unwrap();
+        assert_eq!((entry.verdict, entry.code.as_deref()), (Verdict::Refused, Some("E3101")));
+        assert!(!copy.get(length).await.unwrap().is_empty());
+        // Nobody speaks in such a room.
+        let say = Say { identity: None, payloads: vec![], patience_ms: 1000 };
+        assert_eq!(player.node.say("game", say).await.unwrap_err().code, Code::HostBrokeRules);
+        // Who only carries bytes carries them.
+        let bytes = carrier.node.clone_stream(clone(true), true).await.unwrap();
+        assert_eq!(within("sync", bytes.synced()).await.unwrap(), length + 1);
+        assert_eq!(bytes.info().await.unwrap().room, None);
+        for node in [player.node, carrier.node, node] {
+            node.shutdown().await.unwrap();
         }
     });
 }

@@ -180,9 +180,15 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         self.steps.last().map_or_else(|| self.store.position(), Step::after)
     }
 
-    /// Returns the rules that hold, by id, then those that wait to be installed, each with the next change that waits.
+    /// Returns the rules that hold for the next entry, by id, then those that wait to be installed, each with the next
+    /// change that waits.
     pub fn rules(&self) -> Vec<RuleStatus> {
-        self.registry.status(&self.id)
+        let mut rules = self.registry.status(&self.id);
+        if self.registry.begins_at() == Some(self.position().length) {
+            // The rules of the header hold from the next entry on.
+            rules.splice(0..0, governance::genesis_status(&self.id, &self.header, self.position().length));
+        }
+        rules
     }
 
     /// Returns the rules that hold and all changes that wait. What takes effect before the next entry is in the

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use async_channel::Receiver;
 use bytes::Bytes;
 use futures_lite::future;
-use quorate_node::model::{Content, Encoding, SaidState, StreamInfo};
+use quorate_node::model::{Content, Encoding, StreamInfo};
 use quorate_node::{Code, Failure};
 use quorate_types::limits::MAX_BLOCK_BYTES;
 
@@ -181,8 +181,6 @@ impl Appender<'_> {
         let count = group.blocks.len() as u64;
         if let Some(room) = &self.room {
             let said = room.say(&self.backend, &self.info, &group.blocks).await?;
-            self.blocks +=
-                said.iter().filter(|said| matches!(said.state, SaidState::Appended { .. })).count() as u64;
             return submitted::tell(&said, room.wait, &mut self.context.output);
         }
         let appended = self.backend.append(&self.info.name, group.blocks).await?;

@@ -65,7 +65,7 @@ pub(super) async fn patience(
 ///
 /// The first refusal, or that the host was not reached although it was waited for.
 pub(super) fn tell(said: &[Said], wait: Wait, output: &mut Output) -> Outcome {
-    let mut stop = None;
+    let mut stop: Option<Stop> = None;
     for one in said {
         if output.json {
             output.object(one)?;

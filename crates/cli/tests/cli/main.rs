@@ -4,5 +4,6 @@ mod errors;
 mod help;
 mod home;
 mod live;
+mod rooms;
 mod rule;
 mod support;

@@ -220,6 +220,13 @@ pub enum SaidState {
     Expired,
 }
 
+impl SaidState {
+    /// Tells whether it stands in a block, or may come to stand in one.
+    pub const fn is_on_its_way(&self) -> bool {
+        matches!(self, Self::Appended { .. } | Self::Submitted)
+    }
+}
+
 /// What stands in a block of a room; part of `quorate.block/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryInfo {

@@ -68,17 +68,20 @@ pub(crate) struct Checker<S: RoomStore = RedbStore> {
     room: Room<S>,
     roots: Roots,
     recent: BTreeMap<u64, Hash>,
+    /// Blocks that were taken in since the last commit: those that are proposed are nowhere else.
+    fresh: BTreeMap<u64, Bytes>,
 }
 
 /// The history before a block, as far as it is at hand.
 struct History<'a> {
     recent: &'a BTreeMap<u64, Hash>,
+    fresh: &'a BTreeMap<u64, Bytes>,
     known: &'a Known,
 }
 
 impl Prefix for History<'_> {
     fn block(&self, index: u64) -> Option<Bytes> {
-        self.known.blocks.get(&index).cloned()
+        self.fresh.get(&index).or_else(|| self.known.blocks.get(&index)).cloned()
     }
 
     fn tree_hash(&self, length: u64) -> Option<Hash> {
@@ -95,14 +98,15 @@ impl<S: RoomStore> Checker<S> {
         engine: &Engine,
         known: &Known,
     ) -> Result<Self, OpenRoomError> {
-        let recent = BTreeMap::new();
-        let room = Room::open(feed, header, store, engine, &History { recent: &recent, known })?;
-        Ok(Self { room, roots: Roots::default(), recent })
+        let (recent, fresh) = (BTreeMap::new(), BTreeMap::new());
+        let history = History { recent: &recent, fresh: &fresh, known };
+        let room = Room::open(feed, header, store, engine, &history)?;
+        Ok(Self { room, roots: Roots::default(), recent, fresh })
     }
 
     /// Takes back what the feed does not contain; returns the length at which it stands then.
     pub(crate) fn reconcile(&mut self, length: u64, known: &Known) -> Result<u64, ReconcileError> {
-        self.room.reconcile(length, &History { recent: &self.recent, known })
+        self.room.reconcile(length, &History { recent: &self.recent, fresh: &self.fresh, known })
     }
 
     /// Says which peaks the feed has where the room stands.
@@ -132,7 +136,7 @@ impl<S: RoomStore> Checker<S> {
 
     /// Checks block 0.
     pub(crate) fn begin(&mut self, header: &Bytes, known: &Known) -> Replay {
-        let history = History { recent: &self.recent, known };
+        let history = History { recent: &self.recent, fresh: &self.fresh, known };
         let checked = self.room.check(header.clone(), self.hash_before(), &history);
         let stop = self.finish(checked, header).err();
         self.end_replay(Replay { noted: Vec::new(), stop })
@@ -159,6 +163,7 @@ impl<S: RoomStore> Checker<S> {
     }
 
     fn end_replay(&mut self, mut replay: Replay) -> Replay {
+        self.fresh.clear();
         if let Err(error) = self.room.commit() {
             replay.stop = Some(Stop::Lacking(error.into()));
         }
@@ -215,6 +220,7 @@ impl<S: RoomStore> Checker<S> {
 
     /// Writes down what was taken in.
     pub(crate) fn flush(&mut self) -> Result<(), Lacking> {
+        self.fresh.clear();
         self.room.commit().map_err(Lacking::from)
     }
 
@@ -222,6 +228,7 @@ impl<S: RoomStore> Checker<S> {
     pub(crate) fn rewind(&mut self, roots: Roots) -> Result<(), Lacking> {
         self.room.step_back(roots.length()).map_err(Lacking::from)?;
         let _ = self.recent.split_off(&roots.length().saturating_add(1));
+        let _ = self.fresh.split_off(&roots.length());
         self.roots = roots;
         Ok(())
     }
@@ -233,7 +240,7 @@ impl<S: RoomStore> Checker<S> {
         known: &Known,
     ) -> Result<Option<Noted>, Stop> {
         let entry = entry.map_err(Stop::Refused)?;
-        let history = History { recent: &self.recent, known };
+        let history = History { recent: &self.recent, fresh: &self.fresh, known };
         let checked = self.room.check_authentic(&entry, self.hash_before(), &history);
         self.finish(checked, block)
     }
@@ -253,6 +260,7 @@ impl<S: RoomStore> Checker<S> {
         let tree_hash = roots.tree_hash(Flavour::Dat);
         self.room.apply(effects, tree_hash).map_err(|error| other(error.to_string()))?;
         self.roots = roots;
+        self.fresh.insert(index, block.clone());
         self.recent.insert(self.roots.length(), tree_hash);
         if self.recent.len() > RECENT_HASHES {
             self.recent.pop_first();

@@ -104,7 +104,8 @@ impl Stream {
         self.ask(|reply| Command::Say(Utterance { author, wish, reply, patience })).await
     }
 
-    /// Waits until every block that is here has a verdict; returns the length. A plain feed needs none.
+    /// Waits until every block that is here, up to the first that is not, has a verdict; returns how many were
+    /// accepted. A plain feed needs none.
     ///
     /// # Errors
     ///

@@ -138,11 +138,13 @@ impl StreamTask {
             keeper.relay.handle(now, RelayInput::Timeout);
         }
         self.work_relay(&mut keeper).await;
+        let ended = keeper.advance_waiting(now);
+        self.forget_kept(&mut keeper, ended).await;
+        self.work_relay(&mut keeper).await;
         if keeper.job.is_none() {
             // What was said here just now is offered to the room at once.
             self.next_job(&mut keeper).await;
         }
-        keeper.answer_waiting(now);
         self.answer_checks(&mut keeper);
         self.rooms = RoomState::Open(keeper);
     }
@@ -290,10 +292,14 @@ impl StreamTask {
         }
     }
 
-    /// Answers when all blocks that are here have a verdict, or none will be given.
+    /// Answers when all blocks that are here without a gap have a verdict, or none will be given.
     pub(super) fn wait_for_checks(&mut self, reply: Reply<u64>) {
         match &mut self.rooms {
             RoomState::Open(keeper) => keeper.checks.push(reply),
+            RoomState::Unchecked(why) if !self.identity.unchecked && !self.identity.follows_head_alone() => {
+                let message = format!("expected a verdict on every block, found that {why}");
+                let _ = reply.try_send(Err(Failure::new(Code::Unable, message)));
+            }
             RoomState::Unknown | RoomState::Plain | RoomState::Unchecked(_) => {
                 let _ = reply.try_send(Ok(self.feed.length()));
             }
@@ -301,11 +307,15 @@ impl StreamTask {
     }
 
     fn answer_checks(&self, keeper: &mut RoomKeeper) {
-        let length = self.feed.length();
-        let answer = match &keeper.stopped {
-            Some(stopped) => Err(stopped.failure(&self.identity.name)),
-            None if keeper.checked == length => Ok(length),
-            None => return,
+        let rest = BlockRange::new(keeper.checked, self.feed.length());
+        let is_checked = self.feed.bitfield().first_missing(rest).unwrap_or(rest.end) == keeper.checked;
+        let answer = match (&keeper.stopped, keeper.wanted) {
+            (Some(stopped), _) => Err(stopped.failure(&self.identity.name)),
+            (None, Some(index)) => {
+                Err(Stopped::Unable(format!("block {index} is needed")).failure(&self.identity.name))
+            }
+            (None, None) if is_checked => Ok(keeper.checked),
+            (None, None) => return,
         };
         for reply in keeper.checks.drain(..) {
             let _ = reply.try_send(answer.clone());

@@ -1,13 +1,13 @@
 //! The rules of the header: their modules come first, and then they hold.
 
 use quorate_rules::state::WriteSet;
-use quorate_types::RuleId;
+use quorate_types::{RoomId, RuleId};
 
 use super::modules::{self, Again};
-use super::registry::{ActiveRule, Registry};
+use super::registry::{ActiveRule, Registry, RuleStatus};
 use super::trial::{self, Init};
 use crate::chunk::ModuleChunk;
-use crate::header::GenesisRule;
+use crate::header::{GenesisRule, StreamHeader};
 use crate::identity::rule_id;
 use crate::refusal::{Refusal, RoomCode, RuleRef};
 use crate::room::{CompileFailure, Context, Lacking, RuleEngine, Stop};
@@ -79,6 +79,20 @@ pub(crate) fn activate_genesis<E: RuleEngine>(
         registry.put(ActiveRule { id, name, module, meter, params, locked, since }, writes);
     }
     Ok(())
+}
+
+/// Describes the rules of the header as they will hold from a block on.
+pub(crate) fn genesis_status(room: &RoomId, header: &StreamHeader, since: u64) -> Vec<RuleStatus> {
+    let mut rules: Vec<RuleStatus> = (0..)
+        .zip(&header.rules)
+        .map(|(ordinal, rule)| {
+            let GenesisRule { name, module, meter, params, locked } = rule.clone();
+            let id = rule_id(room, 0, ordinal);
+            RuleStatus { id, name, module, meter, params, locked, since, pending: None }
+        })
+        .collect();
+    rules.sort_by_key(|rule| rule.id);
+    rules
 }
 
 fn genesis_rules<E: RuleEngine>(context: &Context<'_, E>) -> Vec<(RuleId, GenesisRule)> {

@@ -152,6 +152,14 @@ impl Registry {
         holds.chain(waits).collect()
     }
 
+    /// Returns the first block for which the rules of the header hold, once all their modules are there.
+    pub(crate) const fn begins_at(&self) -> Option<u64> {
+        match self.genesis {
+            Genesis::From(index) => Some(index),
+            Genesis::Coming | Genesis::None => None,
+        }
+    }
+
     pub(crate) const fn genesis(&self) -> Genesis {
         self.genesis
     }

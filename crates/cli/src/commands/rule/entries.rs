@@ -121,7 +121,7 @@ mod tests {
             (r#"{"payload":1,"code":2}"#, "unknown field"),
             (r#"{"payload":1,"author":"12345678901234567890123456789012345"}"#, "64 hexadecimal digits"),
             (r#"{"hex":"0"}"#, "hexadecimal"),
-            (r#"{"payload":"\ud800"}"#, "surrogate"),
+            (r#"{"payload":"\ud800"}"#, "hex escape"),
             ("[1]", "invalid type"),
         ] {
             let found = parse(line.as_bytes()).map(|_| ()).unwrap_err();

@@ -6,7 +6,8 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use quorate_stream::entry::VerifiedEntry;
-use quorate_stream::room::{Lacking, authenticate_many};
+use quorate_stream::refusal::{Refusal, RoomCode};
+use quorate_stream::room::{AuthenticEntry, Lacking, authenticate_many};
 use quorate_stream::submit::{Answer, Input as RelayInput};
 use quorate_types::{Hash, RoomId};
 
@@ -89,10 +90,7 @@ impl RoomKeeper {
 }
 
 /// Verifies the signatures of blocks on all cores: most of the time of a check is theirs.
-pub(super) async fn authenticate(
-    room: RoomId,
-    blocks: &[Bytes],
-) -> Vec<Result<quorate_stream::room::AuthenticEntry, quorate_stream::refusal::Refusal>> {
+pub(super) async fn authenticate(room: RoomId, blocks: &[Bytes]) -> Vec<Result<AuthenticEntry, Refusal>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let share = blocks.len().div_ceil(cores).max(1);
     let shares: Vec<_> = blocks
@@ -205,6 +203,13 @@ impl StreamTask {
                 Proposed::Blocks(_, note) if appended.is_ok() => {
                     noted.push(note);
                     Answer::Appended { index: note.index }
+                }
+                Proposed::Answer(Answer::Refused(refusal))
+                    if refusal.code == RoomCode::SequenceSkipped && keeper.own.contains_key(&digest) =>
+                {
+                    // Own entries come in their order: the one before was refused, and will not come again.
+                    let reason = "an action before it was refused";
+                    Answer::Refused(Refusal::new(RoomCode::NotAllowed, reason))
                 }
                 Proposed::Answer(answer) => answer,
                 Proposed::Blocks(..) | Proposed::Lacking(_) => Answer::Later,

@@ -22,9 +22,11 @@ use crate::room::{Checker, Known, Stop};
 
 impl StreamTask {
     pub(super) async fn meet_room(&mut self) -> RoomState {
-        let Ok(Some(block)) = self.feed.get(0).await else {
-            // A damaged first block is the audit's to report.
-            return RoomState::Plain;
+        let block = match self.feed.get(0).await {
+            Ok(Some(block)) => block,
+            Ok(None) => return RoomState::Unknown,
+            // Nobody knows what it is: nothing is appended as it is.
+            Err(error) => return RoomState::Unchecked(format!("block 0 cannot be read: {error}")),
         };
         let header = match StreamHeader::parse(&block) {
             Ok(None) => return RoomState::Plain,

@@ -10,7 +10,7 @@ use quorate_rules::meter::METER_VERSION;
 use quorate_store::outbox::{self, Outbox};
 use quorate_stream::action::UnsignedAction;
 use quorate_stream::entry::{Entry, VerifiedEntry};
-use quorate_stream::governance::{ActiveRule, Registry};
+use quorate_stream::governance::RuleStatus;
 use quorate_stream::identity::{Anchor, Author, RuleName};
 use quorate_stream::rule_change::{Change, TestVector, UnsignedRuleChange};
 use quorate_stream::submit::SubmissionState;
@@ -76,6 +76,9 @@ pub(crate) struct Patience {
 /// Somebody who waits to hear what became of entries.
 pub(super) struct Waiting {
     said: Vec<Said>,
+    /// Entries that are kept, and go to the host when those before them are appended: one that came without its
+    /// predecessor, which was refused, would wait there and might be appended after all.
+    rest: VecDeque<(VerifiedEntry, Option<Bytes>)>,
     reply: Reply<Vec<Said>>,
     pub(super) patience: Patience,
 }
@@ -94,6 +97,22 @@ impl Patience {
     }
 }
 
+impl Waiting {
+    /// Says of entries that were never sent why they are not appended.
+    fn give_up(&mut self, rest: &VecDeque<(VerifiedEntry, Option<Bytes>)>) {
+        for said in &mut self.said {
+            if rest.iter().any(|(entry, _)| *entry.digest() == said.digest) {
+                said.state = SaidState::Refused {
+                    code: Code::EntryNotAllowed.to_string(),
+                    reason: "not sent: an action before it was refused".into(),
+                    place: format!("sequence {}", said.sequence),
+                    rule_code: None,
+                };
+            }
+        }
+    }
+}
+
 impl RoomKeeper {
     /// Times at which those who wait for a host that nobody leads to have waited long enough.
     pub(super) fn lonely_deadlines(&self) -> impl Iterator<Item = Instant> {
@@ -103,17 +122,45 @@ impl RoomKeeper {
         patiences.filter(move |_| lonely).map(|patience| patience.since + LONELY)
     }
 
-    /// Answers those whose entries have come to an end, or who have waited long enough.
-    pub(super) fn answer_waiting(&mut self, now: Instant) {
+    /// Lets the next entries follow those that were appended, and answers those who have waited long enough. Returns
+    /// the entries that need not be kept any longer.
+    pub(super) fn advance_waiting(&mut self, now: Instant) -> Vec<Hash> {
+        let mut ended = Vec::new();
         let lonely = self.lonely;
-        self.waiting.retain(|waiting| {
-            let is_open = waiting.said.iter().any(|said| said.state == SaidState::Submitted);
-            if is_open && !waiting.patience.is_over(now, lonely) {
-                return true;
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            let is_over = waiting.patience.is_over(now, lonely);
+            let is_refused = waiting.said.iter().any(|said| !said.state.is_on_its_way());
+            if is_refused {
+                let rest = std::mem::take(&mut waiting.rest);
+                ended.extend(rest.iter().map(|(entry, _)| *entry.digest()));
+                waiting.give_up(&rest);
             }
-            let _ = waiting.reply.try_send(Ok(waiting.said.clone()));
-            false
-        });
+            // What the host says it appended is told when the block is here, too.
+            let is_promised = |said: &Said| self.promised.iter().any(|kept| kept.digest == said.digest);
+            let is_awaited = waiting.said.iter().any(is_promised);
+            let is_open = |said: &Said| said.state == SaidState::Submitted;
+            let others = waiting.said.len() - waiting.rest.len();
+            let is_next = !waiting.said.iter().take(others).any(is_open);
+            while (is_next || is_over)
+                && let Some((entry, module)) = waiting.rest.pop_front()
+            {
+                let digest = *entry.digest();
+                if let Err(error) = self.relay.submit(now, entry, module, None) {
+                    // It is kept, and goes out after the next start.
+                    tracing::warn!("an entry waits: {error}");
+                    self.own.remove(&digest);
+                }
+                if !is_over {
+                    break;
+                }
+            }
+            if (is_awaited || waiting.said.iter().any(is_open)) && !is_over {
+                self.waiting.push(waiting);
+            } else {
+                let _ = waiting.reply.try_send(Ok(waiting.said));
+            }
+        }
+        ended
     }
 
     /// Tells whether the room is checked as far as it is known to reach.
@@ -161,7 +208,7 @@ impl RoomKeeper {
                 Ok(entries)
             }
             Wish::Change { change, activation, vectors } => {
-                let (change, module) = resolve(change, checker.room().registry())?;
+                let (change, module) = resolve(change, &checker.room().rules())?;
                 let chunks =
                     module.as_ref().map_or(0, |module| module.len().div_ceil(MAX_CHUNK_BYTES) as u64);
                 let before = if is_host { self.offers.len() as u64 } else { ACTIVATION_MARGIN };
@@ -184,31 +231,32 @@ impl RoomKeeper {
 }
 
 /// Finds the rules and the modules that a change names.
-fn resolve(wish: &ChangeWish, registry: &Registry) -> Result<(Change, Option<Bytes>), Failure> {
+fn resolve(wish: &ChangeWish, rules: &[RuleStatus]) -> Result<(Change, Option<Bytes>), Failure> {
     Ok(match wish {
         ChangeWish::Install { name, module, params } => {
             let (name, params, hash) = (name.clone(), params.clone(), ModuleHash::of(module));
             (Change::Install { name, module: hash, meter: METER_VERSION, params }, Some(module.clone()))
         }
-        ChangeWish::Remove { rule } => (Change::Remove { rule: find(rule, registry)?.id }, None),
+        ChangeWish::Remove { rule } => (Change::Remove { rule: find(rule, rules)?.id }, None),
         ChangeWish::Replace { rule, module, params } => {
-            let there = find(rule, registry)?;
+            let there = find(rule, rules)?;
             let params = params.as_ref().unwrap_or(&there.params).clone();
             let (rule, hash) = (there.id, ModuleHash::of(module));
             (Change::Replace { rule, module: hash, meter: METER_VERSION, params }, Some(module.clone()))
         }
         ChangeWish::Params { rule, params } => {
-            (Change::Params { rule: find(rule, registry)?.id, params: params.clone() }, None)
+            (Change::Params { rule: find(rule, rules)?.id, params: params.clone() }, None)
         }
     })
 }
 
-/// Finds a rule that holds by its name, or by the first digits of its id.
-fn find<'a>(rule: &str, registry: &'a Registry) -> Result<&'a ActiveRule, Failure> {
+/// Finds a rule by its name, or by the first digits of its id.
+fn find<'a>(rule: &str, rules: &'a [RuleStatus]) -> Result<&'a RuleStatus, Failure> {
     let digits = rule.to_ascii_lowercase();
-    let has_id = |there: &&ActiveRule| digits.len() >= 4 && there.id.to_string().starts_with(&digits);
-    registry.named(rule).or_else(|| registry.rules().iter().find(has_id)).ok_or_else(|| {
-        let names: Vec<&str> = registry.rules().iter().map(|there| there.name.as_str()).collect();
+    let has_id = |there: &&RuleStatus| digits.len() >= 4 && there.id.to_string().starts_with(&digits);
+    let named = rules.iter().find(|there| there.name.as_str() == rule);
+    named.or_else(|| rules.iter().find(has_id)).ok_or_else(|| {
+        let names: Vec<&str> = rules.iter().map(|there| there.name.as_str()).collect();
         let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let message =
             format!("expected one of the rules that hold ({found}), found {rule:?}; nothing was appended");
@@ -268,9 +316,9 @@ impl StreamTask {
                 Err(failure) => Err(failure),
             };
             match said {
-                Ok(said) => {
+                Ok((said, rest)) => {
                     let (reply, patience) = (utterance.reply, utterance.patience);
-                    keeper.waiting.push(Waiting { said, reply, patience });
+                    keeper.waiting.push(Waiting { said, rest, reply, patience });
                 }
                 Err(failure) => {
                     let _ = utterance.reply.try_send(Err(failure));
@@ -281,34 +329,40 @@ impl StreamTask {
         keeper.checker = Some(checker);
     }
 
-    /// Keeps entries and hands them to the relay.
+    /// Keeps entries and hands them to the relay: all of them on the host, else the first; returns the rest.
     async fn submit(
         &mut self,
         keeper: &mut RoomKeeper,
         entries: Vec<(VerifiedEntry, Option<Bytes>)>,
-    ) -> Result<Vec<Said>, Failure> {
+    ) -> Result<(Vec<Said>, VecDeque<(VerifiedEntry, Option<Bytes>)>), Failure> {
         if self.host_key.is_none() {
             self.keep(keeper, &entries).await?;
         }
+        let is_host = self.host_key.is_some();
         let now = self.runtime.now();
         let mut said: Vec<Said> = Vec::with_capacity(entries.len());
+        let mut rest = VecDeque::new();
         for (entry, module) in entries {
             let (author, sequence) = (*entry.author(), entry.sequence());
             let digest = *entry.digest();
+            keeper.own.insert(digest, (author, sequence));
             let state = SaidState::Submitted;
-            if let Err(error) = keeper.relay.submit(now, entry, module, None) {
+            let before = said.len();
+            said.push(Said { schema: Said::SCHEMA.into(), state, digest, author, sequence });
+            if !is_host && before > 0 {
+                rest.push_back((entry, module));
+            } else if let Err(error) = keeper.relay.submit(now, entry, module, None) {
+                keeper.own.remove(&digest);
                 self.forget_kept(keeper, vec![digest]).await;
-                let before = match said.len() {
+                let before = match before {
                     0 => String::new(),
                     count => format!(" ({count} before it were submitted)"),
                 };
                 return Err(Failure::new(Code::EntryNotAllowed, format!("{error}{before}"))
                     .next("wait for the host, or ask it"));
             }
-            keeper.own.insert(digest, (author, sequence));
-            said.push(Said { schema: Said::SCHEMA.into(), state, digest, author, sequence });
         }
-        Ok(said)
+        Ok((said, rest))
     }
 
     /// Writes entries down, so that they wait for the host even when this process ends.

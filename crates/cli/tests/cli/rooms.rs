@@ -1,0 +1,217 @@
+//! Rooms from the command line: actions, refusals, hosts that are away, rules that come and go.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, World};
+
+/// Makes an identity, and returns its key.
+fn key(world: &World, home: &str, name: &str) -> String {
+    world.json(home, &["key", "new", name])["key"].as_str().unwrap().to_string()
+}
+
+/// Makes a room with a ledger whose issuer is the host's identity `bank`; returns its link and that key.
+fn money(world: &World) -> (String, String) {
+    let bank = key(world, "host", "bank");
+    let params = json!({ "issuer": bank }).to_string();
+    let made = world.json("host", &["new", "money", "--rule", "builtin:ledger", "--params", &params]);
+    assert_eq!((&made["kind"], &made["encoding"]), (&json!("room"), &json!("json")));
+    (made["link"].as_str().unwrap().to_string(), bank)
+}
+
+fn mint(to: &str, amount: u64) -> String {
+    json!({ "mint": { "to": to, "amount": amount } }).to_string()
+}
+
+fn pay(to: &str, amount: u64) -> String {
+    json!({ "transfer": { "to": to, "amount": amount } }).to_string()
+}
+
+/// Waits until the room at a home has as many checked blocks.
+fn settled(world: &World, home: &str, length: u64) -> Value {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let room = world.json(home, &["info", "money"])["room"].clone();
+        if room["checked"] == length {
+            return room;
+        }
+        assert!(Instant::now() < until, "{room}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_the_rules_refuse_is_not_appended() {
+    let world = World::new();
+    let (_, bank) = money(&world);
+    let alice = key(&world, "host", "alice");
+    let said = world.run("host", &["append", "money", &mint(&alice, 10), "--as", "bank"]);
+    assert_eq!((said.code, said.text(), said.stderr.as_str()), (Some(0), "appended at 2\n", ""), "{said:?}");
+    let said = world.run("host", &["append", "money", &pay(&bank, 11), "--as", "alice"]);
+    assert_eq!((said.code, said.text()), (Some(5), ""));
+    let mut lines = said.stderr.lines();
+    let refusal = lines.next().unwrap();
+    assert!(refusal.starts_with("refused by rule ledger: "), "{refusal}");
+    assert!(
+        refusal.contains(" has 10, needs 11  (E3101, rule ") && refusal.ends_with(", height 3)"),
+        "{refusal}"
+    );
+    assert_eq!(lines.collect::<Vec<_>>(), ["nothing was appended"]);
+    let said = world.run("host", &["--json", "append", "money", &pay(&bank, 11), "--as", "alice"]);
+    said.failure_after_data("E3101", 5);
+    let object: Value = serde_json::from_str(said.text()).unwrap();
+    assert_eq!((&object["schema"], &object["state"]), (&json!("quorate.submitted/1"), &json!("refused")));
+    assert_eq!(world.json("host", &["info", "money"])["length"], 3);
+
+    // What is no JSON, bytes as they are, a batch, and somebody who is nobody.
+    world.run("host", &["--json", "append", "money", "ten", "--as", "bank"]).failure("E1011", 2);
+    world.run("host", &["--json", "append", "money", "1", "--as", "eve"]).failure("E1012", 3);
+    world.run("host", &["--json", "append", "money", "--batch"]).failure("E1011", 2);
+    world.ok("host", &["new", "plain"]);
+    world.run("host", &["--json", "append", "plain", "x", "--as", "bank"]).failure("E1014", 2);
+
+    // Lines: the first that is refused ends it, and those before it stand.
+    let lines = format!("{}\n{}\n{}\n", pay(&bank, 4), pay(&bank, 7), pay(&bank, 1));
+    let said = world.run_with("host", &["--json", "append", "money", "--as", "alice"], lines.as_bytes());
+    said.failure_after_data("E3101", 5);
+    assert_eq!(world.json("host", &["info", "money"])["length"], 4);
+}
+
+#[test]
+fn a_room_tells_who_said_what_and_what_the_rules_say() {
+    let world = World::new();
+    let (_, bank) = money(&world);
+    world.ok("host", &["append", "money", &mint(&bank, 10), "--as", "bank"]);
+    let log = world.ndjson("host", &["log", "money"]);
+    let kinds: Vec<&Value> = log.iter().map(|block| &block["entry"]["kind"]).collect();
+    assert_eq!(kinds, ["header", "module", "action"]);
+    assert_eq!(log[2]["entry"]["author"], json!(bank));
+    assert!(log.iter().all(|block| block["entry"]["verdict"] == "accepted"), "{log:?}");
+    assert_eq!(world.ok("host", &["cat", "money"]), format!("{}\n", mint(&bank, 10)));
+    let cat = world.json("host", &["cat", "money"]);
+    assert_eq!((&cat["index"], &cat["author"], &cat["sequence"]), (&json!(2), &json!(bank), &json!(0)));
+    assert_eq!(cat["payload"]["mint"]["amount"], 10);
+    let room = world.json("host", &["info", "money"])["room"].clone();
+    assert_eq!((&room["host"], &room["checked"], &room["waiting"]), (&json!(true), &json!(3), &json!(0)));
+    assert_eq!(room["rules"][0]["name"], "ledger");
+    let audit = world.json("host", &["audit", "money"]);
+    assert_eq!((&audit["room"]["checked"], &audit["room"]["state_root"]), (&json!(3), &room["state_root"]));
+    assert!(world.ok("host", &["info", "money"]).contains("appended is all there is"));
+}
+
+#[test]
+fn an_action_goes_to_the_host_or_waits_for_it() {
+    let world = World::new();
+    let (link, bank) = money(&world);
+    let alice = key(&world, "alice", "alice");
+    world.ok("host", &["append", "money", &mint(&alice, 10), "--as", "bank"]);
+    let (host, address) = world.share("host", &[]);
+    world.json("alice", &["clone", &link, "money", "--peer", &address]);
+    assert_eq!(world.ok("alice", &["append", "money", &pay(&bank, 3), "--as", "alice"]), "appended at 3\n");
+    let said = world.run("alice", &["--json", "append", "money", &pay(&bank, 8), "--as", "alice"]);
+    said.failure_after_data("E3101", 5);
+    settled(&world, "host", 4);
+    host.interrupt();
+    assert_eq!(host.wait(), Some(130));
+
+    // The host is away: what is said is kept, in its order.
+    let said = world.run("alice", &["append", "money", &pay(&bank, 2), "--as", "alice"]);
+    assert_eq!((said.code, said.text()), (Some(4), "submitted, waiting for the host\n"), "{said:?}");
+    let waits = ["append", "money", &pay(&bank, 1), "--as", "alice", "--wait", "submitted"];
+    assert_eq!(world.ok("alice", &waits), "submitted, waiting for the host\n");
+    assert_eq!(world.json("alice", &["info", "money"])["room"]["waiting"], 2);
+    assert!(world.ok("alice", &["info", "money"]).contains("2 actions, waiting for the host"));
+
+    // It comes back, elsewhere: what was kept reaches it without being said again.
+    let (_host, address) = world.share("host", &[]);
+    let (mut alice, _) = world.share("alice", &["--peer", &address]);
+    for _ in 0..2 {
+        alice.object(|event| event["event"] == "submission" && event["state"] == "appended");
+    }
+    let room = settled(&world, "alice", 6);
+    assert_eq!((&room["waiting"], &room["checked"]), (&json!(0), &json!(6)));
+    assert_eq!(room["state_root"], world.json("host", &["info", "money"])["room"]["state_root"]);
+    let amounts: Vec<Value> = world
+        .ndjson("host", &["cat", "money", "--start", "3"])
+        .iter()
+        .map(|line| line["payload"]["transfer"]["amount"].clone())
+        .collect();
+    assert_eq!(amounts, [3, 2, 1]);
+}
+
+#[test]
+fn rules_come_and_go_at_their_height() {
+    let world = World::new();
+    world.ok("host", &["new", "talk", "--room", "--encoding", "utf-8"]);
+    world.ok("host", &["append", "talk", "one"]);
+    world.ok("host", &["append", "talk", "two"]);
+    let params = "{\"actions\":1,\"blocks\":100}";
+    // What it would have said: the second is one too many.
+    let replay = ["rule", "replay", "talk", "--rule", "builtin:rate-limit", "--params", params];
+    let codes: Vec<Value> = world.ndjson("host", &replay).iter().map(|line| line["code"].clone()).collect();
+    assert_eq!(codes, [0, 2]);
+    let refused = world.ndjson("host", &[&replay[..], &["--refused"]].concat());
+    assert_eq!((refused.len(), &refused[0]["index"]), (1, &json!(2)));
+
+    let add = ["rule", "add", "talk", "builtin:rate-limit:slow", "--params", params];
+    let said = world.json("host", &add);
+    assert_eq!(said["state"], "appended");
+    let rules = world.ndjson("host", &["rule", "ls", "talk"]);
+    assert_eq!(
+        (rules.len(), &rules[0]["name"], &rules[0]["schema"]),
+        (1, &json!("slow"), &json!("quorate.rule/1"))
+    );
+    world.ok("host", &["append", "talk", "three"]);
+    world.run("host", &["--json", "append", "talk", "four"]).failure_after_data("E3101", 5);
+    // The same again is refused: the name is taken.
+    world.run("host", &[&["--json"], &add[..]].concat()).failure_after_data("E3210", 5);
+
+    let wider = "{\"actions\":2,\"blocks\":100}";
+    world.ok("host", &["rule", "params", "talk", "slow", wider]);
+    world.ok("host", &["append", "talk", "four"]);
+    world.run("host", &["--json", "append", "talk", "five"]).failure_after_data("E3101", 5);
+    world.ok("host", &["rule", "replace", "talk", "slow", "builtin:rate-limit", "--params", params]);
+    world.run("host", &["--json", "append", "talk", "five"]).failure_after_data("E3101", 5);
+    world.run("host", &["--json", "rule", "remove", "talk", "fast"]).failure("E3207", 5);
+    // It holds until its height, and its height is the next.
+    world.ok("host", &["rule", "remove", "talk", "slow"]);
+    world.ok("host", &["append", "talk", "five"]);
+    assert_eq!(world.ndjson("host", &["rule", "ls", "talk"]).len(), 0);
+    assert_eq!(world.ok("host", &["cat", "talk"]), "one\ntwo\nthree\nfour\nfive\n");
+    let audit = world.json("host", &["audit", "talk"]);
+    assert_eq!(audit["faults"], json!([]));
+}
+
+#[test]
+fn a_locked_rule_stays_and_a_broken_module_is_told_before_anything_is_made() {
+    let world = World::new();
+    let bank = key(&world, "host", "bank");
+    let params = format!("ledger={}", json!({ "issuer": bank }));
+    let new = ["new", "money", "--rule", "builtin:ledger", "--rule", "builtin:chess:game"];
+    // Params are for one of the two, and each needs its own.
+    world.run("host", &[&["--json"], &new[..], &["--params", "{}"]].concat()).failure("E1011", 2);
+    world.run("host", &[&["--json"], &new[..], &["--params", &params]].concat()).failure("E3209", 5);
+    assert_eq!(world.ndjson("host", &["ls"]).len(), 0, "nothing was made");
+    let new = ["new", "money", "--rule", "builtin:ledger", "--params", &params, "--lock", "ledger"];
+    world.ok("host", &new);
+    let said = world.run("host", &["--json", "rule", "remove", "money", "ledger", "--as", "bank"]);
+    said.failure_after_data("E3206", 5);
+    std::fs::write(world.path("broken.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    world.run("host", &["--json", "new", "other", "--rule", "broken.wasm"]).failure("E3201", 5);
+    world.run("host", &["--json", "rule", "add", "money", "broken.wasm"]).failure("E3201", 5);
+}
+
+#[test]
+fn blocks_of_a_room_can_be_carried_without_a_verdict() {
+    let world = World::new();
+    let (link, bank) = money(&world);
+    world.ok("host", &["append", "money", &mint(&bank, 10), "--as", "bank"]);
+    let (_host, address) = world.share("host", &[]);
+    let info = world.json("carrier", &["clone", &link, "money", "--peer", &address, "--no-check"]);
+    assert_eq!((&info["here"], &info["room"]), (&json!(3), &Value::Null));
+    assert!(info["unchecked"].as_str().unwrap().contains("asked for"));
+    let log = world.ndjson("carrier", &["log", "money"]);
+    assert!(log.iter().all(|block| block["entry"]["verdict"] == "unchecked"));
+    world.run("carrier", &["--json", "append", "money", "1"]).failure("E3301", 1);
+}
