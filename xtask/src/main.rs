@@ -6,6 +6,7 @@ mod codegen;
 mod crash;
 mod floors;
 mod fuzz;
+mod model;
 mod peers;
 mod rules;
 mod run;
@@ -26,6 +27,7 @@ usage: cargo xtask COMMAND
                        runs the fuzz targets, N seconds each (default 60)
   crash [--runs N] [--seed N]
                        kills processes while they append and clone, N times each (default 300)
+  model                searches the larger spaces of the model of voting and handover (some minutes, some GiB)
   bench [--runs N] [--scale N] [METRIC]...
                        measures, and prints figures, ratios and targets
 ";
@@ -53,6 +55,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "codegen" => codegen::run(rest),
         "floors" => no_more(rest).and_then(|()| floors::run()),
         "fuzz" => fuzz::run(rest),
+        "model" => no_more(rest).and_then(|()| model::run()),
         "bench" => bench::run(rest),
         "crash" => crash::run(rest),
         "help" | "--help" | "-h" => {

@@ -21,7 +21,7 @@ const fn place(role: &'static str, floor: u8, rank: u8) -> Place {
 }
 
 /// From the ground up. Crates of one rank do not know each other.
-const PLACES: [Place; 11] = [
+const PLACES: [Place; 12] = [
     place("types", 0, 0),
     place("proto", 0, 1),
     place("feed", 1, 2),
@@ -29,6 +29,7 @@ const PLACES: [Place; 11] = [
     place("rules", 1, 2),
     place("replicate", 1, 3),
     place("stream", 1, 3),
+    place("sim", 2, 4),
     place("store", 2, 4),
     place("net", 2, 4),
     place("node", 3, 5),

@@ -1,0 +1,111 @@
+//! What the model is run with: the size of its space, and the bugs that can be planted.
+
+use std::fmt;
+
+use super::log::MAX_EPOCHS;
+
+/// A mistake that the checker must find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// A certificate is called final.
+    OnePhase,
+    /// More than half is called a quorum.
+    Majority,
+    /// A vote leaves before it is on the disk.
+    SendFirst,
+}
+
+/// Bounds of the space, and the rules in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Validators, one of them Byzantine.
+    pub validators: u8,
+    /// Votes that make a certificate.
+    pub quorum: u8,
+    /// Epochs.
+    pub epochs: u8,
+    /// Blocks of a feed, its header among them in each epoch but the first.
+    pub length: u8,
+    /// Places in each feed at which its host signs two blocks.
+    pub forks: u8,
+    /// Crashes in a run. With none, writing and sending a vote are one step.
+    pub crashes: u8,
+    /// Whether the last epoch is sealed too.
+    pub seal_last: bool,
+    /// Whether a certificate is called final.
+    pub one_phase: bool,
+    /// Whether a vote leaves before it is on the disk.
+    pub send_first: bool,
+}
+
+/// Byzantine validators.
+const BYZANTINE: u8 = 1;
+
+impl Settings {
+    /// Returns the protocol as it is, with one Byzantine validator and Byzantine hosts throughout.
+    pub fn new(validators: u8, epochs: u8, length: u8) -> Self {
+        assert!((4..=6).contains(&validators) && epochs <= MAX_EPOCHS, "one validator is Byzantine");
+        Self {
+            validators,
+            quorum: validators * 2 / 3 + 1,
+            epochs,
+            length,
+            forks: u8::MAX,
+            crashes: 0,
+            seal_last: false,
+            one_phase: false,
+            send_first: false,
+        }
+    }
+
+    /// Plants a bug.
+    pub fn with(mut self, bug: Bug) -> Self {
+        match bug {
+            Bug::OnePhase => self.one_phase = true,
+            Bug::Majority => self.quorum = self.validators / 2 + 1,
+            Bug::SendFirst => (self.send_first, self.crashes) = (true, self.crashes.max(1)),
+        }
+        self
+    }
+
+    /// Tells whether an epoch is sealed.
+    pub fn seals(&self, epoch: u8) -> bool {
+        self.seal_last || epoch + 1 < self.epochs
+    }
+
+    /// Returns the number of honest validators.
+    pub fn honest(&self) -> u8 {
+        self.validators - BYZANTINE
+    }
+
+    /// Returns how many honest ones a quorum needs: the Byzantine validator signs everything.
+    pub fn honest_quorum(&self) -> usize {
+        usize::from(self.quorum - BYZANTINE)
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "n={} q={}, {} epochs of {} blocks, ",
+            self.validators, self.quorum, self.epochs, self.length
+        )?;
+        match self.forks {
+            u8::MAX => f.write_str("forks at every block")?,
+            forks => write!(f, "{forks} forks in a feed")?,
+        }
+        write!(f, ", {} crashes", self.crashes)?;
+        for (is_set, name) in [
+            (self.seal_last, "the last epoch is sealed"),
+            (self.one_phase, "ONE PHASE"),
+            (self.quorum <= self.validators * 2 / 3, "MAJORITY"),
+            (self.send_first, "SENT BEFORE DURABLE"),
+        ] {
+            if is_set {
+                write!(f, ", {name}")?;
+            }
+        }
+        Ok(())
+    }
+}
