@@ -3,3 +3,4 @@
 //! [`model`] is an abstract model of voting and handover whose whole bounded space is searched.
 
 pub mod model;
+// pub mod world;

@@ -3,8 +3,8 @@
 use stateright::{Model, Property};
 
 use super::coverage::{Counters, Coverage};
-use super::log::{Log, higher};
-use super::settings::Settings;
+use super::log::{CHANGE, Log, higher};
+use super::settings::{Change, Settings};
 use super::state::{Ballot, State};
 
 /// The invariant that everything is for: Finals are prefixes of one another.
@@ -27,8 +27,8 @@ pub enum Step {
     Settle(usize),
     /// A crash between the two.
     Crash(usize),
-    /// A validator seals the epoch, reporting this certificate.
-    Seal(usize, Log),
+    /// A validator seals the epoch for the validators before the change or after it, reporting this certificate.
+    Seal(usize, bool, Log),
     /// The next epoch begins.
     ///
     /// What happens in an epoch depends on earlier epochs only through certificates that exist, which are never fewer
@@ -96,9 +96,9 @@ impl Model for Voting {
                 }
                 next.crashes -= 1;
             }
-            Step::Seal(at, report) => {
+            Step::Seal(at, is_changed, report) => {
                 let validator = next.validators.get_mut(at)?;
-                validator.seal = Some(report);
+                validator.seal = Some((is_changed, report));
                 validator.held = report;
             }
             Step::NextEpoch => return state.next_epoch(&self.settings),
@@ -143,6 +143,9 @@ impl Voting {
             ballot => vec![ballot.log],
         };
         for start in starts {
+            if !validator.votes(start.before(state.epoch).is_changed()) {
+                continue;
+            }
             let mut ends = Vec::new();
             self.extensions(state, start, &mut ends);
             for log in ends {
@@ -156,7 +159,8 @@ impl Voting {
     /// Lists the histories of this epoch that continue one. Of two blocks at one place, the first that is voted for is
     /// content 0: names mean nothing.
     fn extensions(&self, state: &State, from: Log, ends: &mut Vec<Log>) {
-        if from.length_in(state.epoch) == self.settings.length {
+        let length = from.length_in(state.epoch);
+        if length == self.settings.length || length > 0 && from.is_closed() {
             return;
         }
         let known = |log: Log| {
@@ -171,6 +175,9 @@ impl Voting {
             ends.push(second);
             self.extensions(state, second, ends);
         }
+        if self.settings.change != Change::No && !from.is_changed() {
+            ends.push(from.push(state.epoch, CHANGE));
+        }
     }
 
     /// A certificate for a prefix of the validator's own vote, in this epoch.
@@ -184,15 +191,32 @@ impl Voting {
         }
     }
 
-    /// A seal reports the highest certificate held: any that exists, from the least that the validator must hold.
+    /// A seal reports the highest certificate held: any that exists, from the least that the validator must hold. One
+    /// that has not voted may have entered the epoch by any handover certificate.
     fn seals(&self, state: &State, at: usize, steps: &mut Vec<Step>) {
         let Some(validator) = state.validators.get(at) else { return };
-        let entry = state.past.bases.iter().copied().min_by_key(|log| log.rank()).unwrap_or(Log::GENESIS);
-        let least = higher(validator.held, entry);
-        steps.push(Step::Seal(at, least));
-        for certificate in state.all_certificates(&self.settings) {
-            if certificate.rank() >= least.rank() && certificate != least {
-                steps.push(Step::Seal(at, certificate));
+        let certificates = state.all_certificates(&self.settings);
+        for is_changed in [false, true] {
+            if !validator.votes(is_changed) {
+                continue;
+            }
+            let entry = match validator.ballot {
+                Ballot::NONE => {
+                    let bases = state.past.bases.iter().filter(|base| base.is_changed() == is_changed);
+                    bases.copied().min_by_key(|base| base.rank())
+                }
+                ballot => {
+                    let base = ballot.log.before(state.epoch);
+                    (base.is_changed() == is_changed).then_some(base)
+                }
+            };
+            let Some(entry) = entry else { continue };
+            let least = higher(validator.held, entry);
+            steps.push(Step::Seal(at, is_changed, least));
+            for certificate in &certificates {
+                if certificate.rank() >= least.rank() && *certificate != least {
+                    steps.push(Step::Seal(at, is_changed, *certificate));
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a room's history is in the model: blocks that differ in epoch and in one bit.
+//! What a room's history is in the model: blocks that differ in epoch and in content.
 
 use std::fmt;
 
@@ -6,11 +6,17 @@ use std::fmt;
 const MAX_BLOCKS: u32 = 16;
 
 /// Epochs that a [`Log`] can tell apart.
-pub(super) const MAX_EPOCHS: u8 = 7;
+pub(super) const MAX_EPOCHS: u8 = 5;
+
+/// Contents that a block may have: two that only differ, and a change of validators.
+const CONTENTS: u8 = 3;
+
+/// The content that is a change of validators; nothing follows it in its epoch.
+pub(super) const CHANGE: u8 = 2;
 
 /// A history of the room: 4 bits a block, the first block lowest, 0 after the last one.
 ///
-/// A block is its epoch and one of two contents. A feed with another base, or with another header, has another first
+/// A block is its epoch and one of three contents, of which one is a change of validators. A feed with another base, or with another header, has another first
 /// block or stands on another prefix, so it is another log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Log(u64);
@@ -29,13 +35,13 @@ impl Log {
         self.0 == 0
     }
 
-    /// Appends a block of an epoch, with content 0 or 1.
+    /// Appends a block of an epoch.
     pub fn push(self, epoch: u8, content: u8) -> Self {
         assert!(
-            self.len() < MAX_BLOCKS && epoch < MAX_EPOCHS && content < 2,
+            self.len() < MAX_BLOCKS && epoch < MAX_EPOCHS && content < CONTENTS,
             "the bounds of the model fit a log"
         );
-        Self(self.0 | u64::from(1 + epoch * 2 + content) << (4 * self.len()))
+        Self(self.0 | u64::from(1 + epoch * CONTENTS + content) << (4 * self.len()))
     }
 
     /// Returns the first `blocks` blocks.
@@ -60,7 +66,7 @@ impl Log {
     pub fn blocks(self) -> impl Iterator<Item = (u8, u8)> {
         (0..self.len()).map(move |at| {
             let code = (self.0 >> (4 * at) & 0xf) as u8 - 1;
-            (code / 2, code % 2)
+            (code / CONTENTS, code % CONTENTS)
         })
     }
 
@@ -77,16 +83,30 @@ impl Log {
         }
     }
 
+    /// Tells whether it contains a change of validators.
+    pub fn is_changed(self) -> bool {
+        self.blocks().any(|(_, content)| content == CHANGE)
+    }
+
+    /// Tells whether its last block is a change of validators.
+    pub fn is_closed(self) -> bool {
+        self.blocks().last().is_some_and(|(_, content)| content == CHANGE)
+    }
+
     /// Returns the log with the other content in its last block.
     pub fn sibling(self) -> Self {
         self.len().checked_sub(1).map_or(self, |last| self.with_sibling_at(last))
     }
 
-    /// Returns the log with the other content in one block.
+    /// Returns the log with the other content in one block; a change of validators has no other.
     pub fn with_sibling_at(self, place: u32) -> Self {
-        // Codes are 1 + 2 * epoch + content.
         let code = self.0 >> (4 * place) & 0xf;
-        Self(self.0 ^ (code ^ (((code - 1) ^ 1) + 1)) << (4 * place))
+        let other = match (code - 1) % u64::from(CONTENTS) {
+            0 => code + 1,
+            1 => code - 1,
+            _ => code,
+        };
+        Self(self.0 ^ (code ^ other) << (4 * place))
     }
 
     /// Returns the log without the blocks of an epoch and after.
@@ -108,7 +128,7 @@ impl fmt::Debug for Log {
         }
         for (at, (epoch, content)) in self.blocks().enumerate() {
             let gap = if at == 0 { "" } else { " " };
-            write!(f, "{gap}{epoch}{}", char::from(b'a' + content))?;
+            write!(f, "{gap}{epoch}{}", ['a', 'b', '+'][usize::from(content)])?;
         }
         Ok(())
     }
@@ -134,7 +154,7 @@ mod tests {
 
     #[test]
     fn sixteen_blocks_fit() {
-        let full = (0..MAX_BLOCKS).fold(Log::GENESIS, |log, _| log.push(6, 1));
+        let full = (0..MAX_BLOCKS).fold(Log::GENESIS, |log, _| log.push(4, 1));
         assert_eq!((full.len(), full.prefix(16)), (16, full));
     }
 }

@@ -5,8 +5,8 @@
 //! Honest validators follow the rules of voting, acknowledging and sealing. All signatures stay for ever.
 //!
 //! Bounded are: the number of validators, of epochs and of blocks in a feed; two contents for each block, so that a feed
-//! forks into two at each place (and the header too: two feeds, or one feed on two bases). Not in the model: membership
-//! changes, rules, time. What stands for many states at once: validators are not told apart, contents have no names,
+//! forks into two at each place (and the header too: two feeds, or one feed on two bases); one change of validators.
+//! Not in the model: rules, time. What stands for many states at once: validators are not told apart, contents have no names,
 //! and a run is put into the order of its epochs.
 
 mod checked;
@@ -21,5 +21,5 @@ pub use checked::{Step, Voting};
 pub use coverage::Coverage;
 pub use log::Log;
 pub use search::{Found, search};
-pub use settings::{Bug, Settings};
+pub use settings::{Bug, Change, Settings};
 pub use state::State;

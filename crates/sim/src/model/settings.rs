@@ -13,6 +13,21 @@ pub enum Bug {
     Majority,
     /// A vote leaves before it is on the disk.
     SendFirst,
+    /// Two validators are replaced at once.
+    Swap,
+}
+
+/// How the validators may change, once in a run. The Byzantine one stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Not at all.
+    No,
+    /// One comes.
+    Add,
+    /// One goes.
+    Remove,
+    /// So many go, and as many others come: not allowed.
+    Swap(u8),
 }
 
 /// Bounds of the space, and the rules in force.
@@ -20,8 +35,10 @@ pub enum Bug {
 pub struct Settings {
     /// Validators, one of them Byzantine.
     pub validators: u8,
-    /// Votes that make a certificate.
-    pub quorum: u8,
+    /// More than half is called a quorum.
+    pub majority: bool,
+    /// Change of validators that hosts may put into a history.
+    pub change: Change,
     /// Epochs.
     pub epochs: u8,
     /// Blocks of a feed, its header among them in each epoch but the first.
@@ -47,7 +64,8 @@ impl Settings {
         assert!((4..=6).contains(&validators) && epochs <= MAX_EPOCHS, "one validator is Byzantine");
         Self {
             validators,
-            quorum: validators * 2 / 3 + 1,
+            majority: false,
+            change: Change::No,
             epochs,
             length,
             forks: u8::MAX,
@@ -62,7 +80,8 @@ impl Settings {
     pub fn with(mut self, bug: Bug) -> Self {
         match bug {
             Bug::OnePhase => self.one_phase = true,
-            Bug::Majority => self.quorum = self.validators / 2 + 1,
+            Bug::Majority => self.majority = true,
+            Bug::Swap => self.change = Change::Swap(2),
             Bug::SendFirst => (self.send_first, self.crashes) = (true, self.crashes.max(1)),
         }
         self
@@ -73,33 +92,51 @@ impl Settings {
         self.seal_last || epoch + 1 < self.epochs
     }
 
-    /// Returns the number of honest validators.
-    pub fn honest(&self) -> u8 {
-        self.validators - BYZANTINE
+    /// Returns which honest validators there are: whether each votes before the change, and after it.
+    pub fn members(&self) -> Vec<[bool; 2]> {
+        let honest = usize::from(self.validators - BYZANTINE);
+        let mut members = vec![[true, true]; honest];
+        let (go, come) = match self.change {
+            Change::No => (0, 0),
+            Change::Add => (0, 1),
+            Change::Remove => (1, 0),
+            Change::Swap(count) => (count, count),
+        };
+        members.iter_mut().take(usize::from(go)).for_each(|member| *member = [true, false]);
+        members.extend(std::iter::repeat_n([false, true], usize::from(come)));
+        members
     }
 
-    /// Returns how many honest ones a quorum needs: the Byzantine validator signs everything.
-    pub fn honest_quorum(&self) -> usize {
-        usize::from(self.quorum - BYZANTINE)
+    /// Returns how many honest ones a quorum needs, before or after the change: the Byzantine validator signs
+    /// everything.
+    pub fn honest_quorum(&self, is_changed: bool) -> usize {
+        let n = match (self.change, is_changed) {
+            (Change::Add, true) => self.validators + 1,
+            (Change::Remove, true) => self.validators - 1,
+            _ => self.validators,
+        };
+        usize::from(if self.majority { n / 2 + 1 } else { n * 2 / 3 + 1 } - BYZANTINE)
     }
 }
 
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "n={} q={}, {} epochs of {} blocks, ",
-            self.validators, self.quorum, self.epochs, self.length
-        )?;
+        write!(f, "n={}, {} epochs of {} blocks, ", self.validators, self.epochs, self.length)?;
         match self.forks {
             u8::MAX => f.write_str("forks at every block")?,
             forks => write!(f, "{forks} forks in a feed")?,
         }
         write!(f, ", {} crashes", self.crashes)?;
+        match self.change {
+            Change::No => {}
+            Change::Add => f.write_str(", one validator may come")?,
+            Change::Remove => f.write_str(", one validator may go")?,
+            Change::Swap(count) => write!(f, ", {count} VALIDATORS MAY BE REPLACED AT ONCE")?,
+        }
         for (is_set, name) in [
             (self.seal_last, "the last epoch is sealed"),
             (self.one_phase, "ONE PHASE"),
-            (self.quorum <= self.validators * 2 / 3, "MAJORITY"),
+            (self.majority, "MAJORITY"),
             (self.send_first, "SENT BEFORE DURABLE"),
         ] {
             if is_set {

@@ -32,6 +32,8 @@ impl Ballot {
 /// An honest validator.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Validator {
+    /// Whether it votes before the change of validators, and after it.
+    pub member: [bool; 2],
     /// The least that it can hold: the highest certificate that an acknowledgement, a seal or the entry into an epoch
     /// has shown. What it holds beyond that is chosen when it is used, which is no less than what learning early allows.
     pub held: Log,
@@ -41,8 +43,8 @@ pub struct Validator {
     pub behind: Ballot,
     /// What it has sent and a crash made it forget.
     pub forgotten: Option<Ballot>,
-    /// The highest certificate that its seal of this epoch reports.
-    pub seal: Option<Log>,
+    /// Its seal of this epoch: the set for which it is (after the change or before it), and the highest certificate.
+    pub seal: Option<(bool, Log)>,
 }
 
 /// What is left of the epochs before: enough for everything that can still happen.
@@ -74,7 +76,8 @@ pub struct State {
 impl State {
     /// Nothing was signed.
     pub fn new(settings: &Settings) -> Self {
-        let validator = Validator {
+        let validator = |member| Validator {
+            member,
             held: Log::GENESIS,
             ballot: Ballot::NONE,
             behind: Ballot::NONE,
@@ -90,7 +93,7 @@ impl State {
                 certificates: Vec::new(),
                 bases: vec![Log::GENESIS],
             },
-            validators: vec![validator; usize::from(settings.honest())],
+            validators: settings.members().into_iter().map(validator).collect(),
         }
     }
 
@@ -108,28 +111,28 @@ impl State {
 
     /// Returns the certificates of this epoch that can be put together, when the Byzantine validators sign them all.
     pub fn certificates(&self, settings: &Settings) -> Vec<Log> {
-        let mut found = self.candidates();
-        found.retain(|log| {
-            let length = log.length_in(self.epoch);
-            let voted =
-                |validator: &&Validator| validator.sent(settings).any(|ballot| ballot.voted(*log, length));
-            self.validators.iter().filter(voted).count() >= settings.honest_quorum()
-        });
-        found
+        self.agreed(settings, Ballot::voted)
     }
 
     /// Returns the Finals of this epoch that can be put together.
     pub fn finals(&self, settings: &Settings) -> Vec<Log> {
         if settings.one_phase {
-            return self.certificates(settings);
+            self.certificates(settings)
+        } else {
+            self.agreed(settings, Ballot::acknowledged)
         }
+    }
+
+    /// Returns what a quorum of the validators that are in force there says.
+    fn agreed(&self, settings: &Settings, says: fn(&Ballot, Log, u8) -> bool) -> Vec<Log> {
         let mut found = self.candidates();
         found.retain(|log| {
-            let length = log.length_in(self.epoch);
-            let acknowledged = |validator: &&Validator| {
-                validator.sent(settings).any(|ballot| ballot.acknowledged(*log, length))
+            let (length, is_changed) = (log.length_in(self.epoch), log.before(self.epoch).is_changed());
+            let speaks = |validator: &&Validator| {
+                validator.votes(is_changed)
+                    && validator.sent(settings).any(|ballot| says(ballot, *log, length))
             };
-            self.validators.iter().filter(acknowledged).count() >= settings.honest_quorum()
+            self.validators.iter().filter(speaks).count() >= settings.honest_quorum(is_changed)
         });
         found
     }
@@ -144,18 +147,22 @@ impl State {
 
     /// Returns every base of a handover certificate out of this epoch.
     ///
-    /// It takes [`Settings::honest_quorum`] honest seals, each of which lifts the base to what it reports; a Byzantine
-    /// seal may report any certificate that exists, or none.
+    /// It takes [`Settings::honest_quorum`] honest seals for one set of validators, each of which lifts the base to what
+    /// it reports; a Byzantine seal may report any certificate that exists, or none. Those who come accept any base.
     pub fn handover_bases(&self, settings: &Settings) -> Vec<Log> {
-        let mut seals: Vec<_> = self.validators.iter().filter_map(|validator| validator.seal).collect();
-        seals.sort_unstable_by_key(|log| log.rank());
-        let Some(least) = settings.honest_quorum().checked_sub(1).and_then(|last| seals.get(last)) else {
-            return Vec::new();
-        };
-        let mut bases = self.all_certificates(settings);
-        bases.push(Log::GENESIS);
-        bases.retain(|base| base.rank() >= least.rank());
+        let certificates = self.all_certificates(settings);
+        let mut bases = Vec::new();
+        for is_changed in [false, true] {
+            let seals = self.validators.iter().filter(|validator| validator.votes(is_changed));
+            let mut reports: Vec<_> =
+                seals.filter_map(|validator| validator.seal).filter(|(of, _)| *of == is_changed).collect();
+            reports.sort_unstable_by_key(|(_, log)| log.rank());
+            let Some((_, least)) = reports.get(settings.honest_quorum(is_changed) - 1) else { continue };
+            let all = certificates.iter().copied().chain([Log::GENESIS]);
+            bases.extend(all.filter(|base| base.rank() >= least.rank()));
+        }
         bases.sort_unstable();
+        bases.dedup();
         bases
     }
 
@@ -172,6 +179,7 @@ impl State {
         let mut certificates = self.all_certificates(settings);
         certificates.retain(|log| reports && log.rank() >= least.rank());
         let validators = self.validators.iter().map(|validator| Validator {
+            member: validator.member,
             held: match reports {
                 true => higher(validator.held, least),
                 false => Log::GENESIS,
@@ -245,6 +253,11 @@ impl State {
 }
 
 impl Validator {
+    /// Tells whether it votes before the change of validators, or after it.
+    pub fn votes(&self, is_changed: bool) -> bool {
+        self.member[usize::from(is_changed)]
+    }
+
     /// Returns what others may have of it.
     fn sent(&self, settings: &Settings) -> impl Iterator<Item = &Ballot> {
         let newest = if settings.send_first { &self.ballot } else { &self.behind };

@@ -1,0 +1,106 @@
+//! Everything that honest nodes have signed and sent, and whether anyone could be accused with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use quorate_proto::quorate1::{Frames, Message, QuorumMessage};
+use quorate_quorum::evidence::{Claim, Evidence};
+use quorate_quorum::statement::{Seal, Signed, Vote};
+use quorate_types::{PublicKey, RoomId};
+
+use super::checks::Violation;
+use super::registry::Registry;
+
+/// Votes and seals, by their signer.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    signers: BTreeMap<PublicKey, Statements>,
+    seen: BTreeSet<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Statements {
+    votes: Vec<Signed<Vote>>,
+    seals: Vec<Signed<Seal>>,
+}
+
+impl Ledger {
+    /// Reads the statements in a message.
+    pub(super) fn record(&mut self, payload: &Bytes) {
+        for frame in Frames::new(payload.clone()).flatten() {
+            let bytes = match Message::decode(frame.kind, frame.body) {
+                Ok(Some(Message::Quorum(QuorumMessage::Vote(bytes) | QuorumMessage::Seal(bytes)))) => bytes,
+                _ => continue,
+            };
+            if !self.seen.insert(bytes.to_vec()) {
+                continue;
+            }
+            if let Ok(vote) = Signed::<Vote>::decode(&bytes) {
+                self.signers.entry(vote.statement.common.signer).or_default().votes.push(vote);
+            } else if let Ok(seal) = Signed::<Seal>::decode(&bytes) {
+                self.signers.entry(seal.statement.common.signer).or_default().seals.push(seal);
+            }
+        }
+    }
+
+    /// Returns the number of statements.
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Tells whether nothing was signed.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// Looks for contradictions of honest keys: in what their statements mean, and by building evidence.
+    pub(super) fn contradictions(
+        &self,
+        room: RoomId,
+        registry: &Registry,
+        is_honest: impl Fn(&PublicKey) -> bool,
+    ) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for (signer, statements) in self.signers.iter().filter(|(signer, _)| is_honest(signer)) {
+            for (at, vote) in statements.votes.iter().enumerate() {
+                for other in statements.votes.iter().skip(at + 1) {
+                    if contradict(vote, other, registry) || proves(room, Claim::double_vote(*vote, *other)) {
+                        found.push(Violation::Contradiction {
+                            signer: *signer,
+                            what: format!("{vote:?} and {other:?}"),
+                        });
+                    }
+                }
+                for seal in &statements.seals {
+                    let claim = Claim::SealBreak { seal: *seal, vote: *vote };
+                    if seal.statement.common.epoch == vote.statement.common.epoch && proves(room, claim) {
+                        found.push(Violation::Contradiction {
+                            signer: *signer,
+                            what: format!("{vote:?} and {seal:?}"),
+                        });
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Tells whether two votes of one key are for histories of one epoch that disagree.
+fn contradict(a: &Signed<Vote>, b: &Signed<Vote>, registry: &Registry) -> bool {
+    let (a, b) = (&a.statement, &b.statement);
+    if a.common.epoch != b.common.epoch {
+        return false;
+    }
+    let places = (registry.get(&a.feed, &a.target.head), registry.get(&b.feed, &b.target.head));
+    let disagree = match places {
+        (Some(one), Some(two)) => one.log.iter().zip(two.log.iter()).any(|(one, two)| one != two),
+        // An honest node votes for what it holds, and what it holds is registered.
+        _ => true,
+    };
+    a.feed != b.feed || disagree
+}
+
+fn proves(room: RoomId, claim: Claim) -> bool {
+    Evidence { room, claim }.verify(&quorate_quorum::evidence::NoOracle).is_ok()
+}
