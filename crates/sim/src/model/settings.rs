@@ -13,7 +13,7 @@ pub enum Bug {
     Majority,
     /// A vote leaves before it is on the disk.
     SendFirst,
-    /// Two validators are replaced at once.
+    /// A validator goes and another one comes, in one change.
     Swap,
 }
 
@@ -26,8 +26,8 @@ pub enum Change {
     Add,
     /// One goes.
     Remove,
-    /// So many go, and as many others come: not allowed.
-    Swap(u8),
+    /// One goes and another one comes: not allowed.
+    Swap,
 }
 
 /// Bounds of the space, and the rules in force.
@@ -81,7 +81,7 @@ impl Settings {
         match bug {
             Bug::OnePhase => self.one_phase = true,
             Bug::Majority => self.majority = true,
-            Bug::Swap => self.change = Change::Swap(2),
+            Bug::Swap => self.change = Change::Swap,
             Bug::SendFirst => (self.send_first, self.crashes) = (true, self.crashes.max(1)),
         }
         self
@@ -100,10 +100,10 @@ impl Settings {
             Change::No => (0, 0),
             Change::Add => (0, 1),
             Change::Remove => (1, 0),
-            Change::Swap(count) => (count, count),
+            Change::Swap => (1, 1),
         };
-        members.iter_mut().take(usize::from(go)).for_each(|member| *member = [true, false]);
-        members.extend(std::iter::repeat_n([false, true], usize::from(come)));
+        members.iter_mut().take(go).for_each(|member| *member = [true, false]);
+        members.extend(std::iter::repeat_n([false, true], come));
         members
     }
 
@@ -131,7 +131,7 @@ impl fmt::Display for Settings {
             Change::No => {}
             Change::Add => f.write_str(", one validator may come")?,
             Change::Remove => f.write_str(", one validator may go")?,
-            Change::Swap(count) => write!(f, ", {count} VALIDATORS MAY BE REPLACED AT ONCE")?,
+            Change::Swap => f.write_str(", ONE VALIDATOR MAY REPLACE ANOTHER")?,
         }
         for (is_set, name) in [
             (self.seal_last, "the last epoch is sealed"),

@@ -1,6 +1,6 @@
 //! The searches that are run.
 
-use super::settings::{Bug, Settings};
+use super::settings::{Bug, Change, Settings};
 
 /// The protocol, in spaces that a debug build searches in seconds: it must hold in each.
 pub fn normal() -> Vec<Settings> {
@@ -8,6 +8,8 @@ pub fn normal() -> Vec<Settings> {
         Settings::new(4, 3, 2),
         Settings { seal_last: true, crashes: 2, ..Settings::new(4, 3, 1) },
         Settings::new(5, 3, 1),
+        Settings { change: Change::Add, ..Settings::new(4, 3, 1) },
+        Settings { change: Change::Remove, ..Settings::new(5, 3, 1) },
     ]
 }
 
@@ -19,6 +21,7 @@ pub fn large() -> Vec<Settings> {
         Settings { forks: 1, ..Settings::new(4, 4, 2) },
         Settings { forks: 1, ..Settings::new(4, 3, 3) },
         Settings { forks: 1, ..Settings::new(5, 3, 2) },
+        Settings { forks: 0, change: Change::Add, ..Settings::new(4, 3, 2) },
     ]
 }
 
@@ -28,5 +31,6 @@ pub fn planted() -> Vec<(Bug, Settings)> {
         (Bug::OnePhase, Settings::new(4, 3, 2)),
         (Bug::Majority, Settings::new(5, 3, 1)),
         (Bug::SendFirst, Settings { seal_last: true, crashes: 2, ..Settings::new(4, 3, 1) }),
+        (Bug::Swap, Settings { change: Change::Add, ..Settings::new(4, 3, 1) }),
     ]
 }
