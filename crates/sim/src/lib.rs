@@ -3,4 +3,3 @@
 //! [`model`] is an abstract model of voting and handover whose whole bounded space is searched.
 
 pub mod model;
-// pub mod world;
