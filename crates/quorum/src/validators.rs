@@ -85,6 +85,12 @@ impl ValidatorSet {
         Ok(Self { keys, quorum, hash })
     }
 
+    /// Breaks the quorum, for tests that must notice.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) const fn plant_quorum(&mut self, quorum: usize) {
+        self.quorum = quorum;
+    }
+
     /// Number of validators.
     pub const fn n(&self) -> usize {
         self.keys.len()

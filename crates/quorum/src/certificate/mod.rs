@@ -27,6 +27,7 @@ pub use error::CertificateError;
 pub use handover::{
     Accepted, Change, Handover, ReportedQc, SealReport, Start, VerifiedHandover, VerifiedStart,
 };
+pub(crate) use handover::{accept as accept_statement, rank as qc_rank};
 pub use inclusion::{Inclusion, InclusionError};
 pub use last_final::{Final, VerifiedFinal};
 pub use qc::{Certified, Qc, VerifiedQc};

@@ -5,16 +5,19 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::event::{Output, Slot, Ticket};
+use crate::statement::{Seal, Verified, Vote};
 
 /// Something that depends on a record.
 #[derive(Debug, Clone)]
 pub(super) enum After {
     /// Nothing does.
     Nothing,
-    /// A message to all peers.
-    Broadcast(Bytes),
-    /// Outputs.
-    Output(Vec<Output>),
+    /// A vote counts, and goes to all peers.
+    Vote(Box<Verified<Vote>>),
+    /// A seal counts, and goes to all peers.
+    Seal(Box<Verified<Seal>>),
+    /// A grant: outputs, and a start to all peers.
+    Granted(Vec<Output>, Bytes),
 }
 
 /// Records that are not acknowledged.
@@ -31,11 +34,6 @@ impl Disk {
         let ticket = Ticket(self.last);
         self.waiting.push_back((ticket, after));
         Output::Persist { ticket, slot, record: record.into() }
-    }
-
-    /// Tells whether all records are durable.
-    pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
     }
 
     /// Takes what depends on the records up to a ticket, in their order.

@@ -284,7 +284,8 @@ pub enum Output {
         /// Where it begins.
         base: Base,
     },
-    /// At the host of an epoch with a feed of its own: the grant is durable, block 0 may be written.
+    /// At the host of an epoch with a feed of its own: the grant is durable, block 0 may be written. It may come again
+    /// after a start; nothing is to be done then if the block is there.
     OpenFeed {
         /// The epoch.
         epoch: u64,
@@ -343,7 +344,8 @@ pub enum Append {
     Certificate(Bytes),
     /// Body of an `Evidence` entry.
     Evidence(Bytes),
-    /// Body of an `EpochStart` entry; it must be the next block.
+    /// Body of an `EpochStart` entry: the block behind the base. It may come again after a start; nothing is to be done
+    /// then if the block is there.
     EpochStart(Bytes),
 }
 

@@ -35,6 +35,13 @@ impl Evidence {
         Ok(VerifiedEvidence { culprit, bytes, id, topic, evidence: self })
     }
 
+    /// Takes evidence from this node's own disk, which was verified with the history at hand.
+    pub(crate) fn judged_before(self) -> Result<VerifiedEvidence, EvidenceError> {
+        let bytes = self.checked_bytes()?;
+        let (id, culprit) = (hash(&[&bytes]), *self.claim.culprit());
+        Ok(VerifiedEvidence { culprit, bytes, id, topic: id, evidence: self })
+    }
+
     /// Checks everything; returns a hash of what is proven, without signatures.
     fn check(&self, oracle: &(impl Oracle + ?Sized)) -> Result<quorate_types::Hash, EvidenceError> {
         let unable = EvidenceError::Unable { kind: self.claim.kind() };

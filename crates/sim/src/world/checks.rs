@@ -202,7 +202,7 @@ impl World {
     /// A node finds evidence by itself.
     pub fn accuse(&mut self, node: usize, claim: Claim) {
         let evidence = Evidence { room: self.room.id, claim };
-        if let Ok(evidence) = evidence.verify(&self.registry) {
+        if let Ok(evidence) = evidence.verify(&self.room.id, &self.registry) {
             self.input(node, Input::Evidence(Box::new(evidence)));
         }
     }

@@ -162,6 +162,13 @@ impl World {
             Output::CreateFeed { epoch, base: _ } => self.create_feed(node, epoch),
             Output::OpenFeed { epoch, feed, base, start } => self.open_feed(node, epoch, feed, base, start),
             Output::Entered { epoch, base, feed, .. } => self.entered(node, epoch, base, feed),
+            Output::Judge(evidence) => {
+                // Whoever holds the blocks runs the rules again.
+                if let Ok(evidence) = evidence.verify(&self.room.id, &self.registry) {
+                    self.input(node, Input::Evidence(Box::new(evidence)));
+                }
+            }
+            Output::Voted(_) | Output::Rejected(_) | Output::Storage { .. } => {}
             Output::Exposed(evidence) => {
                 self.note("exposed", evidence.id().as_bytes());
                 self.check_exposed(node, &evidence);

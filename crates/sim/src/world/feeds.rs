@@ -25,7 +25,7 @@ impl World {
 
     /// A node gets blocks of a feed, its own among them.
     pub(super) fn take_feed(&mut self, node: usize, history: Shared) {
-        if self.nodes[node].engine.is_none() {
+        if !self.nodes[node].is_up() {
             return;
         }
         let key = history.key;
@@ -46,11 +46,16 @@ impl World {
         };
         if let Some(proof) = fork {
             self.coverage.forks_met += 1;
-            self.found_fork(node, proof);
+            // Whoever forks its own feed does not say so.
+            if !self.nodes[node].writers.contains_key(&key) {
+                self.found_fork(node, proof);
+            }
         }
         self.replay(node);
-        for other in self.network.neighbours(node) {
-            self.send_feeds(node, other);
+        if !self.nodes[node].is_puppet {
+            for other in self.network.neighbours(node) {
+                self.send_feeds(node, other);
+            }
         }
     }
 
@@ -98,7 +103,10 @@ impl World {
         let here = &self.nodes[node];
         let Some(copy) = here.feeds.get(&feed) else { return false };
         let (Some(history), Some(engine)) = (copy.histories.first(), &here.engine) else { return false };
-        let Some(head) = history.head(copy.told + 1) else { return false };
+        let Some(next) = (copy.told + 1..=history.length()).find(|length| history.is_signed(*length)) else {
+            return false;
+        };
+        let Some(head) = history.head(next) else { return false };
         let Some(place) = self.registry.get(&feed, &head) else { return false };
         if let Some(base) = &place.base
             && let Some(base_head) = &base.head
@@ -131,7 +139,7 @@ impl World {
                 state_root: place.state_root,
                 rules_hash: RULES,
                 substance: place.substance,
-                closes: place.closes,
+                closes: None,
             })),
         };
         if let Some(input) = input {
@@ -192,7 +200,7 @@ impl World {
     /// All send what they hold to those who lack it.
     pub(super) fn gossip(&mut self) {
         for from in 0..self.nodes.len() {
-            if self.nodes[from].engine.is_none() {
+            if !self.nodes[from].is_up() || self.nodes[from].is_puppet {
                 continue;
             }
             let actions: Vec<u64> = self.nodes[from].waiting.keys().copied().collect();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quorate_feed::fork::{ForkProof, SignedRoots};
+use quorate_feed::fork::{ForkProof, find_link};
 use quorate_feed::sign::{Form, Signer, key_pair};
-use quorate_feed::{Flavour, MemoryTree};
+use quorate_feed::{Flavour, MemoryTree, SignedRoots};
 use quorate_quorum::head::Head;
 use quorate_types::{Hash, PublicKey, Signature};
 
@@ -17,7 +17,7 @@ pub struct History {
     blocks: Vec<Bytes>,
     tree: MemoryTree,
     tree_hashes: Vec<Hash>,
-    signatures: Vec<Signature>,
+    signatures: Vec<Option<Signature>>,
 }
 
 /// The secret half of a feed.
@@ -34,13 +34,14 @@ impl Writer {
         (Self { signer }, History::empty(key))
     }
 
-    /// Appends a block and signs the new length.
-    pub fn append(&self, history: &mut History, block: Bytes) {
+    /// Appends a block and signs the new length in one of the forms that Dat feeds know; with `None` the length is not
+    /// signed, as inside of a batch.
+    pub fn append(&self, history: &mut History, block: Bytes, form: Option<Form>) {
         history.tree.push(&block).expect("a feed of the world is short");
         history.blocks.push(block);
         let tree_hash = history.tree.roots().tree_hash(Flavour::Dat);
         history.tree_hashes.push(tree_hash);
-        history.signatures.push(self.signer.sign(Form::Tree, &tree_hash, history.length()));
+        history.signatures.push(form.map(|form| self.signer.sign(form, &tree_hash, history.length())));
     }
 }
 
@@ -54,11 +55,6 @@ impl History {
     /// Returns the number of blocks.
     pub fn length(&self) -> u64 {
         self.blocks.len() as u64
-    }
-
-    /// Returns the blocks.
-    pub fn blocks(&self) -> &[Bytes] {
-        &self.blocks
     }
 
     /// Returns the tree.
@@ -82,23 +78,30 @@ impl History {
         shorter == 0 || self.head(shorter) == other.head(shorter)
     }
 
+    /// Tells whether the writer has signed a length.
+    pub fn is_signed(&self, length: u64) -> bool {
+        self.signed(length).is_some()
+    }
+
     /// Proves that the writer has signed both, which disagree.
     pub fn fork_proof(&self, other: &Self) -> Option<ForkProof> {
-        let (a, b) = if self.length() <= other.length() { (self, other) } else { (other, self) };
-        let shared = (1..=a.length()).take_while(|length| a.head(*length) == b.head(*length)).count() as u64;
-        // The first length at which they differ is signed in both: no link is needed.
-        let at = shared + 1;
-        Some(ForkProof {
-            key: self.key,
-            flavour: Flavour::Dat,
-            a: a.signed(at)?,
-            b: b.signed(at)?,
-            link: Vec::new(),
-        })
+        let shorter = self.length().min(other.length());
+        let shared = (1..=shorter).take_while(|length| self.head(*length) == other.head(*length)).count() as u64;
+        let first_signed = |history: &Self| {
+            (shared + 1..=history.length()).find(|length| history.is_signed(*length))
+        };
+        let (one, two) = (first_signed(self)?, first_signed(other)?);
+        let (a, b, at, bt) = if one <= two { (self, other, one, two) } else { (other, self, two, one) };
+        let (a, longer) = (a.signed(at)?, b.signed(bt)?);
+        let link = match at == bt {
+            true => Vec::new(),
+            false => find_link(&a.roots, &longer.roots, |index| b.tree.node(index.get()))?,
+        };
+        Some(ForkProof { key: self.key, flavour: Flavour::Dat, a, b: longer, link })
     }
 
     fn signed(&self, length: u64) -> Option<SignedRoots> {
-        let signature = *self.signatures.get(usize::try_from(length.checked_sub(1)?).ok()?)?;
+        let signature = (*self.signatures.get(usize::try_from(length.checked_sub(1)?).ok()?)?)?;
         Some(SignedRoots { roots: self.tree.roots_at(length)?, signature })
     }
 }

@@ -43,14 +43,9 @@ impl Ledger {
         }
     }
 
-    /// Returns the number of statements.
-    pub fn len(&self) -> usize {
-        self.seen.len()
-    }
-
-    /// Tells whether nothing was signed.
-    pub fn is_empty(&self) -> bool {
-        self.seen.is_empty()
+    /// Returns all votes.
+    pub fn votes(&self) -> Vec<Signed<Vote>> {
+        self.signers.values().flat_map(|statements| &statements.votes).copied().collect()
     }
 
     /// Looks for contradictions of honest keys: in what their statements mean, and by building evidence.
@@ -102,5 +97,5 @@ fn contradict(a: &Signed<Vote>, b: &Signed<Vote>, registry: &Registry) -> bool {
 }
 
 fn proves(room: RoomId, claim: Claim) -> bool {
-    Evidence { room, claim }.verify(&quorate_quorum::evidence::NoOracle).is_ok()
+    Evidence { room, claim }.verify(&room, &quorate_quorum::evidence::NoOracle).is_ok()
 }

@@ -3,6 +3,7 @@
 //! Everything that happens follows from the seed. A run is a [`plan::Plan`] carried out; what must hold is checked as it
 //! goes and at its end ([`checks`]); what it met is counted ([`coverage`]).
 
+pub mod attacks;
 mod checks;
 mod coverage;
 mod disk;
@@ -13,6 +14,7 @@ mod ledger;
 mod network;
 mod node;
 pub mod plan;
+mod planted;
 mod registry;
 mod rng;
 pub mod twins;
@@ -31,6 +33,7 @@ pub use history::{History, Shared, Writer};
 pub use ledger::Ledger;
 pub use network::{Traffic, Weather};
 pub use node::{Identity, Node, Room};
+pub use planted::Planted;
 pub use registry::{Block, Registry};
 pub use rng::Rng;
 
@@ -208,6 +211,28 @@ impl World {
         action
     }
 
+    /// A script speaks for a node.
+    pub fn make_puppet(&mut self, node: usize) {
+        self.nodes[node].is_puppet = true;
+        for other in 0..self.nodes.len() {
+            if other != node {
+                self.connect(node, other);
+            }
+        }
+    }
+
+    /// A puppet sends a message; tells whether there is a connection.
+    pub fn say(&mut self, from: usize, to: usize, payload: &Bytes) -> bool {
+        let is_connected = self.network.connection(from, to).is_some();
+        self.transmit(from, to, |connection| Event::Message { from, to, connection, payload: payload.clone() });
+        is_connected
+    }
+
+    /// A puppet sends blocks of a feed.
+    pub fn show(&mut self, from: usize, to: usize, history: &Shared) {
+        self.transmit(from, to, |connection| Event::Feed { from, to, connection, history: history.clone() });
+    }
+
     /// Returns actions signed so far.
     pub fn actions(&self) -> u64 {
         self.actions
@@ -264,7 +289,7 @@ impl World {
     }
 
     fn can_talk(&self, a: usize, b: usize) -> bool {
-        self.groups[a] == self.groups[b] && self.nodes[a].engine.is_some() && self.nodes[b].engine.is_some()
+        self.groups[a] == self.groups[b] && self.nodes[a].is_up() && self.nodes[b].is_up()
     }
 
     fn connect(&mut self, a: usize, b: usize) {
@@ -277,8 +302,11 @@ impl World {
             self.nodes[node].peers.insert(peer);
             self.input(node, Input::PeerOpened { peer });
         }
-        self.send_feeds(a, b);
-        self.send_feeds(b, a);
+        for (from, to) in [(a, b), (b, a)] {
+            if !self.nodes[from].is_puppet {
+                self.send_feeds(from, to);
+            }
+        }
     }
 
     fn disconnect(&mut self, a: usize, b: usize) {

@@ -9,6 +9,7 @@ use quorate_types::{Hash, PublicKey, RoomId};
 
 use super::disk::Disk;
 use super::history::{Shared, Writer};
+use super::planted::Planted;
 
 /// What all nodes of a world agree on.
 #[derive(Debug, Clone)]
@@ -23,8 +24,8 @@ pub struct Room {
     pub hosts: Vec<PublicKey>,
     /// Patience and pace.
     pub timing: Timing,
-    /// The rule that every engine breaks.
-    pub bug: Option<quorate_quorum::engine::Bug>,
+    /// The bug that every engine has.
+    pub planted: Option<Planted>,
 }
 
 /// Who a node is.
@@ -49,6 +50,8 @@ pub struct Node {
     pub identity: Identity,
     /// The machine; `None` while the node is down.
     pub engine: Option<Engine>,
+    /// A script speaks for it: it is up, and has no engine.
+    pub is_puppet: bool,
     /// Starts so far: what belongs to an earlier one is void.
     pub boot: u64,
     /// Records.
@@ -96,6 +99,7 @@ impl Node {
         Self {
             identity,
             engine: None,
+            is_puppet: false,
             boot: 0,
             disk: Disk::default(),
             guard: Guard::Intact,
@@ -125,13 +129,19 @@ impl Node {
             is_genesis_host: self.identity.is_genesis_host,
             guard: self.guard,
             timing: room.timing,
-            bug: room.bug,
+            #[cfg(feature = "planted-bugs")]
+            bug: room.planted.and_then(Planted::in_engine),
         }
     }
 
     /// Returns the history of a feed that it holds.
     pub fn history(&self, feed: &PublicKey) -> Option<&Shared> {
         self.feeds.get(feed)?.histories.first()
+    }
+
+    /// Tells whether it can be talked to.
+    pub fn is_up(&self) -> bool {
+        self.engine.is_some() || self.is_puppet
     }
 
     /// Tells whether it can vote, as far as anyone can tell.

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate_quorum::engine::{Bug, Guard, Timing};
+use quorate_quorum::engine::{Guard, Timing};
 use quorate_quorum::key::Signer;
 use quorate_quorum::validators::ValidatorSet;
-use quorate_types::RoomId;
+use quorate_types::{PublicKey, RoomId};
 
 use super::checks::Violation;
 use super::coverage::Coverage;
 use super::history::Writer;
 use super::network::Weather;
 use super::node::{Identity, Room};
+use super::planted::Planted;
 use super::registry::{Block, hash};
 use super::rng::Rng;
 use super::World;
@@ -39,8 +40,8 @@ pub struct Cast {
     pub twins: Vec<usize>,
     /// Validators that break the rules in another way; they run an engine only when someone starts it.
     pub faulty: Vec<usize>,
-    /// The rule that every engine breaks.
-    pub bug: Option<Bug>,
+    /// The bug that every engine has.
+    pub planted: Option<Planted>,
     /// Time after which a stalled host is left.
     pub patience: Duration,
 }
@@ -53,7 +54,7 @@ impl Cast {
             observers: 1,
             twins: Vec::new(),
             faulty: Vec::new(),
-            bug: None,
+            planted: None,
             patience: Duration::from_millis(600),
         }
     }
@@ -94,7 +95,7 @@ impl Cast {
         let room = Room {
             id: RoomId::new(*hash(&[history.key.as_bytes()]).as_bytes()),
             feed: history.key,
-            validators: ValidatorSet::new(votes, 0).expect("validators of a world differ"),
+            validators: validator_set(votes, self.planted),
             hosts: hosts.iter().skip(1).chain(hosts.first()).copied().collect(),
             timing: Timing {
                 patience: self.patience,
@@ -102,7 +103,7 @@ impl Cast {
                 ack: Duration::from_millis(2),
                 certificate: Duration::from_millis(400),
             },
-            bug: self.bug,
+            planted: self.planted,
         };
         let feed = history.key;
         let mut world = World::new(room, identities, rng);
@@ -120,6 +121,15 @@ impl Cast {
         }
         world
     }
+}
+
+fn validator_set(keys: impl Iterator<Item = PublicKey>, planted: Option<Planted>) -> ValidatorSet {
+    let set = match planted {
+        #[cfg(feature = "planted-bugs")]
+        Some(Planted::Majority) => ValidatorSet::with_planted_majority(keys),
+        _ => ValidatorSet::new(keys, 0),
+    };
+    set.expect("validators of a world differ")
 }
 
 /// Runs a seed twice; the second run must do the same.
@@ -162,10 +172,10 @@ pub fn outcome(world: World) -> Outcome {
 }
 
 /// A run of chance: faults, partitions, crashes, steered so that hosts are left and Finals form in several epochs.
-pub fn random(seed: u64, bug: Option<Bug>) -> Outcome {
+pub fn random(seed: u64, planted: Option<Planted>) -> Outcome {
     let mut rng = Rng::new(seed);
-    let mut cast = Cast::honest(if bug == Some(Bug::MajorityQuorum) { 5 } else { *rng.pick(&[4, 4, 4, 4, 5, 7]).unwrap_or(&4) });
-    cast.bug = bug;
+    let mut cast = Cast::honest(*rng.pick(&[4, 4, 4, 4, 5, 7]).unwrap_or(&4));
+    cast.planted = planted;
     cast.patience = Duration::from_millis(rng.between(200..=900));
     let f = (cast.validators - 1) / 3;
     for _ in 0..f {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use blake2b_simd::Params;
 use bytes::Bytes;
+use quorate_feed::sign::Form;
 use quorate_quorum::engine::Base;
 use quorate_quorum::head::Head;
 use quorate_quorum::validators::ValidatorSet;
@@ -76,9 +77,21 @@ pub const RULES: RulesHash = RulesHash::new([7; 32]);
 impl Registry {
     /// Appends a block to a feed; `epoch` is that of a header or of an epoch's start.
     pub fn append(&mut self, writer: &Writer, history: &mut History, block: &Block, epoch: u64) {
+        self.append_as(writer, history, block, epoch, Some(Form::Tree));
+    }
+
+    /// Appends a block to a feed, and signs it in one form, or not at all.
+    pub fn append_as(
+        &mut self,
+        writer: &Writer,
+        history: &mut History,
+        block: &Block,
+        epoch: u64,
+        form: Option<Form>,
+    ) {
         let before = history.head(history.length()).and_then(|head| self.get(&history.key, &head).cloned());
         let bytes = block.encode();
-        writer.append(history, bytes.clone());
+        writer.append(history, bytes.clone(), form);
         let Some(head) = history.head(history.length()) else { return };
         let place = self.place(before, block, &bytes, epoch, head.length());
         self.places.insert((history.key, head), place);

@@ -1,0 +1,1 @@
+//! Peers and validators that cheat.
