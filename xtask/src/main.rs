@@ -10,6 +10,7 @@ mod model;
 mod peers;
 mod rules;
 mod run;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ usage: cargo xtask COMMAND
   crash [--runs N] [--seed N]
                        kills processes while they append and clone, N times each (default 300)
   model                searches the larger spaces of the model of voting and handover (some minutes, some GiB)
+  sim [--runs N] [--seed N] | sim --twins [--every N]
+                       runs the quorum's engine in the seeded world: attacks and N runs of chance, or all twins
   bench [--runs N] [--scale N] [METRIC]...
                        measures, and prints figures, ratios and targets
 ";
@@ -56,6 +59,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "floors" => no_more(rest).and_then(|()| floors::run()),
         "fuzz" => fuzz::run(rest),
         "model" => no_more(rest).and_then(|()| model::run()),
+        "sim" => sim::run(rest),
         "bench" => bench::run(rest),
         "crash" => crash::run(rest),
         "help" | "--help" | "-h" => {

@@ -154,15 +154,18 @@ impl Handover {
         self.seals.iter().filter_map(move |(signer, (report, signature))| {
             let signer = *validators.get(usize::try_from(*signer).ok()?)?.public();
             let common = Common { room: *room, epoch: self.epoch, vset: self.vset, signer };
-            let SealReport { feed, highest_vote, reason, .. } = *report;
-            let highest_qc = match report.highest_qc {
-                ReportedQc::Nothing => None,
-                ReportedQc::Base => base.map(VerifiedQc::reference),
-                ReportedQc::Other(qc) => Some(qc),
-            };
-            let statement = Seal { common, feed, highest_qc, highest_vote, reason };
+            let statement = report.statement(common, base.map(VerifiedQc::reference));
             Some(Signed { statement, signature: *signature })
         })
+    }
+
+    /// Returns the seal of a validator, if it is one of those that make the handover. `epoch` is the one that ends.
+    pub(crate) fn seal_of(&self, epoch: &Epoch, signer: &PublicKey) -> Option<Signed<Seal>> {
+        let place = u32::try_from(epoch.validators().position(signer)?).ok()?;
+        let (report, signature) = self.seals.get(&place)?;
+        let base = self.base.as_ref().map(|base| base.certified.reference(epoch.room()));
+        let statement = report.statement(epoch.common(*signer), base);
+        Some(Signed { statement, signature: *signature })
     }
 
     fn from_proto(given: proto::Handover) -> Result<Self, CertificateError> {
@@ -220,6 +223,17 @@ fn verify_base(base: Qc, epoch: &Epoch) -> Result<VerifiedQc, CertificateError> 
 }
 
 impl SealReport {
+    /// Returns what the validator signed.
+    fn statement(&self, common: Common, base: Option<QcRef>) -> Seal {
+        let highest_qc = match self.highest_qc {
+            ReportedQc::Nothing => None,
+            ReportedQc::Base => base,
+            ReportedQc::Other(qc) => Some(qc),
+        };
+        let Self { feed, highest_vote, reason, .. } = *self;
+        Seal { common, feed, highest_qc, highest_vote, reason }
+    }
+
     fn from_proto(given: &proto::Report) -> Result<Self, CertificateError> {
         let field = |expected| CertificateError::Field { certificate: "handover", expected };
         let head = |length, hash| Head::new(length, hash).ok_or(field("heads of at least one block"));

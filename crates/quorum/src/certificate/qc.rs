@@ -70,6 +70,11 @@ impl Certified {
         QcHash::from_slice(state.finalize().as_bytes()).expect("the digest length is set to 32 bytes")
     }
 
+    /// Returns the name by which seals report QCs for this.
+    pub fn reference(&self, room: &RoomId) -> QcRef {
+        QcRef { epoch: self.epoch, head: *self.head(), qc: self.qc_hash(room) }
+    }
+
     /// Returns the acknowledgement of QCs for this.
     pub fn ack(&self, room: &RoomId) -> Ack {
         Ack { length: self.head().length(), qc: self.qc_hash(room) }

@@ -29,7 +29,18 @@ impl Engine {
         }
     }
 
-    /// A statement by this node's key that its records do not have: the key is not this node's alone.
+    /// Counts the votes of a certificate.
+    fn count_all(&mut self, votes: Vec<Verified<Vote>>) {
+        for vote in votes {
+            if !self.is_foreign(&vote) {
+                let counted = self.here.tally.vote(vote);
+                self.claim_all(counted.claims);
+            }
+        }
+    }
+
+    /// Tells whether a vote is by this node's key; its own were counted when they were durable. One that its records do
+    /// not have shows that they were set back, or that the key is not this node's alone.
     fn is_foreign(&mut self, vote: &Verified<Vote>) -> bool {
         let Some(key) = self.vote_key.as_ref().filter(|key| key.public() == *vote.signer()) else {
             return false;
@@ -69,10 +80,10 @@ impl Engine {
         self.compare(&certified);
         if certified.epoch == self.current.epoch.number() {
             let votes = qc.votes(self.current.epoch.room(), self.current.epoch.validators());
-            for vote in votes {
-                let counted = self.here.tally.vote(vote);
-                self.claim_all(counted.claims);
-            }
+            self.count_all(votes);
+        } else if let Some(epoch) = self.epoch_at(certified.epoch) {
+            let votes = qc.votes(epoch.room(), epoch.validators());
+            votes.iter().for_each(|vote| self.look_back(vote.signed()));
         }
         self.hold(qc);
         self.here.is_worth_a_handover = true;
@@ -151,10 +162,7 @@ impl Engine {
         let is_here = certified.epoch == self.current.epoch.number();
         if is_here {
             let votes = last.votes(self.current.epoch.room(), self.current.epoch.validators());
-            for vote in votes {
-                let counted = self.here.tally.vote(vote);
-                self.claim_all(counted.claims);
-            }
+            self.count_all(votes);
         }
         self.last_final = Some(last);
         if !self.is_one_phase() {

@@ -15,7 +15,7 @@ use super::limits::MAX_EVIDENCE_OF_CULPRIT;
 use super::seen::hash;
 use crate::evidence::{Claim, Evidence, EvidenceKind, NoOracle, VerifiedEvidence, VoteLink};
 use crate::head::Head;
-use crate::statement::{Verified, Vote};
+use crate::statement::{Common, Signed, Verified, Vote};
 
 /// Evidence by its id.
 #[derive(Debug, Default)]
@@ -68,6 +68,17 @@ impl Engine {
             if let Ok(evidence) = (Evidence { room, claim }).verify(&room, &NoOracle) {
                 self.expose(evidence);
             }
+        }
+    }
+
+    /// Compares a vote of an epoch that is over with the seal that its validator signed then. The vote need not be
+    /// verified.
+    pub(super) fn look_back(&mut self, vote: &Signed<Vote>) {
+        let Common { epoch: number, signer, .. } = vote.statement.common;
+        let Some(epoch) = self.epoch_at(number) else { return };
+        let seal = self.step(number.saturating_add(1)).and_then(|step| step.start.as_ref());
+        if let Some(seal) = seal.and_then(|(start, _, _)| start.handover.seal_of(epoch, &signer)) {
+            self.claim_all(vec![Claim::SealBreak { seal, vote: *vote }]);
         }
     }
 

@@ -128,21 +128,19 @@ impl Engine {
 
     /// Returns an epoch up to the one that is on.
     pub fn epoch_at(&self, number: u64) -> Option<&Epoch> {
-        if number == self.current.epoch.number() {
-            return Some(&self.current.epoch);
-        }
-        let step = usize::try_from(number).ok().and_then(|number| self.past.get(number));
-        step.map(|step| &step.epoch)
+        self.step(number).map(|step| &step.epoch)
     }
 
     /// Returns the start by which an epoch was entered, encoded.
     pub fn start_of(&self, number: u64) -> Option<&Bytes> {
-        let step = match usize::try_from(number).ok().and_then(|number| self.past.get(number)) {
-            Some(step) => step,
-            None if number == self.current.epoch.number() => &self.current,
-            None => return None,
-        };
-        step.start.as_ref().map(|(_, bytes, _)| bytes)
+        self.step(number)?.start.as_ref().map(|(_, bytes, _)| bytes)
+    }
+
+    fn step(&self, number: u64) -> Option<&Step> {
+        if number == self.current.epoch.number() {
+            return Some(&self.current);
+        }
+        usize::try_from(number).ok().and_then(|number| self.past.get(number))
     }
 
     /// Returns the head that this node last voted for in this epoch: the first that is to be reported as checked.

@@ -95,6 +95,11 @@ impl Tally {
         self.votes.values().flat_map(BTreeMap::values).flatten()
     }
 
+    /// Returns the longest vote of each validator.
+    pub(super) fn longest(&self) -> impl Iterator<Item = &Verified<Vote>> {
+        self.votes.values().filter_map(|votes| votes.last_key_value()?.1.last())
+    }
+
     /// Returns the votes of one length.
     pub(super) fn at(&self, length: u64) -> impl Iterator<Item = &Verified<Vote>> {
         self.votes.values().filter_map(move |votes| votes.get(&length)).flatten()

@@ -13,6 +13,7 @@ use super::bucket::Bucket;
 use super::event::{Fault, Output, Peer, Storage};
 use super::limits::{ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_PER_SECOND, MAX_PROMISES, MAX_WAITING};
 use super::seen::hash;
+use super::voter::vote_message;
 use crate::certificate::{CertificateError, Final, Qc, Start, VerifiedStart};
 use crate::evidence::{Claim, Evidence, EvidenceError, NoOracle, PromiseBreak};
 use crate::statement::{
@@ -50,9 +51,12 @@ impl Engine {
         let status = Message::Quorum(QuorumMessage::Status(self.status())).encode();
         self.send(peer, status);
         let own = self.own_messages();
+        // A validator whose disk was set back learns from these what it has signed.
+        let votes = self.here.tally.longest().map(vote_message);
+        let votes: Vec<Bytes> = votes.filter(|vote| !own.contains(vote)).collect();
         let seals = self.seals().map(|seal| QuorumMessage::Seal(seal.encode().into()));
         let seals: Vec<Bytes> = seals.map(|seal| Message::Quorum(seal).encode()).collect();
-        for message in own.into_iter().chain(seals) {
+        for message in own.into_iter().chain(votes).chain(seals) {
             self.send(peer, message);
         }
         self.announced.now();
@@ -187,6 +191,10 @@ impl Engine {
             // Who still seals an epoch that is over does not know the next one.
             if S::KIND == kind::SEAL {
                 self.answer_starts(now, peer, common.epoch.saturating_add(1));
+            }
+            if S::KIND == kind::VOTE && self.pay(now, peer, 2) {
+                self.seen.insert(name);
+                self.look_back(&Signed::<Vote>::decode(bytes)?);
             }
             return Ok(None);
         }

@@ -21,6 +21,8 @@
 mod check;
 mod codec;
 mod error;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use quorate_feed::fork::ForkProof;

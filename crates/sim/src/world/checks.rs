@@ -12,11 +12,17 @@ use quorate_quorum::statement::Target;
 use quorate_types::PublicKey;
 
 use super::World;
+use super::ledger::own_statements;
 use super::registry::{Item, RULES, Registry};
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
+    /// A node has sent a vote or a seal of its own that was not on its disk.
+    SentBeforeDurable {
+        /// Which.
+        node: usize,
+    },
     /// A run does not end.
     NoEnd {
         /// Events so far.
@@ -174,6 +180,16 @@ impl World {
         self.nodes[node].evidence.insert(*evidence.topic(), key);
         if !self.faulty_keys().contains(&key) {
             self.violations.push(Violation::Framed { key, kind });
+        }
+    }
+
+    /// What a node signed is on its disk before anyone sees it, in whatever message.
+    pub(super) fn check_durable(&mut self, node: usize, payload: &Bytes) {
+        let here = &self.nodes[node];
+        let Some(key) = here.identity.vote.as_ref().map(|signer| signer.public()) else { return };
+        let is_durable = |statement: &Vec<u8>| here.disk.was_durable(statement);
+        if !own_statements(payload, &key, &self.room).iter().all(is_durable) {
+            self.violations.push(Violation::SentBeforeDurable { node });
         }
     }
 

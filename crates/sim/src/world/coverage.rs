@@ -38,6 +38,10 @@ pub struct Coverage {
     pub refusals: u64,
     /// Connections that an engine cut.
     pub disconnects: u64,
+    /// Changes of validators that hosts put into their feeds.
+    pub changes: u64,
+    /// Times that an engine had nothing to do at its own time, and wants to be called for that again at once.
+    pub spins: u64,
     /// Partitions.
     pub partitions: u64,
     /// Messages.
@@ -95,6 +99,8 @@ impl Total {
         sums.forks_met += run.forks_met;
         sums.refusals += run.refusals;
         sums.disconnects += run.disconnects;
+        sums.changes += run.changes;
+        sums.spins += run.spins;
         sums.partitions += run.partitions;
         sums.traffic.sent += run.traffic.sent;
         sums.traffic.dropped += run.traffic.dropped;
@@ -126,7 +132,8 @@ impl fmt::Display for Total {
         )?;
         writeln!(
             f,
-            "  partitions: {}; messages: {}, dropped: {}, doubled: {}, held back: {}",
+            "  changes of validators: {}; partitions: {}; messages: {}, dropped: {}, doubled: {}, held back: {}",
+            sums.changes,
             sums.partitions,
             sums.traffic.sent,
             sums.traffic.dropped,
@@ -135,8 +142,8 @@ impl fmt::Display for Total {
         )?;
         write!(
             f,
-            "  forks met: {}; blocks refused: {}; connections cut: {}; alarms: {}",
-            sums.forks_met, sums.refusals, sums.disconnects, sums.alarms
+            "  forks met: {}; blocks refused: {}; connections cut: {}; alarms: {}; idle calls: {}",
+            sums.forks_met, sums.refusals, sums.disconnects, sums.alarms, sums.spins
         )
     }
 }

@@ -1,6 +1,6 @@
 //! A node's disk: what was written is lost until it is synced, and a backup may be put back.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use quorate_quorum::engine::{Slot, Ticket};
@@ -16,6 +16,8 @@ pub struct Disk {
     durable: Records,
     unsynced: VecDeque<(Ticket, Slot, Bytes)>,
     backup: Option<Records>,
+    /// Everything that was ever durable.
+    ever: BTreeSet<Bytes>,
 }
 
 /// What a crash did to the writes that were on their way.
@@ -79,8 +81,14 @@ impl Disk {
         &self.durable
     }
 
+    /// Tells whether a record was durable at any time.
+    pub fn was_durable(&self, record: &[u8]) -> bool {
+        self.ever.contains(record)
+    }
+
     fn store_first(&mut self) {
         if let Some((_, slot, record)) = self.unsynced.pop_front() {
+            self.ever.insert(record.clone());
             self.durable.insert(slot, record);
         }
     }

@@ -7,7 +7,7 @@ use quorate_types::PublicKey;
 use super::checks::Violation;
 use super::history::Writer;
 use super::registry::{Block, hash};
-use super::{Event, RECONNECT_US, World};
+use super::{Event, RECONNECT_US, TICK_US, World};
 
 /// Time that making a key pair takes, microseconds.
 const CREATE_US: u64 = 1_000;
@@ -19,10 +19,9 @@ impl World {
             return;
         }
         self.note("start", &[node as u8]);
-        let now = self.instant(self.now);
         let config = self.nodes[node].config(&self.room);
         let records = self.nodes[node].disk.records().clone();
-        let engine = match Engine::new(now, config, records) {
+        let engine = match Engine::new(config, records) {
             Ok(engine) => engine,
             Err(error) => {
                 self.violations.push(Violation::Start { node, error: error.to_string() });
@@ -35,6 +34,7 @@ impl World {
         here.alarm = None;
         here.epoch = 0;
         here.current = Some(self.room.feed);
+        here.validators = Some(self.room.validators.clone());
         let boot = here.boot;
         self.rewind(node);
         self.drain(node);
@@ -89,6 +89,8 @@ impl World {
         if self.is_up(node, boot) && self.nodes[node].alarm == Some(self.now) {
             self.nodes[node].alarm = None;
             self.input(node, Input::Timeout);
+            let wanted = self.nodes[node].engine.as_ref().and_then(Engine::poll_timeout);
+            self.coverage.spins += u64::from(wanted.is_some_and(|at| at <= self.instant(self.now)));
         }
     }
 
@@ -122,7 +124,7 @@ impl World {
         let wanted = engine
             .poll_timeout()
             .map(|at| at.saturating_duration_since(self.start).as_micros() as u64)
-            .map(|at| at.max(self.now + 1));
+            .map(|at| if at > self.now { at } else { self.now + TICK_US });
         if wanted != self.nodes[node].alarm {
             self.nodes[node].alarm = wanted;
             let boot = self.nodes[node].boot;
@@ -161,7 +163,10 @@ impl World {
             Output::Append { feed, what } => self.append_for_engine(node, feed, what),
             Output::CreateFeed { epoch, base: _ } => self.create_feed(node, epoch),
             Output::OpenFeed { epoch, feed, base, start } => self.open_feed(node, epoch, feed, base, start),
-            Output::Entered { epoch, base, feed, .. } => self.entered(node, epoch, base, feed),
+            Output::Entered { epoch, base, feed, validators } => {
+                self.nodes[node].validators = Some(*validators);
+                self.entered(node, epoch, base, feed);
+            }
             Output::Judge(evidence) => {
                 // Whoever holds the blocks runs the rules again.
                 if let Ok(evidence) = evidence.verify(&self.room.id, &self.registry) {
@@ -181,6 +186,7 @@ impl World {
         let Some(to) = self.network.node(node, peer) else { return };
         if !self.nodes[node].identity.is_faulty {
             self.ledger.record(&payload);
+            self.check_durable(node, &payload);
         }
         self.transmit(node, to, |connection| Event::Message { from: node, to, connection, payload: payload.clone() });
     }
@@ -219,7 +225,13 @@ impl World {
             Append::EpochStart(body) => Block::EpochStart(body),
         };
         let epoch = self.nodes[node].epoch;
-        self.append(node, feed, &block, epoch);
+        let tip = self.nodes[node].history(&feed).and_then(|history| history.head(history.length()));
+        let place = tip.and_then(|head| self.registry.get(&feed, &head));
+        // After a restart the engine asks for its start again.
+        let is_there = matches!(block, Block::EpochStart(_)) && place.is_some_and(|place| place.epoch >= epoch);
+        if !is_there {
+            self.append(node, feed, &block, epoch);
+        }
     }
 
     fn entered(&mut self, node: usize, epoch: u64, base: Base, feed: Option<PublicKey>) {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use quorate_quorum::engine::{Checked, Input, Refused};
+use quorate_proto::stream::{Entry, Proof, ProofKind};
+use quorate_quorum::certificate::{Inclusion, encode_change};
+use quorate_quorum::engine::{Checked, Closes, Input, Refused};
 use quorate_quorum::head::Head;
+use quorate_quorum::validators::ValidatorSet;
 use quorate_types::PublicKey;
 
 use super::history::{History, Shared};
@@ -139,13 +142,46 @@ impl World {
                 state_root: place.state_root,
                 rules_hash: RULES,
                 substance: place.substance,
-                closes: None,
+                closes: self.closes(node, feed, &head, &place),
             })),
         };
         if let Some(input) = input {
             self.input(node, input);
         }
         true
+    }
+
+    /// Shows the change of validators that a head ends with.
+    fn closes(&self, node: usize, feed: PublicKey, head: &Head, place: &Place) -> Option<Box<Closes>> {
+        let next = place.closes.clone()?;
+        let history = self.nodes[node].history(&feed)?;
+        let (index, length) = (head.length() - 1, head.length());
+        let nodes = Inclusion::nodes(index, length, |index| history.tree().node(index))?;
+        Some(Box::new(Closes { next, block: history.block(index)?, nodes }))
+    }
+
+    /// The host of a node's epoch, if it is that node, puts a change of validators into its feed: the candidate comes,
+    /// or goes.
+    pub fn change_validators(&mut self, node: usize, candidate: usize) {
+        let here = &self.nodes[node];
+        let Some(feed) = here.current.filter(|feed| here.writers.contains_key(feed)) else { return };
+        let (Some(validators), Some(history)) = (&here.validators, here.history(&feed)) else { return };
+        let Some(place) = history.head(history.length()).and_then(|head| self.registry.get(&feed, &head)) else {
+            return;
+        };
+        let Some(signer) = &self.nodes[candidate].identity.vote else { return };
+        if place.closes.is_some() || place.refused || here.engine.is_none() {
+            return;
+        }
+        let key = signer.public();
+        let comes = !validators.contains(&key);
+        let keys: Vec<PublicKey> = validators.keys().copied().filter(|held| *held != key).collect();
+        let Ok(next) = ValidatorSet::new(keys.into_iter().chain(comes.then_some(key)), 0) else { return };
+        let body = encode_change(&next, comes.then(|| signer.prove_possession()));
+        let entry = Entry::Proof(Proof { kind: ProofKind::ValidatorChange, body }).encode();
+        let epoch = place.epoch;
+        self.append(node, feed, &Block::Change(entry, next), epoch);
+        self.coverage.changes += 1;
     }
 
     /// The first block that the rules refuse is a matter for the engine; what comes after it is not.

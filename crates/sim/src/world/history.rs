@@ -57,6 +57,11 @@ impl History {
         self.blocks.len() as u64
     }
 
+    /// Returns a block.
+    pub fn block(&self, index: u64) -> Option<Bytes> {
+        self.blocks.get(usize::try_from(index).ok()?).cloned()
+    }
+
     /// Returns the tree.
     pub fn tree(&self) -> &MemoryTree {
         &self.tree

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use quorate_proto::quorate1::{Frames, Message, QuorumMessage};
+use quorate_proto::quorate1::{Frame, Frames, Message, QuorumMessage};
+use quorate_quorum::certificate::{Certified, Final, Qc};
 use quorate_quorum::evidence::{Claim, Evidence};
-use quorate_quorum::statement::{Seal, Signed, Vote};
-use quorate_types::{PublicKey, RoomId};
+use quorate_quorum::statement::{Ack, Common, Seal, Signed, Target, Vote};
+use quorate_types::{PublicKey, RoomId, Signature};
 
 use super::checks::Violation;
+use super::node::Room;
 use super::registry::Registry;
 
 /// Votes and seals, by their signer.
@@ -27,11 +29,8 @@ struct Statements {
 impl Ledger {
     /// Reads the statements in a message.
     pub(super) fn record(&mut self, payload: &Bytes) {
-        for frame in Frames::new(payload.clone()).flatten() {
-            let bytes = match Message::decode(frame.kind, frame.body) {
-                Ok(Some(Message::Quorum(QuorumMessage::Vote(bytes) | QuorumMessage::Seal(bytes)))) => bytes,
-                _ => continue,
-            };
+        for message in messages(payload) {
+            let (QuorumMessage::Vote(bytes) | QuorumMessage::Seal(bytes)) = message else { continue };
             if !self.seen.insert(bytes.to_vec()) {
                 continue;
             }
@@ -79,6 +78,59 @@ impl Ledger {
         }
         found
     }
+}
+
+/// Lists the votes and seals of one key in a message, encoded: by themselves and in certificates.
+pub(super) fn own_statements(payload: &Bytes, key: &PublicKey, room: &Room) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for message in messages(payload) {
+        match message {
+            QuorumMessage::Vote(bytes) => {
+                let vote = Signed::<Vote>::decode(&bytes).ok();
+                found.extend(vote.filter(|vote| vote.statement.common.signer == *key).map(|vote| vote.encode()));
+            }
+            QuorumMessage::Seal(bytes) => {
+                let seal = Signed::<Seal>::decode(&bytes).ok();
+                found.extend(seal.filter(|seal| seal.statement.common.signer == *key).map(|seal| seal.encode()));
+            }
+            QuorumMessage::Qc { qc, last_final } => {
+                if let Some(Ok(qc)) = qc.map(Qc::decode) {
+                    let places = qc.votes.iter().map(|(place, (ack, signature))| (*place, qc.certified.target, *ack, *signature));
+                    found.extend(places.filter_map(|vote| own_vote(&qc.certified, vote, key, room)));
+                }
+                if let Some(Ok(last)) = last_final.map(Final::decode) {
+                    let ack = Some(last.certified.ack(&room.id));
+                    let places = last.votes.iter().map(|(place, (target, signature))| (*place, *target, ack, *signature));
+                    found.extend(places.filter_map(|vote| own_vote(&last.certified, vote, key, room)));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Writes out a vote that stands in a certificate, when it is of this key.
+fn own_vote(
+    certified: &Certified,
+    (place, target, ack, signature): (u32, Target, Option<Ack>, Signature),
+    key: &PublicKey,
+    room: &Room,
+) -> Option<Vec<u8>> {
+    // Places mean something in the first set of validators, which is the only one in most worlds.
+    if certified.vset != *room.validators.hash() || room.validators.position(key)? != place as usize {
+        return None;
+    }
+    let common = Common { room: room.id, epoch: certified.epoch, vset: certified.vset, signer: *key };
+    let statement = Vote { common, feed: certified.feed, target, ack };
+    Some(Signed { statement, signature }.encode())
+}
+
+fn messages(payload: &Bytes) -> impl Iterator<Item = QuorumMessage> {
+    Frames::new(payload.clone()).flatten().filter_map(|frame| match frame {
+        Frame::Message(Message::Quorum(message)) => Some(message),
+        _ => None,
+    })
 }
 
 /// Tells whether two votes of one key are for histories of one epoch that disagree.

@@ -28,7 +28,7 @@ use quorate_quorum::engine::{Input, Ticket};
 use quorate_types::PublicKey;
 
 pub use checks::Violation;
-pub use coverage::Coverage;
+pub use coverage::{Coverage, Total};
 pub use history::{History, Shared, Writer};
 pub use ledger::Ledger;
 pub use network::{Traffic, Weather};
@@ -45,6 +45,9 @@ const GOSSIP_US: u64 = 250_000;
 
 /// Time after which a connection that was cut by one side is tried again, microseconds.
 const RECONNECT_US: u64 = 300_000;
+
+/// Resolution of a node's timer, microseconds: an engine that wants to be called in the past is called after that.
+const TICK_US: u64 = 1_000;
 
 /// Events in one run; a run with more goes round in circles.
 const MAX_EVENTS: u64 = 400_000;
@@ -168,7 +171,10 @@ impl World {
             self.now = at;
             self.handled += 1;
             if self.handled > MAX_EVENTS {
-                self.violations.push(Violation::NoEnd { events: self.handled });
+                if self.handled == MAX_EVENTS + 1 {
+                    self.violations.push(Violation::NoEnd { events: self.handled });
+                }
+                self.now = end;
                 return false;
             }
             self.happen(event);

@@ -76,6 +76,8 @@ pub struct Node {
     pub peers: BTreeSet<Peer>,
     /// Epoch in which its engine is.
     pub epoch: u64,
+    /// Its validators.
+    pub validators: Option<ValidatorSet>,
     /// Feed of that epoch.
     pub current: Option<PublicKey>,
     /// Whether the disk has stopped syncing.
@@ -112,6 +114,7 @@ impl Node {
             alarm: None,
             peers: BTreeSet::new(),
             epoch: 0,
+            validators: None,
             current: None,
             disk_stuck: false,
         }

@@ -72,7 +72,8 @@ impl Cast {
         for at in 0..self.validators + self.observers {
             let votes = at < self.validators;
             identities.push(Identity {
-                vote: votes.then(|| Signer::from_seed(&rng.bytes())),
+                // Observers may become validators.
+                vote: Some(Signer::from_seed(&rng.bytes())),
                 host: votes.then(|| Signer::from_seed(&rng.bytes())),
                 is_genesis_host: at == 0,
                 feed_seed: rng.bytes(),
@@ -229,7 +230,7 @@ impl Chaos {
             }
         }
         let node = self.rng.below(nodes as u64) as usize;
-        match self.rng.below(10) {
+        match self.rng.below(11) {
             // The host is cut off: the others leave it.
             0 | 1 => {
                 let epoch = world.nodes.iter().map(|node| node.epoch).max().unwrap_or(0) as usize;
@@ -262,12 +263,18 @@ impl Chaos {
                 }
             }
             8 => world.nodes[node].disk.back_up(),
+            9 => {
+                let candidate = world.room.validators.n();
+                for host in 0..nodes {
+                    world.change_validators(host, candidate);
+                }
+            }
             _ => world.nodes[node].disk_stuck ^= true,
         }
     }
 
     fn maybe_restore(&mut self, world: &mut World, node: usize) {
-        let votes = world.nodes[node].identity.vote.is_some() && !world.nodes[node].identity.is_faulty;
+        let votes = !world.nodes[node].identity.is_faulty;
         if votes && self.can_lose > 0 && self.rng.per_mille(500) {
             world.restore(node);
             if world.nodes[node].guard == Guard::Recovering {

@@ -42,7 +42,6 @@ pub(super) struct World {
     pub(super) down: BTreeSet<usize>,
     net: VecDeque<(usize, usize, Bytes)>,
     pub(super) sent: Vec<(usize, QuorumMessage)>,
-    pub(super) n: u8,
 }
 
 fn config(i: u8, set: &ValidatorSet) -> Config {
@@ -64,9 +63,18 @@ fn config(i: u8, set: &ValidatorSet) -> Config {
 impl World {
     /// `n` validators, of which node 0 is the host, and `more` nodes that are none.
     pub(super) fn new(n: u8, more: u8) -> Self {
+        Self::of(n, more, FEED)
+    }
+
+    /// `n` validators, and the feed of epoch 0.
+    pub(super) fn with_feed(n: u8, feed: PublicKey) -> Self {
+        Self::of(n, 0, feed)
+    }
+
+    fn of(n: u8, more: u8, key: PublicKey) -> Self {
         let set = validators(n);
         let node = |i| {
-            let config = config(i, &set);
+            let config = Config { feed: key, ..config(i, &set) };
             Node {
                 engine: Engine::new(config.clone(), []).unwrap(),
                 config,
@@ -77,16 +85,14 @@ impl World {
                 outputs: Vec::new(),
             }
         };
-        let feed =
-            Feed { key: FEED, epoch: 0, tree: MemoryTree::new(Flavour::Dat), substance: 0, closes: None };
+        let feed = Feed { key, epoch: 0, tree: MemoryTree::new(Flavour::Dat), substance: 0, closes: None };
         let mut world = Self {
             now: Instant::now(),
             nodes: (0..n + more).map(node).collect(),
-            feeds: BTreeMap::from([(FEED, feed)]),
+            feeds: BTreeMap::from([(key, feed)]),
             down: BTreeSet::new(),
             net: VecDeque::new(),
             sent: Vec::new(),
-            n,
         };
         world.connect_all();
         world
@@ -134,6 +140,9 @@ impl World {
                     let start = self.nodes[from].engine.check_start(body.clone()).unwrap();
                     let number = start.epoch().number();
                     let feed = self.feeds.get_mut(feed).unwrap();
+                    if feed.epoch >= number {
+                        continue;
+                    }
                     feed.epoch = number;
                     feed.closes = None;
                     feed.tree.push(body).unwrap();
@@ -148,6 +157,7 @@ impl World {
                     self.input(from, Input::FeedCreated { epoch, feed });
                     continue;
                 }
+                Output::OpenFeed { feed, .. } if self.feeds.contains_key(feed) => {}
                 Output::OpenFeed { epoch, feed, start, .. } => {
                     let start = self.nodes[from].engine.check_start(start.clone()).unwrap();
                     let mut tree = MemoryTree::new(Flavour::Dat);
