@@ -5,17 +5,19 @@ use std::time::Instant;
 
 use quorate_sim::model::{search, suite};
 use quorate_sim::world::attacks::ATTACKS;
-use quorate_sim::world::plan::{Outcome, random, run_twice};
+use quorate_sim::world::plan::{Outcome, random, random_world, run_twice};
 use quorate_sim::world::{Total, twins};
 
 const USAGE: &str = "\
 usage: quorate-sim model [--large]
        quorate-sim run [--runs N] [--seed N]
        quorate-sim twins [--every N]
+       quorate-sim watch --seed N
 
   model [--large]      searches the model of voting and handover, with planted bugs too; and the larger spaces
   run                  the attacks, then N runs of chance (default 1000) from a seed on (default 1), each of them twice
   twins [--every N]    twins at n=4 over three rounds and at n=7 over two; every Nth of them (default 1)
+  watch --seed N       prints what happens in one run: time in microseconds, what, and its bytes, the node first
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
             Some(every) if every > 0 && options.len() % 2 == 0 => all_twins(every as usize),
             _ => usage(),
         },
+        ["watch", "--seed", seed] => seed.parse().map_or_else(|_| usage(), watch),
         _ => usage(),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -95,6 +98,13 @@ fn chance(runs: u64, seed: u64) -> bool {
     }
     passed &= tally.finish("chance", start);
     passed
+}
+
+/// Prints one run.
+fn watch(seed: u64) -> bool {
+    let world = random_world(seed, None, true);
+    println!("{:#?}", world.violations);
+    world.violations.is_empty()
 }
 
 /// Runs the enumeration of twins.

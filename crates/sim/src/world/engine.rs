@@ -157,7 +157,8 @@ impl World {
                 self.at(self.now + RECONNECT_US, Event::Connect { a: node, b: other });
             }
             Output::Committed { epoch, feed, target } => {
-                self.note("committed", target.head.tree_hash().as_bytes());
+                let (length, hash) = (target.head.length() as u8, target.head.tree_hash().as_bytes());
+                self.note("committed", &[&[node as u8, epoch as u8, length], &hash[..]].concat());
                 self.check_commit(node, epoch, feed, target);
             }
             Output::Append { feed, what } => self.append_for_engine(node, feed, what),
@@ -175,7 +176,7 @@ impl World {
             }
             Output::Voted(_) | Output::Rejected(_) | Output::Storage { .. } => {}
             Output::Exposed(evidence) => {
-                self.note("exposed", evidence.id().as_bytes());
+                self.note("exposed", &[&[node as u8, evidence.kind() as u8], &evidence.culprit().as_bytes()[..]].concat());
                 self.check_exposed(node, &evidence);
             }
             Output::Alarm(alarm) => self.check_alarm(node, alarm),
@@ -235,7 +236,8 @@ impl World {
     }
 
     fn entered(&mut self, node: usize, epoch: u64, base: Base, feed: Option<PublicKey>) {
-        self.note("entered", &epoch.to_le_bytes());
+        let length = base.head.map_or(0, |head| head.length() as u8);
+        self.note("entered", &[node as u8, epoch as u8, length, u8::from(feed.is_some())]);
         self.coverage.entered(epoch, base.head.is_some());
         let here = &mut self.nodes[node];
         here.epoch = epoch;

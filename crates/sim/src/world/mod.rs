@@ -98,6 +98,8 @@ pub struct World {
     pub sync_us: (u64, u64),
     /// Whether hosts append what waits; otherwise someone else decides what they append.
     pub hosts_append: bool,
+    /// Whether what happens is printed.
+    pub is_watched: bool,
     /// Who can talk to whom: nodes with one number.
     groups: Vec<u32>,
     network: Network,
@@ -126,6 +128,7 @@ impl World {
             rng,
             sync_us: (4_000, 0),
             hosts_append: true,
+            is_watched: false,
             groups,
             network: Network::default(),
             queue: BTreeMap::new(),
@@ -333,8 +336,12 @@ impl World {
         self.start + Duration::from_micros(time)
     }
 
-    /// Adds something that happened to the digest.
+    /// Adds something that happened to the digest, and shows it to whoever watches.
     fn note(&mut self, what: &str, bytes: &[u8]) {
+        if self.is_watched && what != "message" {
+            let hex: String = bytes.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+            println!("{:>9} {what} {hex}", self.now);
+        }
         self.digest.update(&self.now.to_le_bytes()).update(what.as_bytes()).update(bytes);
     }
 }

@@ -174,6 +174,11 @@ pub fn outcome(world: World) -> Outcome {
 
 /// A run of chance: faults, partitions, crashes, steered so that hosts are left and Finals form in several epochs.
 pub fn random(seed: u64, planted: Option<Planted>) -> Outcome {
+    outcome(random_world(seed, planted, false))
+}
+
+/// Carries out the same run; what happens can be printed.
+pub fn random_world(seed: u64, planted: Option<Planted>, is_watched: bool) -> World {
     let mut rng = Rng::new(seed);
     let mut cast = Cast::honest(*rng.pick(&[4, 4, 4, 4, 5, 7]).unwrap_or(&4));
     cast.planted = planted;
@@ -189,6 +194,7 @@ pub fn random(seed: u64, planted: Option<Planted>) -> Outcome {
     }
     cast.twins.dedup();
     let mut world = cast.world(Rng::new(rng.next()));
+    world.is_watched = is_watched;
     world.weather = Weather {
         drop: *rng.pick(&[0, 0, 20, 150]).unwrap_or(&0),
         duplicate: *rng.pick(&[0, 0, 50]).unwrap_or(&0),
@@ -209,7 +215,7 @@ pub fn random(seed: u64, planted: Option<Planted>) -> Outcome {
         world.run_for(Duration::from_millis(pause));
     }
     settle(&mut world, true);
-    outcome(world)
+    world
 }
 
 /// Decides what happens next.
