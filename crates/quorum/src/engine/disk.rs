@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::event::{Output, Slot, Ticket};
+use crate::certificate::VerifiedStart;
 use crate::statement::{Seal, Verified, Vote};
 
 /// Something that depends on a record.
@@ -16,8 +17,8 @@ pub(super) enum After {
     Vote(Box<Verified<Vote>>),
     /// A seal counts, and goes to all peers.
     Seal(Box<Verified<Seal>>),
-    /// A grant: outputs, and a start to all peers.
-    Granted(Vec<Output>, Bytes),
+    /// The feed of the epoch becomes known, and goes to all peers.
+    Granted(Box<VerifiedStart>),
 }
 
 /// Records that are not acknowledged.

@@ -139,10 +139,17 @@ impl Engine {
         let start_bytes = start.start().encode();
         self.write(Slot::Start { epoch: number }, start_bytes.clone(), After::Nothing);
         let before = std::mem::replace(&mut self.current, step);
-        if before.epoch.number() < number {
+        let (before_number, before_vset) = (before.epoch.number(), *before.epoch.validators().hash());
+        if before_number < number {
             self.past.push(before);
         }
-        self.here = Here::default();
+        let mut here = Here::default();
+        let validators = self.current.epoch.validators();
+        if before_number == number && before_vset == *validators.hash() {
+            // What came before the feed was known still counts.
+            std::mem::swap(&mut here.tally, &mut self.here.tally);
+        }
+        self.here = here;
         self.entered_at = Some(now);
         self.out.push_back(self.entered());
         let message = Message::Quorum(QuorumMessage::Handover(vec![start_bytes])).encode();
@@ -175,14 +182,25 @@ impl Engine {
         let Ok(start) = start.verify(&before) else { return };
         self.grants.insert(number, feed);
         self.write(Slot::Grant { epoch: number }, grant.encode(), After::Nothing);
-        self.current = Step::new(&start);
         let bytes = start.start().encode();
-        let open =
-            Output::OpenFeed { epoch: number, feed, base: base_of(start.epoch()), start: bytes.clone() };
-        let message = Message::Quorum(QuorumMessage::Handover(vec![bytes.clone()])).encode();
-        let outputs = vec![self.entered(), open];
-        self.write(Slot::Start { epoch: number }, bytes, After::Granted(outputs, message));
+        self.write(Slot::Start { epoch: number }, bytes, After::Granted(Box::new(start)));
         self.entered_at = Some(now);
+    }
+
+    /// The grant is durable: the feed is known from here on, and never another one.
+    pub(super) fn granted_is_durable(&mut self, start: &VerifiedStart) {
+        let epoch = start.epoch();
+        let (number, Some(feed)) = (epoch.number(), epoch.feed().copied()) else { return };
+        if self.current.epoch.number() != number || self.current.epoch.feed().is_some() {
+            return;
+        }
+        let base = base_of(epoch);
+        self.current = Step::new(start);
+        let bytes = start.start().encode();
+        self.out.push_back(self.entered());
+        self.out.push_back(Output::OpenFeed { epoch: number, feed, base, start: bytes.clone() });
+        let message = Message::Quorum(QuorumMessage::Handover(vec![bytes])).encode();
+        self.broadcast(None, &message);
         self.announced.now();
     }
 

@@ -278,10 +278,7 @@ impl Engine {
                 After::Nothing => {}
                 After::Vote(vote) => self.vote_is_durable(now, *vote),
                 After::Seal(seal) => self.seal_is_durable(*seal),
-                After::Granted(outputs, message) => {
-                    self.out.extend(outputs);
-                    self.broadcast(None, &message);
-                }
+                After::Granted(start) => self.granted_is_durable(&start),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Votes of one epoch: who votes for what, who acknowledges what, and who contradicts itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_types::{PublicKey, RoomId};
 
@@ -13,11 +13,12 @@ use crate::validators::ValidatorSet;
 /// Votes of one epoch.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Votes of each validator by length: at most two that contradict each other, else the newest one and the one
-    /// before it, which acknowledges something else.
+    /// Votes of each validator by length: one, with what it acknowledges last, or two that contradict each other.
     votes: BTreeMap<PublicKey, BTreeMap<u64, Vec<Verified<Vote>>>>,
     /// Votes that acknowledge, by what, then by validator.
     acks: BTreeMap<Ack, BTreeMap<PublicKey, Verified<Vote>>>,
+    /// What each validator acknowledges, as far as it is kept.
+    acked: BTreeMap<PublicKey, BTreeSet<Ack>>,
     seals: BTreeMap<PublicKey, Verified<Seal>>,
 }
 
@@ -45,32 +46,46 @@ impl Tally {
             }
         }
         let here = of_validator.entry(length).or_default();
-        if here.iter().any(|other| other.signed().statement == vote.signed().statement) {
-            return Counted::default();
+        let acked = vote.ack.map(|ack| ack.length);
+        if let Some(same) =
+            here.iter_mut().find(|other| other.target == vote.target && other.feed == vote.feed)
+        {
+            if same.ack.map(|ack| ack.length) >= acked {
+                return Counted { is_new: false, ..counted };
+            }
+            *same = vote;
+        } else if here.len() < 2 {
+            here.push(vote);
+        } else {
+            return Counted { is_new: false, ..counted };
         }
         counted.is_new = true;
-        if here.len() < 2 {
-            here.push(vote);
-        } else if counted.claims.is_empty()
-            && let Some(oldest) = here.iter_mut().min_by_key(|other| other.ack.map(|ack| ack.length))
-            && oldest.ack.map(|ack| ack.length) < vote.ack.map(|ack| ack.length)
-        {
-            *oldest = vote;
-        }
         if of_validator.len() > MAX_LENGTHS_OF_VALIDATOR {
             of_validator.pop_first();
         }
         if let Some(ack) = vote.ack {
-            self.acks.entry(ack).or_default().entry(*vote.signer()).or_insert(vote);
-            // A validator acknowledges what it has a QC for; who makes them up fills this with its own.
-            if self.acks.len() > MAX_QCS.saturating_mul(4) {
-                self.acks.pop_first();
-            }
+            self.acknowledge(ack, vote);
         }
         if let Some(seal) = self.seals.get(vote.signer()) {
             counted.claims.push(Claim::SealBreak { seal: *seal.signed(), vote: *vote.signed() });
         }
         counted
+    }
+
+    /// Notes what a vote acknowledges. Each validator has its own room, so that none can push out another's.
+    fn acknowledge(&mut self, ack: Ack, vote: Verified<Vote>) {
+        let of_validator = self.acked.entry(*vote.signer()).or_default();
+        of_validator.insert(ack);
+        self.acks.entry(ack).or_default().entry(*vote.signer()).or_insert(vote);
+        if of_validator.len() > MAX_QCS
+            && let Some(lowest) = of_validator.pop_first()
+            && let Some(votes) = self.acks.get_mut(&lowest)
+        {
+            votes.remove(vote.signer());
+            if votes.is_empty() {
+                self.acks.remove(&lowest);
+            }
+        }
     }
 
     /// Counts a seal; `None` when one of its validator is there.
@@ -130,5 +145,6 @@ impl Tally {
             }
         }
         self.acks.retain(|ack, _| ack.length >= length);
+        self.acked.values_mut().for_each(|acked| acked.retain(|ack| ack.length >= length));
     }
 }

@@ -108,8 +108,11 @@ impl Engine {
                 }
             }
             QuorumMessage::Vote(bytes) => {
-                if let Some(vote) = self.statement::<Vote>(now, peer, &bytes, QuorumMessage::Vote)?
-                    && self.is_in_window(vote.target.head.length())
+                // Outside the window it costs no check, and may come again later.
+                let Vote { common, target, .. } = Signed::decode(&bytes)?.statement;
+                let is_elsewhere = common.epoch != self.current.epoch.number();
+                if (is_elsewhere || self.is_in_window(target.head.length()))
+                    && let Some(vote) = self.statement::<Vote>(now, peer, &bytes, QuorumMessage::Vote)?
                 {
                     self.pass_on(peer, QuorumMessage::Vote(bytes));
                     self.count(now, vote, Some(peer));

@@ -327,6 +327,44 @@ fn two_grants_are_evidence_against_the_host() {
 }
 
 #[test]
+fn a_grant_is_not_known_before_it_is_durable() {
+    let mut world = World::new(7, 0);
+    world.append(FEED, 3, true);
+    world.run(Duration::from_secs(3));
+    // Node 1 is the next host, and its disk hangs; the others are enough to hand over.
+    world.down.insert(0);
+    world.nodes[1].syncs = false;
+    world.pending(Some(world.now));
+    world.run(Duration::from_secs(13));
+    assert!(world.nodes[1].unsynced.iter().any(|(_, slot, _)| *slot == Slot::Grant { epoch: 1 }));
+    for node in 1..7 {
+        let epoch = world.nodes[node].engine.epoch();
+        assert_eq!((epoch.number(), epoch.feed()), (1, None));
+    }
+    world.sync(1);
+    world.run(MOMENT);
+    let feed = PublicKey::new([201; 32]);
+    assert!((1..7).all(|node| world.nodes[node].engine.epoch().feed() == Some(&feed)));
+}
+
+/// A validator that acknowledges what does not exist takes no room from the others.
+#[test]
+fn made_up_acknowledgements_keep_nothing_from_being_final() {
+    let mut world = World::new(4, 0);
+    let epoch = genesis(4);
+    world.down.insert(3);
+    for i in 0..300_u64 {
+        let ack = crate::statement::Ack { length: i + 1, qc: quorate_types::QcHash::new([i as u8; 32]) };
+        send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head_of(900, 7), Some(ack))));
+        send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head_of(901 + i, 7), Some(ack))));
+        world.now += Duration::from_millis(10);
+    }
+    world.append(FEED, 3, true);
+    world.run(MOMENT);
+    assert_eq!(world.last(1), Some((0, FEED, 3)));
+}
+
+#[test]
 fn a_storage_peer_that_promises_less_is_exposed() {
     let mut world = World::new(4, 0);
     let stranger = signer(50);
