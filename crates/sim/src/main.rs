@@ -5,17 +5,18 @@ use std::time::Instant;
 
 use quorate_sim::model::{search, suite};
 use quorate_sim::world::attacks::ATTACKS;
-use quorate_sim::world::plan::{Outcome, random, random_world, run_twice};
+use quorate_sim::world::plan::{Extras, Outcome, random, run_twice};
 use quorate_sim::world::{Total, twins};
 
 const USAGE: &str = "\
 usage: quorate-sim model [--large]
-       quorate-sim run [--runs N] [--seed N]
+       quorate-sim run [--runs N] [--seed N] [--changes 1]
        quorate-sim twins [--every N]
        quorate-sim watch --seed N
 
   model [--large]      searches the model of voting and handover, with planted bugs too; and the larger spaces
-  run                  the attacks, then N runs of chance (default 1000) from a seed on (default 1), each of them twice
+  run                  the attacks, then N runs of chance (default 1000) from a seed on (default 1), each of them twice;
+                       with --changes 1 validators come and go
   twins [--every N]    twins at n=4 over three rounds and at n=7 over two; every Nth of them (default 1)
   watch --seed N       prints what happens in one run: time in microseconds, what, and its bytes, the node first
 ";
@@ -26,9 +27,9 @@ fn main() -> ExitCode {
     let passed = match arguments[..] {
         ["model"] => model(false),
         ["model", "--large"] => model(true),
-        ["run", ref options @ ..] => match (number(options, "--runs", 1000), number(options, "--seed", 1)) {
-            (Some(runs), Some(seed)) if options.len() % 2 == 0 => chance(runs, seed),
-            _ => usage(),
+        ["run", ref options @ ..] => match run_options(options) {
+            Some((runs, seed, extras)) => chance(runs, seed, extras),
+            None => usage(),
         },
         ["twins", ref options @ ..] => match number(options, "--every", 1) {
             Some(every) if every > 0 && options.len() % 2 == 0 => all_twins(every as usize),
@@ -43,6 +44,12 @@ fn main() -> ExitCode {
 fn usage() -> bool {
     eprint!("{USAGE}");
     false
+}
+
+fn run_options(options: &[&str]) -> Option<(u64, u64, Extras)> {
+    let (runs, seed) = (number(options, "--runs", 1000)?, number(options, "--seed", 1)?);
+    let changes = number(options, "--changes", 0)? > 0;
+    (options.len() % 2 == 0).then_some((runs, seed, Extras { changes, ..Extras::default() }))
 }
 
 /// Finds the number after an option.
@@ -80,7 +87,7 @@ impl Tally {
 }
 
 /// Runs the attacks and runs of chance.
-fn chance(runs: u64, seed: u64) -> bool {
+fn chance(runs: u64, seed: u64, extras: Extras) -> bool {
     let start = Instant::now();
     let mut attacks = Tally::default();
     for attack in ATTACKS {
@@ -91,7 +98,7 @@ fn chance(runs: u64, seed: u64) -> bool {
     let mut tally = Tally::default();
     for run in 0..runs {
         let seed = seed.wrapping_add(run);
-        tally.add(&format!("seed {seed}"), &run_twice(seed, |seed| random(seed, None)));
+        tally.add(&format!("seed {seed}"), &run_twice(seed, |seed| random(seed, extras)));
         if (run + 1) % 1000 == 0 {
             eprintln!("{} runs, {} failed, {:.0} s", run + 1, tally.failed, start.elapsed().as_secs_f64());
         }
@@ -102,9 +109,9 @@ fn chance(runs: u64, seed: u64) -> bool {
 
 /// Prints one run.
 fn watch(seed: u64) -> bool {
-    let world = random_world(seed, None, true);
-    println!("{:#?}", world.violations);
-    world.violations.is_empty()
+    let outcome = random(seed, Extras { is_watched: true, ..Extras::default() });
+    println!("{:#?}", outcome.violations);
+    outcome.violations.is_empty()
 }
 
 /// Runs the enumeration of twins.

@@ -41,11 +41,16 @@ pub const ATTACKS: [Attack; 18] = [
     attack("two histories of different lengths", 0, Some(EvidenceKind::WriterFork), |world, host| {
         fork(world, host, [&[1, 2], &[3, 4, 5, 6, 7]], Form::Tree);
     }),
-    attack("two histories, one signed in the 40-byte form", 0, Some(EvidenceKind::WriterFork), |world, host| {
-        fork(world, host, [&[1, 2, 3], &[4, 5]], Form::TreeLength);
-    }),
+    attack(
+        "two histories, one signed in the 40-byte form",
+        0,
+        Some(EvidenceKind::WriterFork),
+        |world, host| {
+            fork(world, host, [&[1, 2, 3], &[4, 5]], Form::TreeLength);
+        },
+    ),
     attack("a block withheld after its root", 0, None, withhold),
-    attack("a block that the rules refuse", 0, None, |world, host| {
+    attack("a block that the rules refuse", 0, Some(EvidenceKind::BadAppend), |world, host| {
         let history = write(world, host, &[Block::Action(1), Block::Bad(2), Block::Action(3)], Form::Tree);
         show_all(world, host, &history);
     }),
@@ -81,9 +86,15 @@ pub const ATTACKS: [Attack; 18] = [
         say_all(world, attacker, &seal);
         say_all(world, attacker, &vote);
     }),
-    attack("votes of another room", 3, None, |world, attacker| replay(world, attacker, |common| common.room = RoomId::new([5; 32]))),
-    attack("votes of another epoch", 3, None, |world, attacker| replay(world, attacker, |common| common.epoch = 7)),
-    attack("votes of other validators", 3, None, |world, attacker| replay(world, attacker, |common| common.vset = VsetHash::new([5; 32]))),
+    attack("votes of another room", 3, None, |world, attacker| {
+        replay(world, attacker, |common| common.room = RoomId::new([5; 32]))
+    }),
+    attack("votes of another epoch", 3, None, |world, attacker| {
+        replay(world, attacker, |common| common.epoch = 7)
+    }),
+    attack("votes of other validators", 3, None, |world, attacker| {
+        replay(world, attacker, |common| common.vset = VsetHash::new([5; 32]))
+    }),
     attack("one vote as two", 3, None, |world, attacker| {
         for claim in [same_twice(world), malleated(world)].into_iter().flatten() {
             accuse(world, attacker, claim);
@@ -94,11 +105,16 @@ pub const ATTACKS: [Attack; 18] = [
             accuse(world, attacker, claim);
         }
     }),
-    attack("a QC with one vote too few, or twice the same, or of other validators", 3, None, |world, attacker| {
-        for qc in bad_certificates(world) {
-            say_all(world, attacker, &message(QuorumMessage::Qc { qc: Some(qc), last_final: None }));
-        }
-    }),
+    attack(
+        "a QC with one vote too few, or twice the same, or of other validators",
+        3,
+        None,
+        |world, attacker| {
+            for qc in bad_certificates(world) {
+                say_all(world, attacker, &message(QuorumMessage::Qc { qc: Some(qc), last_final: None }));
+            }
+        },
+    ),
     attack("a flood of bad signatures", 3, None, |world, attacker| flood(world, attacker, true)),
     attack("a flood of bytes", 3, None, |world, attacker| flood(world, attacker, false)),
 ];
@@ -154,7 +170,8 @@ impl Attack {
 /// Writes a feed of the attacker's, behind what it has.
 fn write(world: &mut World, host: usize, blocks: &[Block], form: Form) -> Shared {
     let feed = world.room.feed;
-    let mut history = world.nodes[host].history(&feed).map_or_else(|| History::empty(feed), |held| History::clone(held));
+    let mut history =
+        world.nodes[host].history(&feed).map_or_else(|| History::empty(feed), |held| History::clone(held));
     if let Some(writer) = world.nodes[host].writers.get(&feed) {
         for (at, block) in blocks.iter().enumerate() {
             // Only the end of the batch is signed.
@@ -221,8 +238,8 @@ fn same_twice(world: &World) -> Option<Claim> {
 
 /// The order of the base point, little-endian: added to S it gives a second signature of one statement.
 const ORDER: [u8; 32] = [
-    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
 ];
 
 fn malleated(world: &World) -> Option<Claim> {
@@ -305,10 +322,15 @@ fn accuse(world: &mut World, attacker: usize, claim: Claim) {
 
 fn newest(world: &World) -> Target {
     let feed = world.room.feed;
-    let longest = world.nodes.iter().filter_map(|node| node.history(&feed)).max_by_key(|history| history.length());
+    let longest =
+        world.nodes.iter().filter_map(|node| node.history(&feed)).max_by_key(|history| history.length());
     let head = longest.and_then(|history| history.head(history.length())).unwrap_or_else(no_head);
     let state_root = world.registry.get(&feed, &head).map(|place| place.state_root);
-    Target { head, state_root: state_root.unwrap_or(quorate_types::StateRoot::new([0; 32])), rules_hash: RULES }
+    Target {
+        head,
+        state_root: state_root.unwrap_or(quorate_types::StateRoot::new([0; 32])),
+        rules_hash: RULES,
+    }
 }
 
 fn no_head() -> Head {

@@ -235,8 +235,12 @@ impl World {
         let found = self.ledger.contradictions(self.room.id, &self.registry, |key| honest.contains(key));
         self.violations.extend(found);
         if self.agreed.broken {
-            let exposed: BTreeSet<PublicKey> =
-                self.honest_up().iter().flat_map(|node| self.nodes[*node].evidence.values()).copied().collect();
+            let exposed: BTreeSet<PublicKey> = self
+                .honest_up()
+                .iter()
+                .flat_map(|node| self.nodes[*node].evidence.values())
+                .copied()
+                .collect();
             let found = exposed.iter().filter(|key| self.room.validators.contains(key)).count();
             let expected = self.room.validators.f() + 1;
             if found < expected {

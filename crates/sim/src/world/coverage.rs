@@ -113,7 +113,7 @@ impl Total {
 impl fmt::Display for Total {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sums = &self.sums;
-        writeln!(f, "{} runs, {} h of virtual time", self.runs, sums.time_us / 3_600_000_000)?;
+        writeln!(f, "{} runs, {} min of virtual time", self.runs, sums.time_us / 60_000_000)?;
         for (epochs, runs) in &self.finality {
             writeln!(f, "  finality in {epochs} epochs: {runs} runs")?;
         }

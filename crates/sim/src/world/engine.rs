@@ -176,7 +176,10 @@ impl World {
             }
             Output::Voted(_) | Output::Rejected(_) | Output::Storage { .. } => {}
             Output::Exposed(evidence) => {
-                self.note("exposed", &[&[node as u8, evidence.kind() as u8], &evidence.culprit().as_bytes()[..]].concat());
+                self.note(
+                    "exposed",
+                    &[&[node as u8, evidence.kind() as u8], &evidence.culprit().as_bytes()[..]].concat(),
+                );
                 self.check_exposed(node, &evidence);
             }
             Output::Alarm(alarm) => self.check_alarm(node, alarm),
@@ -189,7 +192,12 @@ impl World {
             self.ledger.record(&payload);
             self.check_durable(node, &payload);
         }
-        self.transmit(node, to, |connection| Event::Message { from: node, to, connection, payload: payload.clone() });
+        self.transmit(node, to, |connection| Event::Message {
+            from: node,
+            to,
+            connection,
+            payload: payload.clone(),
+        });
     }
 
     /// Sends something over the link between two nodes, if there is one.
@@ -229,7 +237,8 @@ impl World {
         let tip = self.nodes[node].history(&feed).and_then(|history| history.head(history.length()));
         let place = tip.and_then(|head| self.registry.get(&feed, &head));
         // After a restart the engine asks for its start again.
-        let is_there = matches!(block, Block::EpochStart(_)) && place.is_some_and(|place| place.epoch >= epoch);
+        let is_there =
+            matches!(block, Block::EpochStart(_)) && place.is_some_and(|place| place.epoch >= epoch);
         if !is_there {
             self.append(node, feed, &block, epoch);
         }

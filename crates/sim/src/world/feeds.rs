@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quorate_proto::stream::{Entry, Proof, ProofKind};
 use quorate_quorum::certificate::{Inclusion, encode_change};
 use quorate_quorum::engine::{Checked, Closes, Input, Refused};
+use quorate_quorum::evidence::Claim;
 use quorate_quorum::head::Head;
 use quorate_quorum::validators::ValidatorSet;
 use quorate_types::PublicKey;
@@ -72,7 +73,12 @@ impl World {
         let feeds = self.nodes[from].feeds.values();
         let histories: Vec<Shared> = feeds.flat_map(|copy| &copy.histories).filter(lacks).cloned().collect();
         for history in histories {
-            self.transmit(from, to, |connection| Event::Feed { from, to, connection, history: history.clone() });
+            self.transmit(from, to, |connection| Event::Feed {
+                from,
+                to,
+                connection,
+                history: history.clone(),
+            });
         }
     }
 
@@ -133,21 +139,23 @@ impl World {
             copy.told = head.length();
             copy.started = false;
         }
-        let input = match place.refused {
-            true => self.refusal(node, feed, head, &place),
-            false => Some(Input::Checked(Checked {
+        if place.refused {
+            self.refuse(node, feed, head, &place);
+            return true;
+        }
+        let closes = self.closes(node, feed, &head, &place);
+        self.input(
+            node,
+            Input::Checked(Checked {
                 epoch: place.epoch,
                 feed,
                 head,
                 state_root: place.state_root,
                 rules_hash: RULES,
                 substance: place.substance,
-                closes: self.closes(node, feed, &head, &place),
-            })),
-        };
-        if let Some(input) = input {
-            self.input(node, input);
-        }
+                closes,
+            }),
+        );
         true
     }
 
@@ -166,7 +174,8 @@ impl World {
         let here = &self.nodes[node];
         let Some(feed) = here.current.filter(|feed| here.writers.contains_key(feed)) else { return };
         let (Some(validators), Some(history)) = (&here.validators, here.history(&feed)) else { return };
-        let Some(place) = history.head(history.length()).and_then(|head| self.registry.get(&feed, &head)) else {
+        let Some(place) = history.head(history.length()).and_then(|head| self.registry.get(&feed, &head))
+        else {
             return;
         };
         let Some(signer) = &self.nodes[candidate].identity.vote else { return };
@@ -184,15 +193,35 @@ impl World {
         self.coverage.changes += 1;
     }
 
-    /// The first block that the rules refuse is a matter for the engine; what comes after it is not.
-    fn refusal(&mut self, node: usize, feed: PublicKey, head: Head, place: &Place) -> Option<Input> {
-        let history = self.nodes[node].history(&feed)?;
-        let before = history.head(head.length() - 1)?;
-        if self.registry.get(&feed, &before)?.refused {
-            return None;
+    /// The writer has signed a history with a block that the rules refuse: the first one counts.
+    fn refuse(&mut self, node: usize, feed: PublicKey, head: Head, place: &Place) {
+        let Some(history) = self.nodes[node].history(&feed).cloned() else { return };
+        let is_refused = |length: &u64| {
+            history
+                .head(*length)
+                .and_then(|head| self.registry.get(&feed, &head))
+                .is_some_and(|place| place.refused)
+        };
+        let Some(bad) = (1..=head.length()).find(is_refused) else { return };
+        if (bad..head.length()).any(|length| history.is_signed(length)) {
+            // It was told with an earlier head.
+            return;
         }
         self.coverage.refusals += 1;
-        Some(Input::Refused(Refused { epoch: place.epoch, feed, head, rules_hash: RULES, rule: 1, code: 2 }))
+        if bad == head.length() {
+            let epoch = place.epoch;
+            self.input(
+                node,
+                Input::Refused(Refused { epoch, feed, head, rules_hash: RULES, rule: 1, code: 2 }),
+            );
+        }
+        let (index, length) = (bad - 1, head.length());
+        let nodes = Inclusion::nodes(index, length, |index| history.tree().node(index));
+        if let (Some(nodes), Some(signature), Some(block)) =
+            (nodes, history.signature(length), history.block(index))
+        {
+            self.accuse(node, Claim::BadAppend { key: feed, length, nodes, signature, index, block });
+        }
     }
 
     /// A node hears of an action.
@@ -223,7 +252,8 @@ impl World {
         let here = &self.nodes[node];
         let Some(feed) = here.current.filter(|feed| here.writers.contains_key(feed)) else { return };
         let Some(history) = here.history(&feed) else { return };
-        let Some(place) = history.head(history.length()).and_then(|head| self.registry.get(&feed, &head)) else {
+        let Some(place) = history.head(history.length()).and_then(|head| self.registry.get(&feed, &head))
+        else {
             return;
         };
         let missing = here.waiting.keys().copied().find(|action| !place.has(*action));

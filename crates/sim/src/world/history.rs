@@ -88,13 +88,18 @@ impl History {
         self.signed(length).is_some()
     }
 
+    /// Returns the writer's signature of a length.
+    pub fn signature(&self, length: u64) -> Option<Signature> {
+        *self.signatures.get(usize::try_from(length.checked_sub(1)?).ok()?)?
+    }
+
     /// Proves that the writer has signed both, which disagree.
     pub fn fork_proof(&self, other: &Self) -> Option<ForkProof> {
         let shorter = self.length().min(other.length());
-        let shared = (1..=shorter).take_while(|length| self.head(*length) == other.head(*length)).count() as u64;
-        let first_signed = |history: &Self| {
-            (shared + 1..=history.length()).find(|length| history.is_signed(*length))
-        };
+        let shared =
+            (1..=shorter).take_while(|length| self.head(*length) == other.head(*length)).count() as u64;
+        let first_signed =
+            |history: &Self| (shared + 1..=history.length()).find(|length| history.is_signed(*length));
         let (one, two) = (first_signed(self)?, first_signed(other)?);
         let (a, b, at, bt) = if one <= two { (self, other, one, two) } else { (other, self, two, one) };
         let (a, longer) = (a.signed(at)?, b.signed(bt)?);
@@ -106,8 +111,7 @@ impl History {
     }
 
     fn signed(&self, length: u64) -> Option<SignedRoots> {
-        let signature = (*self.signatures.get(usize::try_from(length.checked_sub(1)?).ok()?)?)?;
-        Some(SignedRoots { roots: self.tree.roots_at(length)?, signature })
+        Some(SignedRoots { roots: self.tree.roots_at(length)?, signature: self.signature(length)? })
     }
 }
 

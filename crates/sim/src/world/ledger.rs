@@ -87,20 +87,30 @@ pub(super) fn own_statements(payload: &Bytes, key: &PublicKey, room: &Room) -> V
         match message {
             QuorumMessage::Vote(bytes) => {
                 let vote = Signed::<Vote>::decode(&bytes).ok();
-                found.extend(vote.filter(|vote| vote.statement.common.signer == *key).map(|vote| vote.encode()));
+                found.extend(
+                    vote.filter(|vote| vote.statement.common.signer == *key).map(|vote| vote.encode()),
+                );
             }
             QuorumMessage::Seal(bytes) => {
                 let seal = Signed::<Seal>::decode(&bytes).ok();
-                found.extend(seal.filter(|seal| seal.statement.common.signer == *key).map(|seal| seal.encode()));
+                found.extend(
+                    seal.filter(|seal| seal.statement.common.signer == *key).map(|seal| seal.encode()),
+                );
             }
             QuorumMessage::Qc { qc, last_final } => {
                 if let Some(Ok(qc)) = qc.map(Qc::decode) {
-                    let places = qc.votes.iter().map(|(place, (ack, signature))| (*place, qc.certified.target, *ack, *signature));
+                    let places = qc
+                        .votes
+                        .iter()
+                        .map(|(place, (ack, signature))| (*place, qc.certified.target, *ack, *signature));
                     found.extend(places.filter_map(|vote| own_vote(&qc.certified, vote, key, room)));
                 }
                 if let Some(Ok(last)) = last_final.map(Final::decode) {
                     let ack = Some(last.certified.ack(&room.id));
-                    let places = last.votes.iter().map(|(place, (target, signature))| (*place, *target, ack, *signature));
+                    let places = last
+                        .votes
+                        .iter()
+                        .map(|(place, (target, signature))| (*place, *target, ack, *signature));
                     found.extend(places.filter_map(|vote| own_vote(&last.certified, vote, key, room)));
                 }
             }

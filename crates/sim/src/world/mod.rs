@@ -4,19 +4,19 @@
 //! goes and at its end ([`checks`]); what it met is counted ([`coverage`]).
 
 pub mod attacks;
-mod checks;
-mod coverage;
-mod disk;
-mod engine;
-mod feeds;
-mod history;
-mod ledger;
-mod network;
-mod node;
+pub mod checks;
+pub mod coverage;
+pub mod disk;
+pub mod engine;
+pub mod feeds;
+pub mod history;
+pub mod ledger;
+pub mod network;
+pub mod node;
 pub mod plan;
-mod planted;
-mod registry;
-mod rng;
+pub mod planted;
+pub mod registry;
+pub mod rng;
 pub mod twins;
 
 use std::collections::BTreeMap;
@@ -233,7 +233,12 @@ impl World {
     /// A puppet sends a message; tells whether there is a connection.
     pub fn say(&mut self, from: usize, to: usize, payload: &Bytes) -> bool {
         let is_connected = self.network.connection(from, to).is_some();
-        self.transmit(from, to, |connection| Event::Message { from, to, connection, payload: payload.clone() });
+        self.transmit(from, to, |connection| Event::Message {
+            from,
+            to,
+            connection,
+            payload: payload.clone(),
+        });
         is_connected
     }
 
@@ -263,7 +268,12 @@ impl World {
                 }
             }
             Event::Action { to, connection, action } => {
-                if self.network.neighbours(to).iter().any(|from| self.network.connection(*from, to) == Some(connection)) {
+                if self
+                    .network
+                    .neighbours(to)
+                    .iter()
+                    .any(|from| self.network.connection(*from, to) == Some(connection))
+                {
                     self.hear(to, action);
                 }
             }

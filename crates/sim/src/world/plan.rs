@@ -1,6 +1,6 @@
 //! What happens in a run, as it follows from a seed.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_quorum::engine::{Guard, Timing};
@@ -8,6 +8,7 @@ use quorate_quorum::key::Signer;
 use quorate_quorum::validators::ValidatorSet;
 use quorate_types::{PublicKey, RoomId};
 
+use super::World;
 use super::checks::Violation;
 use super::coverage::Coverage;
 use super::history::Writer;
@@ -16,7 +17,6 @@ use super::node::{Identity, Room};
 use super::planted::Planted;
 use super::registry::{Block, hash};
 use super::rng::Rng;
-use super::World;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,8 @@ impl Cast {
         let seed = hash(&[&identities[0].feed_seed, b"genesis"]);
         let (_, history) = Writer::new(seed.as_bytes());
         let validators = identities[..self.validators].iter();
-        let hosts: Vec<_> = validators.clone().filter_map(|identity| Some(identity.host.as_ref()?.public())).collect();
+        let hosts: Vec<_> =
+            validators.clone().filter_map(|identity| Some(identity.host.as_ref()?.public())).collect();
         let votes = validators.filter_map(|identity| Some(identity.vote.as_ref()?.public()));
         let room = Room {
             id: RoomId::new(*hash(&[history.key.as_bytes()]).as_bytes()),
@@ -172,13 +173,20 @@ pub fn outcome(world: World) -> Outcome {
     Outcome { violations: world.violations, digest, coverage: world.coverage }
 }
 
-/// A run of chance: faults, partitions, crashes, steered so that hosts are left and Finals form in several epochs.
-pub fn random(seed: u64, planted: Option<Planted>) -> Outcome {
-    outcome(random_world(seed, planted, false))
+/// What a run of chance has beside the usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extras {
+    /// Hosts put changes of validators into their feeds.
+    pub changes: bool,
+    /// The bug that every engine has.
+    pub planted: Option<Planted>,
+    /// What happens is printed.
+    pub is_watched: bool,
 }
 
-/// Carries out the same run; what happens can be printed.
-pub fn random_world(seed: u64, planted: Option<Planted>, is_watched: bool) -> World {
+/// A run of chance: faults, partitions, crashes, steered so that hosts are left and Finals form in several epochs.
+pub fn random(seed: u64, extras: Extras) -> Outcome {
+    let Extras { changes, planted, is_watched } = extras;
     let mut rng = Rng::new(seed);
     let mut cast = Cast::honest(*rng.pick(&[4, 4, 4, 4, 5, 7]).unwrap_or(&4));
     cast.planted = planted;
@@ -193,7 +201,7 @@ pub fn random_world(seed: u64, planted: Option<Planted>, is_watched: bool) -> Wo
         }
     }
     cast.twins.dedup();
-    let mut world = cast.world(Rng::new(rng.next()));
+    let mut world = cast.world(Rng::new(rng.bits()));
     world.is_watched = is_watched;
     world.weather = Weather {
         drop: *rng.pick(&[0, 0, 20, 150]).unwrap_or(&0),
@@ -208,14 +216,15 @@ pub fn random_world(seed: u64, planted: Option<Planted>, is_watched: bool) -> Wo
             world.start(node);
         }
     }
-    let mut chaos = Chaos { rng, can_lose: f - cast.twins.len().min(f) - cast.faulty.len().min(f - cast.twins.len().min(f)), down: BTreeMap::new() };
+    let can_lose = f.saturating_sub(cast.twins.len() + cast.faulty.len());
+    let mut chaos = Chaos { rng, can_lose, changes, down: BTreeSet::new() };
     for _ in 0..chaos.rng.between(4..=12) {
         chaos.step(&mut world);
         let pause = chaos.rng.between(20..=1_200);
         world.run_for(Duration::from_millis(pause));
     }
     settle(&mut world, true);
-    world
+    outcome(world)
 }
 
 /// Decides what happens next.
@@ -223,7 +232,10 @@ struct Chaos {
     rng: Rng,
     /// Validators that may still lose their records.
     can_lose: usize,
-    down: BTreeMap<usize, bool>,
+    /// Whether validators change.
+    changes: bool,
+    /// Nodes that were put down.
+    down: BTreeSet<usize>,
 }
 
 impl Chaos {
@@ -253,11 +265,11 @@ impl Chaos {
             }
             4 => world.heal(),
             5 | 6 => {
-                if self.down.remove(&node).is_some() {
+                if self.down.remove(&node) {
                     world.start(node);
                 } else if world.nodes[node].engine.is_some() {
                     world.crash(node);
-                    self.down.insert(node, true);
+                    self.down.insert(node);
                 }
             }
             7 => {
@@ -268,8 +280,8 @@ impl Chaos {
                     world.start(node);
                 }
             }
-            8 => world.nodes[node].disk.back_up(),
-            9 => {
+            8 => world.nodes.iter_mut().for_each(|node| node.disk.back_up()),
+            9 if self.changes => {
                 let candidate = world.room.validators.n();
                 for host in 0..nodes {
                     world.change_validators(host, candidate);

@@ -119,7 +119,8 @@ impl Registry {
         let action = if let Block::Action(id) = block { Some(*id) } else { None };
         log.push(Item { hash: first_bytes(&digest), action });
         place.log = Arc::new(log);
-        place.state_root = StateRoot::new(*hash(&[place.state_root.as_bytes(), digest.as_bytes()]).as_bytes());
+        place.state_root =
+            StateRoot::new(*hash(&[place.state_root.as_bytes(), digest.as_bytes()]).as_bytes());
         place.base = base;
         place.closes = None;
         place.start = None;

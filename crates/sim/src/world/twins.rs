@@ -46,7 +46,7 @@ pub fn seven(twins: [usize; 2], rounds: usize) -> impl Iterator<Item = Case> {
                 groups[node] = side(place);
             }
             for (place, node) in others.iter().enumerate() {
-                let place = if round % 2 == 0 { place } else { others.len() - 1 - place };
+                let place = if round.is_multiple_of(2) { place } else { others.len() - 1 - place };
                 groups[*node] = u32::from(place >= with_first);
             }
             groups
