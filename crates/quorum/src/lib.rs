@@ -26,7 +26,8 @@
 //! * [`Input::Refused`](engine::Input::Refused) when the rules refuse a block; nothing when they cannot tell.
 //! * [`Input::Started`](engine::Input::Started): the feed holds the start of an epoch, in block 0 or in an
 //!   `EpochStart` block. The caller verifies it by
-//!   [`check_start`](engine::Engine::check_start) before it takes the block, and says so before any head above it.
+//!   [`check_start`](engine::Engine::check_start) before it takes the block, checks that it
+//!   [may stand](certificate::VerifiedStart::may_stand) there, and says so before any head above it.
 //! * [`Input::Pending`](engine::Input::Pending): since when a signed action waits that is not committed. It is what
 //!   the patience with a host is measured by.
 //! * [`Input::Persisted`](engine::Input::Persisted) for each [`Output::Persist`](engine::Output::Persist), in their

@@ -503,6 +503,14 @@ impl VerifiedStart {
         self.base.as_ref()
     }
 
+    /// Tells whether it may stand in the block of a feed: in block 0 of the feed that is granted, or behind the base of
+    /// the feed that goes on. `before` is the head that ends before the block.
+    pub fn may_stand(&self, feed: &PublicKey, before: Option<&Head>) -> bool {
+        let base = self.base.as_ref().map(|base| base.certified().head());
+        let before_it = if self.start.grant.is_some() { None } else { base };
+        self.epoch.feed() == Some(feed) && before == before_it
+    }
+
     /// Returns the hash of its bytes.
     pub fn hash(&self) -> Hash {
         let mut params = Params::new();

@@ -275,6 +275,9 @@ fn epochs_follow_each_other_and_hosts_take_turns() {
     assert_eq!(one.epoch().host_key(), Some(&host(0).public()));
     let bytes = one.start().encode();
     assert_eq!(Start::decode(bytes).unwrap().verify(&zero), Ok(one.clone()));
+    let feed = PublicKey::new([11; 32]);
+    assert!(one.may_stand(&feed, None));
+    assert!(!one.may_stand(&feed, Some(&head(5))) && !one.may_stand(&FEED, None));
     // An epoch without a QC is left from where it began.
     let two = start(one.epoch(), Some(&base), PublicKey::new([12; 32]));
     assert_eq!((two.epoch().number(), two.epoch().base()), (2, Some(base.certified())));
@@ -353,6 +356,8 @@ fn a_change_of_validators_goes_on_with_the_same_host() {
     let begins = Start { handover: made.handover().clone(), grant: None };
     let verified = Start::decode(begins.encode()).unwrap().verify(&epoch).unwrap();
     assert_eq!(verified.epoch().feed(), Some(&FEED));
+    assert!(verified.may_stand(&FEED, Some(&closing.head())));
+    assert!(!verified.may_stand(&FEED, None) && !verified.may_stand(&FEED, Some(&head(7))));
     assert_eq!((verified.epoch().host(), verified.epoch().validators().n()), (HostSlot(0), 5));
     let stray = Start {
         grant: Some((PublicKey::new([9; 32]), *seals(SealReason::Stalled)[0].signature())),
