@@ -58,7 +58,7 @@ impl Ledger {
         for (signer, statements) in self.signers.iter().filter(|(signer, _)| is_honest(signer)) {
             for (at, vote) in statements.votes.iter().enumerate() {
                 for other in statements.votes.iter().skip(at + 1) {
-                    if contradict(vote, other, registry)  {
+                    if contradict(vote, other, registry) || proves(room, Claim::double_vote(*vote, *other)) {
                         found.push(Violation::Contradiction {
                             signer: *signer,
                             what: format!("{vote:?} and {other:?}"),
