@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::plan::{Cast, Outcome, outcome, settle};
+use super::planted::Planted;
 use super::rng::Rng;
 
 /// Time for which a partition lasts.
@@ -57,7 +58,13 @@ pub fn seven(twins: [usize; 2], rounds: usize) -> impl Iterator<Item = Case> {
 
 /// Carries out a run.
 pub fn run(case: &Case) -> Outcome {
+    run_with(case, None)
+}
+
+/// Carries out a run of engines with a bug.
+pub fn run_with(case: &Case, planted: Option<Planted>) -> Outcome {
     let mut cast = Cast::honest(case.validators);
+    cast.planted = planted;
     cast.observers = 0;
     cast.twins = case.twins.clone();
     cast.patience = Duration::from_millis(400);
