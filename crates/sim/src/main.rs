@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             None => usage(),
         },
         ["twins", ref options @ ..] => match number(options, "--every", 1) {
-            Some(every) if every > 0 && options.len() % 2 == 0 => all_twins(every as usize),
+            Some(every) if every > 0 && options.len().is_multiple_of(2) => all_twins(every as usize),
             _ => usage(),
         },
         ["watch", "--seed", seed] => seed.parse().map_or_else(|_| usage(), watch),
@@ -49,7 +49,7 @@ fn usage() -> bool {
 fn run_options(options: &[&str]) -> Option<(u64, u64, Extras)> {
     let (runs, seed) = (number(options, "--runs", 1000)?, number(options, "--seed", 1)?);
     let changes = number(options, "--changes", 0)? > 0;
-    (options.len() % 2 == 0).then_some((runs, seed, Extras { changes, ..Extras::default() }))
+    (options.len().is_multiple_of(2)).then_some((runs, seed, Extras { changes, ..Extras::default() }))
 }
 
 /// Finds the number after an option.
