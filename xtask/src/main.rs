@@ -7,9 +7,11 @@ mod codegen;
 mod crash;
 mod floors;
 mod fuzz;
+mod model;
 mod peers;
 mod rules;
 mod run;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,9 @@ usage: cargo xtask COMMAND
                        kills processes while they append and clone, N times each (default 300)
   agreement [--entries N]
                        nodes that come to a room by different ways agree at every entry (default 100000)
+  model                searches the larger spaces of the model of voting and handover (some minutes, some GiB)
+  sim [--runs N] [--seed N] | sim --twins [--every N]
+                       runs the quorum's engine in the seeded world: attacks and N runs of chance, or all twins
   bench [--runs N] [--scale N] [METRIC]...
                        measures, and prints figures, ratios and targets
 ";
@@ -57,6 +62,8 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "floors" => no_more(rest).and_then(|()| floors::run()),
         "fuzz" => fuzz::run(rest),
         "agreement" => agreement::run(rest),
+        "model" => no_more(rest).and_then(|()| model::run()),
+        "sim" => sim::run(rest),
         "bench" => bench::run(rest),
         "crash" => crash::run(rest),
         "help" | "--help" | "-h" => {

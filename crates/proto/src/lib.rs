@@ -1,5 +1,5 @@
-//! Protobuf messages of the Dat wires, of rooms and of the extension `quorate/1`: generated types and what is checked
-//! about them.
+//! Protobuf messages of the Dat wires, of rooms, of certificates and of the extension `quorate/1`: generated types and
+//! what is checked about them.
 //!
 //! The generated `pb` types stay inside this crate. Its public types come out of `decode` with
 //! presence, length and range already checked, so that nothing above has to check them again.
@@ -14,6 +14,7 @@ mod error;
 mod fields;
 pub mod header;
 pub mod quorate1;
+pub mod quorum;
 pub mod stream;
 
 pub use canonical::Deviation;
@@ -41,4 +42,10 @@ mod pb_stream {
 mod pb_quorate1 {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     include!("generated/quorate1.rs");
+}
+
+/// Generated from `proto/quorum.proto`.
+mod pb_quorum {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    include!("generated/quorum.rs");
 }

@@ -4,6 +4,7 @@
 //! known is skipped, so that newer nodes may say more.
 
 mod frame;
+mod quorum;
 mod receipt;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use quorate_types::limits::{MAX_EXTENSION_BYTES, MAX_MODULE_BYTES};
 use quorate_types::{Hash, ModuleHash, RoomId};
 
 pub use frame::{FRAME_HEADER_BYTES, Frame, FrameError, Frames, MAX_BODY_BYTES, kind};
+pub use quorum::{MAX_PROPOSALS, QuorumMessage, QuorumStatus};
 pub use receipt::{Outcome, Receipt, Refused};
 
 use crate::fields::In;
@@ -85,6 +87,8 @@ pub enum Message {
     Module(Module),
     /// Asks for a module.
     WantModule(WantModule),
+    /// What only rooms with validators have.
+    Quorum(QuorumMessage),
 }
 
 impl Message {
@@ -96,6 +100,7 @@ impl Message {
             Self::Receipt(_) => kind::RECEIPT,
             Self::Module(_) => kind::MODULE,
             Self::WantModule(_) => kind::WANT_MODULE,
+            Self::Quorum(message) => message.kind(),
         }
     }
 
@@ -111,7 +116,7 @@ impl Message {
             kind::RECEIPT => Self::Receipt(Receipt::from_pb(parse("receipt", body)?)?),
             kind::MODULE => Self::Module(Module::from_pb(parse("module", body)?)?),
             kind::WANT_MODULE => Self::WantModule(WantModule::from_pb(&parse("want module", body)?)?),
-            _ => return Ok(None),
+            _ => return Ok(QuorumMessage::decode(kind, body)?.map(Self::Quorum)),
         }))
     }
 
@@ -123,6 +128,7 @@ impl Message {
             Self::Receipt(receipt) => receipt.to_pb().encode_to_vec(),
             Self::Module(module) => module.to_pb().encode_to_vec(),
             Self::WantModule(want) => want.to_pb().encode_to_vec(),
+            Self::Quorum(message) => message.encode_body(),
         }
     }
 

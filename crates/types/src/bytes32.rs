@@ -178,6 +178,22 @@ byte_string!(
     32
 );
 
+byte_string!(
+    /// BLAKE2b-256 of a set of validators and its quorum: stands in everything that validators sign.
+    VsetHash,
+    32
+);
+byte_string!(
+    /// BLAKE2b-256 of what a quorum certificate certifies, whoever signed it.
+    QcHash,
+    32
+);
+byte_string!(
+    /// BLAKE2b-256 of the rules that are in force, their modules, parameters and meter, and of the engine's profile.
+    RulesHash,
+    32
+);
+
 impl PublicKey {
     /// Computes the discovery key: BLAKE2b-256 keyed by the public key over `hypercore`
     /// (DEP-0002; hypercore-crypto, `discoveryKey`).

@@ -15,7 +15,7 @@ pub mod limits;
 
 pub use bytes32::{
     Capability, DiscoveryKey, Hash, HexError, ModuleHash, NoiseNonce, NoisePublicKey, PeerId, PublicKey,
-    RoomId, RuleId, Signature, StateRoot,
+    QcHash, RoomId, RuleId, RulesHash, Signature, StateRoot, VsetHash,
 };
 pub use index::{BlockIndex, BlockRange, ByteOffset, NodeIndex};
 pub use link::{Link, LinkError};

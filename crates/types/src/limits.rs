@@ -18,8 +18,8 @@ pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// Longest name of a room, bytes.
 pub const MAX_ROOM_NAME_BYTES: usize = 256;
 
-/// Validators that a header may name.
-pub const MAX_VALIDATORS: usize = 256;
+/// Validators that a room may have: a handover that all of them sign fits into one extension message.
+pub const MAX_VALIDATORS: usize = 128;
 
 /// Hosts that a header may name besides the first.
 pub const MAX_HOSTS: usize = 64;
@@ -50,6 +50,15 @@ pub const MAX_ENTRY_BYTES: usize = 256 * 1024;
 
 /// Largest body of a certificate, a proof of misbehaviour or a change of epoch, bytes.
 pub const MAX_PROOF_BODY_BYTES: usize = 64 * 1024;
+
+/// Largest certificate or evidence, bytes: it fits into a block and into one extension message.
+pub const MAX_CERTIFICATE_BYTES: usize = 60 * 1024;
+
+/// Largest block that evidence or a handover carries, bytes.
+pub const MAX_PROVEN_BLOCK_BYTES: usize = 48 * 1024;
+
+/// Evidence that is kept of one room: 8 pieces against each of 32 keys.
+pub const MAX_EVIDENCE: usize = 256;
 
 /// Longest reason of a refusal, bytes.
 pub const MAX_REASON_BYTES: usize = 256;

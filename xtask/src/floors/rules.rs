@@ -21,18 +21,20 @@ const fn place(role: &'static str, floor: u8, rank: u8) -> Place {
 }
 
 /// From the ground up. Crates of one rank do not know each other.
-const PLACES: [Place; 11] = [
+const PLACES: [Place; 13] = [
     place("types", 0, 0),
     place("proto", 0, 1),
     place("feed", 1, 2),
     place("wire", 1, 2),
     place("rules", 1, 2),
     place("replicate", 1, 3),
-    place("stream", 1, 3),
-    place("store", 2, 4),
-    place("net", 2, 4),
-    place("node", 3, 5),
-    place("cli", 4, 6),
+    place("quorum", 1, 3),
+    place("stream", 1, 4),
+    place("sim", 2, 5),
+    place("store", 2, 5),
+    place("net", 2, 5),
+    place("node", 3, 6),
+    place("cli", 4, 7),
 ];
 
 /// Packages that only some crates may depend on, and these crates.

@@ -13,7 +13,7 @@ mod codec;
 use quorate_types::{Node, NodeIndex, PublicKey};
 
 use crate::sign::{KeyError, Verifier};
-use crate::{Flavour, SignedRoots, flat, hash};
+use crate::{Flavour, Roots, SignedRoots, flat, hash};
 
 pub use codec::{ForkCodecError, MAX_PROOF_BYTES};
 
@@ -122,11 +122,7 @@ impl ForkProof {
         if found > MAX_PROOF_BYTES {
             return Err(ForkProofError::TooLarge { found });
         }
-        let (a, b) = (self.a.roots.length(), self.b.roots.length());
-        if a == 0 || a > b {
-            return Err(ForkProofError::Lengths { a, b });
-        }
-        self.check_contradiction()?;
+        check_contradiction(self.flavour, &self.a.roots, &self.b.roots, &self.link)?;
         let verifier = Verifier::new(self.key)?;
         for signed in [&self.a, &self.b] {
             if signed.verify(self.flavour, &verifier).is_none() {
@@ -135,36 +131,64 @@ impl ForkProof {
         }
         Ok(VerifiedForkProof { proof: self })
     }
+}
 
-    fn check_contradiction(&self) -> Result<(), ForkProofError> {
-        let (a, b) = (&self.a.roots, &self.b.roots);
-        let found = self.link.len();
-        if a.length() == b.length() {
-            if found != 0 {
-                return Err(ForkProofError::LinkLength { expected: "no", found });
-            }
-            if a.tree_hash(self.flavour) == b.tree_hash(self.flavour) {
-                return Err(ForkProofError::SameHistory { length: a.length() });
-            }
-            return Ok(());
-        }
-        let Some((first, siblings)) = self.link.split_first() else {
-            return Err(ForkProofError::LinkLength { expected: "a", found });
-        };
-        let peak = a.peak(first.index).ok_or(ForkProofError::LinkStart { found: first.index })?;
-        if peak.hash == first.hash {
-            return Err(ForkProofError::LinkAgrees { at: first.index });
-        }
-        let mut top = *first;
-        for sibling in siblings {
-            top = hash::parent_node(self.flavour, &top, sibling)
-                .ok_or(ForkProofError::LinkPath { of: top.index, found: sibling.index })?;
-        }
-        if b.peak(top.index).is_none_or(|peak| *peak != top) {
-            return Err(ForkProofError::LinkEnd { at: top.index });
-        }
-        Ok(())
+/// Checks that of two histories neither extends the other. `link` is as in [`ForkProof::link`].
+///
+/// # Errors
+///
+/// [`ForkProofError`] says why nothing contradicts.
+pub fn check_contradiction(
+    flavour: Flavour,
+    a: &Roots,
+    b: &Roots,
+    link: &[Node],
+) -> Result<(), ForkProofError> {
+    if a.length() == 0 || a.length() > b.length() {
+        return Err(ForkProofError::Lengths { a: a.length(), b: b.length() });
     }
+    let found = link.len();
+    if a.length() == b.length() {
+        if found != 0 {
+            return Err(ForkProofError::LinkLength { expected: "no", found });
+        }
+        if a.tree_hash(flavour) == b.tree_hash(flavour) {
+            return Err(ForkProofError::SameHistory { length: a.length() });
+        }
+        return Ok(());
+    }
+    let Some((first, siblings)) = link.split_first() else {
+        return Err(ForkProofError::LinkLength { expected: "a", found });
+    };
+    let peak = a.peak(first.index).ok_or(ForkProofError::LinkStart { found: first.index })?;
+    if peak.hash == first.hash {
+        return Err(ForkProofError::LinkAgrees { at: first.index });
+    }
+    let mut top = *first;
+    for sibling in siblings {
+        top = hash::parent_node(flavour, &top, sibling)
+            .ok_or(ForkProofError::LinkPath { of: top.index, found: sibling.index })?;
+    }
+    if b.peak(top.index).is_none_or(|peak| *peak != top) {
+        return Err(ForkProofError::LinkEnd { at: top.index });
+    }
+    Ok(())
+}
+
+/// Finds the nodes that show the contradiction between a history and one that is at least as long, of which `node`
+/// finds the nodes. Empty for histories of one length; `None` when nothing contradicts, or a node is not there.
+pub fn find_link(a: &Roots, b: &Roots, node: impl Fn(NodeIndex) -> Option<Node>) -> Option<Vec<Node>> {
+    if a.length() == b.length() {
+        return Some(Vec::new());
+    }
+    let differs = |peak: &&Node| node(peak.index).is_some_and(|other| other.hash != peak.hash);
+    let mut place = a.nodes().iter().find(differs)?.index;
+    let mut link = vec![node(place)?];
+    while b.peak(place).is_none() {
+        link.push(node(flat::sibling(place.get())?.into())?);
+        place = flat::parent(place.get())?.into();
+    }
+    Some(link)
 }
 
 impl VerifiedForkProof {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_lite::future::block_on;
 use proptest::prelude::*;
-use quorate_feed::fork::{ForkCodecError, ForkProof, ForkProofError, MAX_PROOF_BYTES};
+use quorate_feed::fork::{ForkCodecError, ForkProof, ForkProofError, MAX_PROOF_BYTES, find_link};
 use quorate_feed::proof::ProofError;
 use quorate_feed::sign::{Form, Signer, key_pair};
 use quorate_feed::{
@@ -37,6 +37,7 @@ fn signed(flavour: Flavour, tree: &MemoryTree, form: Form) -> SignedRoots {
 /// The proof that follows from two whole trees, beginning at one of the shorter one's peaks.
 fn proof(flavour: Flavour, form: Form, a: &MemoryTree, b: &MemoryTree, peak: usize) -> ForkProof {
     let mut link = Vec::new();
+    let found = find_link(a.roots(), b.roots(), |node| b.node(node.get()));
     if a.roots().length() != b.roots().length() {
         let mut node = a.roots().nodes()[peak].index.get();
         link.push(b.node(node).unwrap());
@@ -45,6 +46,8 @@ fn proof(flavour: Flavour, form: Form, a: &MemoryTree, b: &MemoryTree, peak: usi
             node = flat::parent(node).unwrap();
         }
     }
+    // The link that is found begins at the first peak that differs; here it may be another one.
+    assert!(found.is_none_or(|found| found.first() != link.first() || found == link));
     let (a, b) = (signed(flavour, a, form), signed(flavour, b, form));
     ForkProof { key: key_pair(&[1; 32]).0, flavour, a, b, link }
 }

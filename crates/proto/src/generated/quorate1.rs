@@ -108,3 +108,71 @@ pub struct WantModule {
     #[prost(uint32, tag = "3")]
     pub offset: u32,
 }
+/// Type 6: where the sender is with the quorum; on open, on change (at most once a second) and every 10 s. It is the
+/// part of the status that only rooms with validators have.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QuorumStatus {
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    /// Length of the newest Final of that epoch, of the newest QC, and of the blocks that are checked; 0 for none.
+    #[prost(uint64, tag = "2")]
+    pub r#final: u64,
+    #[prost(uint64, tag = "3")]
+    pub qc: u64,
+    #[prost(uint64, tag = "4")]
+    pub tip: u64,
+    /// Lengths at which the host asks for votes, ascending; at most 4. Passed on: a proposal binds nobody.
+    #[prost(uint64, repeated, tag = "5")]
+    pub proposals: ::prost::alloc::vec::Vec<u64>,
+    /// Hash of the ids of all evidence that the sender has, ascending; empty for none.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub evidence: ::prost::bytes::Bytes,
+    /// Hash of the start by which the sender is in the epoch; empty in epoch 0.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub start: ::prost::bytes::Bytes,
+}
+/// Type 8: asks for a QC, and for the newest Final.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetQc {
+    /// Hash of the QC, 32 bytes; empty: the newest one.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub qc: ::prost::bytes::Bytes,
+}
+/// Type 9: the answer, or news. Either may be absent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Qc {
+    /// A Qc of quorum.proto, in its canonical encoding.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub qc: ::prost::bytes::Bytes,
+    /// A Final of quorum.proto.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub r#final: ::prost::bytes::Bytes,
+}
+/// Type 10: asks for the starts of epochs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHandover {
+    /// First epoch whose start is wanted; at least 1.
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+}
+/// Type 11: the answer, or news: starts of consecutive epochs, as many as fit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Handover {
+    /// A Start of quorum.proto each.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub starts: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// Type 13: somebody has signed a contradiction.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Evidence {
+    /// An Evidence of quorum.proto.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub evidence: ::prost::bytes::Bytes,
+}
+/// Type 14: asks for all evidence that is not named.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WantEvidence {
+    /// Ids of what the sender has, 32 bytes each.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub known: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}

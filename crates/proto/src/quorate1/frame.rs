@@ -18,6 +18,30 @@ pub mod kind {
     pub const MODULE: u8 = 4;
     /// `WantModule`.
     pub const WANT_MODULE: u8 = 5;
+    /// `QuorumStatus`.
+    pub const QUORUM_STATUS: u8 = 6;
+    /// A signed `VOTE` or `REJECT`.
+    pub const VOTE: u8 = 7;
+    /// `GetQc`.
+    pub const GET_QC: u8 = 8;
+    /// `Qc`.
+    pub const QC: u8 = 9;
+    /// `GetHandover`.
+    pub const GET_HANDOVER: u8 = 10;
+    /// `Handover`.
+    pub const HANDOVER: u8 = 11;
+    /// A signed `SEAL` or `ACCEPT`.
+    pub const SEAL: u8 = 12;
+    /// `Evidence`.
+    pub const EVIDENCE: u8 = 13;
+    /// `WantEvidence`.
+    pub const WANT_EVIDENCE: u8 = 14;
+    /// A signed `HAVE`.
+    pub const HAVE: u8 = 15;
+    /// A signed `CHALLENGE`.
+    pub const CHALLENGE: u8 = 16;
+    /// A signed `RESPONSE`.
+    pub const RESPONSE: u8 = 17;
 }
 
 /// Bytes of a frame before its body.

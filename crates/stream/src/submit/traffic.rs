@@ -24,6 +24,7 @@ impl Relay {
         let bytes = payload.len();
         for frame in Frames::new(payload) {
             match frame {
+                Ok(Frame::Unknown { .. } | Frame::Message(Message::Quorum(_))) => {}
                 Ok(Frame::Message(message)) => {
                     let Some(remote) = self.peers.get_mut(&peer) else { return };
                     if remote.inbox.push(message, bytes, self.waiting) {
@@ -31,7 +32,6 @@ impl Relay {
                     }
                     while self.read_one(now, peer) {}
                 }
-                Ok(Frame::Unknown { .. }) => {}
                 Err(error) => return self.disconnect(now, peer, error.into()),
             }
         }
@@ -78,6 +78,7 @@ impl Relay {
             Message::Receipt(receipt) => self.receipt(now, receipt),
             Message::Module(part) => self.module_part(now, peer, part),
             Message::WantModule(want) => self.want_module(now, peer, want),
+            Message::Quorum(_) => Ok(()),
         }
     }
 

@@ -1,0 +1,162 @@
+//! Evidence that is held, and what follows from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_feed::SignedRoots;
+use quorate_feed::fork::ForkProof;
+use quorate_proto::quorate1::{Message, QuorumMessage};
+use quorate_types::limits::MAX_EVIDENCE;
+use quorate_types::{Hash, PublicKey};
+
+use super::Engine;
+use super::disk::After;
+use super::event::{Append, Output, Slot};
+use super::limits::MAX_EVIDENCE_OF_CULPRIT;
+use super::seen::hash;
+use crate::evidence::{Claim, Evidence, EvidenceKind, NoOracle, VerifiedEvidence, VoteLink};
+use crate::head::Head;
+use crate::statement::{Common, Signed, Verified, Vote};
+
+/// Evidence by its id.
+#[derive(Debug, Default)]
+pub(super) struct Exposed {
+    held: BTreeMap<Hash, VerifiedEvidence>,
+    topics: BTreeSet<Hash>,
+    of_culprit: BTreeMap<PublicKey, usize>,
+}
+
+impl Exposed {
+    /// Keeps evidence; tells whether it says something new and there is room.
+    pub(super) fn insert(&mut self, evidence: &VerifiedEvidence) -> bool {
+        let count = self.of_culprit.get(evidence.culprit()).copied().unwrap_or(0);
+        let is_known = self.topics.contains(evidence.topic());
+        if is_known || count >= MAX_EVIDENCE_OF_CULPRIT || self.held.len() >= MAX_EVIDENCE {
+            return false;
+        }
+        self.topics.insert(*evidence.topic());
+        self.of_culprit.insert(*evidence.culprit(), count.saturating_add(1));
+        self.held.insert(*evidence.id(), evidence.clone());
+        true
+    }
+
+    /// Tells whether evidence with this id is held.
+    pub(super) fn contains(&self, id: &Hash) -> bool {
+        self.held.contains_key(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &VerifiedEvidence> {
+        self.held.values()
+    }
+
+    /// Returns all ids, ascending.
+    pub(super) fn ids(&self) -> Vec<Hash> {
+        self.held.keys().copied().collect()
+    }
+
+    /// Hashes all ids; `None` when there is no evidence.
+    pub(super) fn digest(&self) -> Option<Hash> {
+        let ids: Vec<u8> = self.held.keys().flat_map(|id| *id.as_bytes()).collect();
+        if ids.is_empty() { None } else { Some(hash(&ids)) }
+    }
+}
+
+impl Engine {
+    /// Tries what may be contradictions; what is none leads to nothing.
+    pub(super) fn claim_all(&mut self, claims: Vec<Claim>) {
+        for claim in claims {
+            let room = *self.epoch().room();
+            if let Ok(evidence) = (Evidence { room, claim }).verify(&room, &NoOracle) {
+                self.expose(evidence);
+            }
+        }
+    }
+
+    /// Compares a vote of an epoch that is over with the seal that its validator signed then. The vote need not be
+    /// verified.
+    pub(super) fn look_back(&mut self, vote: &Signed<Vote>) {
+        let Common { epoch: number, signer, .. } = vote.statement.common;
+        let Some(epoch) = self.epoch_at(number) else { return };
+        let seal = self.step(number.saturating_add(1)).and_then(|step| step.start.as_ref());
+        if let Some(seal) = seal.and_then(|(start, _, _)| start.handover.seal_of(epoch, &signer)) {
+            self.claim_all(vec![Claim::SealBreak { seal, vote: *vote }]);
+        }
+    }
+
+    /// Takes evidence that holds.
+    pub(super) fn expose(&mut self, evidence: VerifiedEvidence) {
+        let room = *self.epoch().room();
+        let (kind, culprit) = (evidence.kind(), *evidence.culprit());
+        if evidence.evidence().room != room || !self.is_known_signer(kind, &culprit) {
+            return;
+        }
+        if !self.exposed.insert(&evidence) {
+            return;
+        }
+        let id = *evidence.id();
+        self.write(Slot::Evidence { id }, evidence.bytes().clone(), After::Nothing);
+        let message = Message::Quorum(QuorumMessage::Evidence(evidence.bytes().clone())).encode();
+        self.broadcast(None, &message);
+        if let Some(feed) = self.epoch().feed().copied()
+            && self.is_host()
+            && culprit != feed
+        {
+            self.out.push_back(Output::Append { feed, what: Append::Evidence(evidence.bytes().clone()) });
+        }
+        self.out.push_back(Output::Exposed(Box::new(evidence.clone())));
+        if let Claim::WriterFork(proof) = &evidence.evidence().claim {
+            let claims = self.votes_for_both(proof);
+            self.claim_all(claims);
+        }
+    }
+
+    /// Tells whether there is evidence against the host of this epoch.
+    pub(super) fn is_host_exposed(&self) -> bool {
+        let (feed, host) = (self.epoch().feed(), self.epoch().host_key());
+        self.exposed.iter().any(|evidence| {
+            let culprit = Some(evidence.culprit());
+            evidence.kind().is_of_host() && (culprit == feed || culprit == host)
+        })
+    }
+
+    /// Tells whether a key is one that evidence in this room may be about. Others could fill the store with keys of
+    /// their own making.
+    pub(super) fn is_known_signer(&self, kind: EvidenceKind, key: &PublicKey) -> bool {
+        let epochs = || self.past.iter().chain([&self.current]).map(|step| &step.epoch);
+        let is_host = || epochs().any(|epoch| epoch.feed() == Some(key) || epoch.host_key() == Some(key));
+        let is_validator = || epochs().any(|epoch| epoch.validators().contains(key));
+        if kind.is_of_host() {
+            is_host()
+        } else if kind.is_of_validator() {
+            is_validator()
+        } else {
+            self.promises.contains_key(key) || is_validator() || is_host()
+        }
+    }
+
+    /// A writer's two histories show which votes for them contradict each other.
+    fn votes_for_both(&self, proof: &ForkProof) -> Vec<Claim> {
+        let head =
+            |signed: &SignedRoots| Head::new(signed.roots.length(), signed.roots.tree_hash(proof.flavour));
+        let (Some(first), Some(second)) = (head(&proof.a), head(&proof.b)) else { return Vec::new() };
+        let of = |head: Head| {
+            let votes = self.here.tally.at(head.length());
+            votes.filter(move |vote| vote.target.head == head && vote.feed == proof.key)
+        };
+        let link = || VoteLink {
+            first: proof.a.roots.clone(),
+            second: proof.b.roots.clone(),
+            nodes: proof.link.clone(),
+        };
+        let claim = |a: &Verified<Vote>, b: &Verified<Vote>| {
+            if first.length() == second.length() {
+                return Claim::double_vote(*a.signed(), *b.signed());
+            }
+            Claim::DoubleVote { first: *a.signed(), second: *b.signed(), link: Some(Box::new(link())) }
+        };
+        let pairs = of(first).filter_map(|a| {
+            let b = of(second).find(|b| b.signer() == a.signer())?;
+            Some(claim(a, b))
+        });
+        pairs.collect()
+    }
+}

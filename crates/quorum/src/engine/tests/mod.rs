@@ -1,0 +1,5 @@
+//! The engine at work.
+
+mod hostile;
+mod rounds;
+mod world;

@@ -1,0 +1,509 @@
+//! Messages of peers: bounded, verified, passed on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+use quorate_proto::quorate1::{Frame, Frames, Message, QuorumMessage, QuorumStatus};
+use quorate_types::limits::MAX_CERTIFICATE_BYTES;
+use quorate_types::{Hash, QcHash};
+
+use super::Engine;
+use super::bucket::Bucket;
+use super::event::{Fault, Output, Peer, Storage};
+use super::limits::{ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_PER_SECOND, MAX_PROMISES, MAX_WAITING};
+use super::seen::hash;
+use super::voter::vote_message;
+use crate::certificate::{CertificateError, Final, Qc, Start, VerifiedStart};
+use crate::evidence::{Claim, Evidence, EvidenceError, NoOracle, PromiseBreak};
+use crate::statement::{
+    Accept, Challenge, Have, Reject, Response, Seal, Signed, Statement, StatementError, Verified, Vote, kind,
+};
+
+/// What is kept of a peer.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) status: Option<QuorumStatus>,
+    checks: Bucket,
+    answers: Bucket,
+    /// When it was asked, by the type of the question.
+    pub(super) asked: BTreeMap<u8, Instant>,
+}
+
+/// Messages of an epoch that is not known yet.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    messages: VecDeque<(Peer, QuorumMessage)>,
+}
+
+impl Engine {
+    pub(super) fn peer_opened(&mut self, now: Instant, peer: Peer) {
+        if self.peers.contains_key(&peer) {
+            return;
+        }
+        let remote = Remote {
+            status: None,
+            checks: Bucket::new(CHECKS_PER_SECOND, CHECKS_AT_ONCE),
+            answers: Bucket::new(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND),
+            asked: BTreeMap::new(),
+        };
+        self.peers.insert(peer, remote);
+        let status = Message::Quorum(QuorumMessage::Status(self.status())).encode();
+        self.send(peer, status);
+        let own = self.own_messages();
+        // A validator whose disk was set back learns from these what it has signed.
+        let votes = self.here.tally.longest().map(vote_message);
+        let votes: Vec<Bytes> = votes.filter(|vote| !own.contains(vote)).collect();
+        let seals = self.seals().map(|seal| QuorumMessage::Seal(seal.encode().into()));
+        let seals: Vec<Bytes> = seals.map(|seal| Message::Quorum(seal).encode()).collect();
+        for message in own.into_iter().chain(votes).chain(seals) {
+            self.send(peer, message);
+        }
+        self.announced.now();
+        self.announce(now);
+    }
+
+    /// Takes an extension message apart and reads the frames that are the quorum's.
+    pub(super) fn message(&mut self, now: Instant, peer: Peer, payload: Bytes) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
+        for frame in Frames::new(payload) {
+            let outcome = match frame {
+                Ok(Frame::Message(Message::Quorum(message))) => self.read(now, peer, message),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(fault) = outcome {
+                self.peers.remove(&peer);
+                self.out.push_back(Output::Disconnect { peer, fault });
+                return;
+            }
+        }
+    }
+
+    /// Reads what waited for this epoch.
+    pub(super) fn read_waiting(&mut self, now: Instant) {
+        for (peer, message) in std::mem::take(&mut self.waiting.messages) {
+            if self.peers.contains_key(&peer)
+                && let Err(fault) = self.read(now, peer, message)
+            {
+                self.peers.remove(&peer);
+                self.out.push_back(Output::Disconnect { peer, fault });
+            }
+        }
+    }
+
+    fn read(&mut self, now: Instant, peer: Peer, message: QuorumMessage) -> Result<(), Fault> {
+        match message {
+            QuorumMessage::Status(status) => {
+                if self.pay(now, peer, 1) {
+                    self.status_of(now, peer, status);
+                }
+            }
+            QuorumMessage::Vote(bytes) if bytes.first() == Some(&kind::REJECT) => {
+                if let Some(reject) = self.statement::<Reject>(now, peer, &bytes, QuorumMessage::Vote)? {
+                    self.pass_on(peer, QuorumMessage::Vote(bytes));
+                    self.out.push_back(Output::Rejected(Box::new(reject)));
+                }
+            }
+            QuorumMessage::Vote(bytes) => {
+                // Outside the window it costs no check, and may come again later.
+                let Vote { common, target, .. } = Signed::decode(&bytes)?.statement;
+                let is_elsewhere = common.epoch != self.current.epoch.number();
+                if (is_elsewhere || self.is_in_window(target.head.length()))
+                    && let Some(vote) = self.statement::<Vote>(now, peer, &bytes, QuorumMessage::Vote)?
+                {
+                    self.pass_on(peer, QuorumMessage::Vote(bytes));
+                    self.count(now, vote, Some(peer));
+                }
+            }
+            QuorumMessage::Seal(bytes) if bytes.first() == Some(&kind::ACCEPT) => {
+                self.accept_of(now, peer, bytes)?;
+            }
+            QuorumMessage::Seal(bytes) => {
+                if let Some(seal) = self.statement::<Seal>(now, peer, &bytes, QuorumMessage::Seal)? {
+                    self.pass_on(peer, QuorumMessage::Seal(bytes));
+                    self.count_seal(seal, Some(peer));
+                    if let Some(named) = seal.highest_qc
+                        && self.find_qc(&named.qc).is_none()
+                    {
+                        self.ask(now, peer, &QuorumMessage::GetQc(Some(named.qc)));
+                    }
+                }
+            }
+            QuorumMessage::GetQc(named) => self.answer_qc(now, peer, named),
+            QuorumMessage::Qc { qc, last_final } => {
+                if let Some(bytes) = qc {
+                    self.qc_of(now, peer, bytes)?;
+                }
+                if let Some(bytes) = last_final {
+                    self.final_of(now, peer, bytes)?;
+                }
+            }
+            QuorumMessage::GetHandover(epoch) => self.answer_starts(now, peer, epoch),
+            QuorumMessage::Handover(starts) => self.starts_of(now, peer, starts)?,
+            QuorumMessage::Evidence(bytes) => self.evidence_of(now, peer, bytes)?,
+            QuorumMessage::WantEvidence(known) => self.answer_evidence(now, peer, &known),
+            QuorumMessage::Have(bytes) => {
+                if let Some(have) = self.signed_by_anyone::<Have>(now, peer, &bytes)? {
+                    self.promised(have);
+                    self.out.push_back(Output::Storage { peer, message: Storage::Have(have) });
+                }
+            }
+            QuorumMessage::Challenge(bytes) => {
+                if let Some(challenge) = self.signed_by_anyone(now, peer, &bytes)? {
+                    self.out.push_back(Output::Storage { peer, message: Storage::Challenge(challenge) });
+                }
+            }
+            QuorumMessage::Response(bytes) => {
+                if let Some(response) = self.signed_by_anyone::<Response>(now, peer, &bytes)? {
+                    self.answered(&response);
+                    self.out.push_back(Output::Storage { peer, message: Storage::Response(response) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a validator's statement of this epoch; `None` for what is known, of elsewhere, or beyond what the peer
+    /// may have checked.
+    fn statement<S: Statement>(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        bytes: &Bytes,
+        message: fn(Bytes) -> QuorumMessage,
+    ) -> Result<Option<Verified<S>>, Fault> {
+        let name = hash(bytes);
+        if self.seen.contains(&name) {
+            return Ok(None);
+        }
+        let signed = Signed::<S>::decode(bytes)?;
+        let common = *signed.statement.common();
+        let number = self.current.epoch.number();
+        if common.room != *self.current.epoch.room() {
+            return Ok(None);
+        }
+        if common.epoch > number {
+            self.wait(peer, message(bytes.clone()));
+            self.ask(now, peer, &QuorumMessage::GetHandover(number.saturating_add(1)));
+            return Ok(None);
+        }
+        if common.epoch < number {
+            // Who still seals an epoch that is over does not know the next one.
+            if S::KIND == kind::SEAL {
+                self.answer_starts(now, peer, common.epoch.saturating_add(1));
+            }
+            if S::KIND == kind::VOTE && self.pay(now, peer, 2) {
+                self.seen.insert(name);
+                self.look_back(&Signed::<Vote>::decode(bytes)?);
+            }
+            return Ok(None);
+        }
+        if !self.pay(now, peer, 1) {
+            return Ok(None);
+        }
+        let (room, validators) = (common.room, self.current.epoch.validators());
+        match signed.verify_in(&room, number, validators) {
+            Ok(verified) => {
+                self.seen.insert(name);
+                Ok(Some(verified))
+            }
+            Err(StatementError::Key(error)) => Err(Fault::Statement(error.into())),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn signed_by_anyone<S: Statement>(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        bytes: &Bytes,
+    ) -> Result<Option<Verified<S>>, Fault> {
+        let signed = Signed::<S>::decode(bytes)?;
+        let is_here = signed.statement.common().room == *self.current.epoch.room();
+        if !is_here || !self.pay(now, peer, 1) {
+            return Ok(None);
+        }
+        Ok(Some(signed.verify().map_err(StatementError::from)?))
+    }
+
+    fn accept_of(&mut self, now: Instant, peer: Peer, bytes: Bytes) -> Result<(), Fault> {
+        let name = hash(&bytes);
+        if self.seen.contains(&name) {
+            return Ok(());
+        }
+        let signed = Signed::<Accept>::decode(&bytes)?;
+        // Before the change is checked here nothing is known of who may accept; it comes again.
+        if !self.is_expected(&signed.statement) || !self.pay(now, peer, 1) {
+            return Ok(());
+        }
+        let accept = signed.verify().map_err(StatementError::from)?;
+        self.seen.insert(name);
+        if self.count_accept(accept) {
+            self.pass_on(peer, QuorumMessage::Seal(bytes));
+        }
+        Ok(())
+    }
+
+    fn qc_of(&mut self, now: Instant, peer: Peer, bytes: Bytes) -> Result<(), Fault> {
+        let name = hash(&bytes);
+        if self.seen.contains(&name) {
+            return Ok(());
+        }
+        let qc = Qc::decode(bytes)?;
+        let number = self.current.epoch.number();
+        if qc.certified.epoch > number {
+            self.ask(now, peer, &QuorumMessage::GetHandover(number.saturating_add(1)));
+            return Ok(());
+        }
+        let Some(epoch) = self.epoch_at(qc.certified.epoch).cloned() else { return Ok(()) };
+        if self.find_qc(&qc.certified.qc_hash(epoch.room())).is_some() || !self.pay(now, peer, qc.votes.len())
+        {
+            return Ok(());
+        }
+        match qc.verify(&epoch) {
+            Ok(qc) => {
+                self.seen.insert(name);
+                self.certify(now, qc);
+                Ok(())
+            }
+            Err(error) => blame(error),
+        }
+    }
+
+    fn final_of(&mut self, now: Instant, peer: Peer, bytes: Bytes) -> Result<(), Fault> {
+        let name = hash(&bytes);
+        if self.seen.contains(&name) {
+            return Ok(());
+        }
+        let last = Final::decode(bytes)?;
+        let number = self.current.epoch.number();
+        if last.certified.epoch > number {
+            self.ask(now, peer, &QuorumMessage::GetHandover(number.saturating_add(1)));
+            return Ok(());
+        }
+        let Some(epoch) = self.epoch_at(last.certified.epoch).cloned() else { return Ok(()) };
+        if !self.pay(now, peer, last.votes.len()) {
+            return Ok(());
+        }
+        match last.verify(&epoch) {
+            Ok(last) => {
+                self.seen.insert(name);
+                self.finalize(now, last);
+                Ok(())
+            }
+            Err(error) => blame(error),
+        }
+    }
+
+    fn starts_of(&mut self, now: Instant, peer: Peer, starts: Vec<Bytes>) -> Result<(), Fault> {
+        let mut verified: Vec<VerifiedStart> = Vec::new();
+        for bytes in starts {
+            let name = hash(&bytes);
+            let start = Start::decode(bytes.clone())?;
+            let ends = start.handover.epoch;
+            let begins = ends.saturating_add(1);
+            if verified.is_empty() && self.start_of(begins) == Some(&bytes) {
+                continue;
+            }
+            let parent = match verified.last() {
+                Some(last) if last.epoch().number() == ends => Some(last.epoch()),
+                Some(_) => None,
+                None => self.epoch_at(ends),
+            };
+            let Some(parent) = parent.cloned() else { break };
+            let cost = start
+                .handover
+                .seals
+                .len()
+                .saturating_add(start.handover.base.as_ref().map_or(0, |qc| qc.votes.len()));
+            if self.seen.contains(&name) && verified.is_empty() || !self.pay(now, peer, cost) {
+                break;
+            }
+            match start.verify(&parent) {
+                Ok(start) => {
+                    self.seen.insert(name);
+                    verified.push(start);
+                }
+                Err(error) => {
+                    blame(error)?;
+                    break;
+                }
+            }
+        }
+        self.consider(now, verified, false);
+        Ok(())
+    }
+
+    fn evidence_of(&mut self, now: Instant, peer: Peer, bytes: Bytes) -> Result<(), Fault> {
+        let name = hash(&bytes);
+        if self.exposed.contains(&name) || self.seen.contains(&name) {
+            return Ok(());
+        }
+        let evidence = Evidence::decode(bytes)?;
+        let (room, claim) = (*self.current.epoch.room(), &evidence.claim);
+        if evidence.room != room
+            || !self.is_known_signer(claim.kind(), claim.culprit())
+            || !self.pay(now, peer, 2)
+        {
+            return Ok(());
+        }
+        self.seen.insert(name);
+        match evidence.clone().verify(&room, &NoOracle) {
+            Ok(evidence) => self.expose(evidence),
+            Err(EvidenceError::Unable { .. }) => self.out.push_back(Output::Judge(Box::new(evidence))),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Keeps the newest promise of a storage peer, and looks whether it is less than was promised.
+    fn promised(&mut self, have: Verified<Have>) {
+        let before = self.promises.get(have.signer()).copied();
+        if let Some(before) = before {
+            let (earlier, later) =
+                if before.sequence <= have.sequence { (before, have) } else { (have, before) };
+            let broken_by = PromiseBreak::Have(*later.signed());
+            self.claim_all(vec![Claim::HaveRollback { have: *earlier.signed(), broken_by }]);
+            self.promises.insert(*have.signer(), later);
+        } else if self.promises.len() < MAX_PROMISES {
+            self.promises.insert(*have.signer(), have);
+        }
+    }
+
+    /// Whether an answer is right tells who has the block.
+    fn answered(&mut self, response: &Verified<Response>) {
+        let Some(have) = self.promises.get(response.signer()) else { return };
+        let claim = Claim::HaveRollback {
+            have: *have.signed(),
+            broken_by: PromiseBreak::Response(*response.signed()),
+        };
+        let is_promised = have.feed == response.feed && (have.from..have.to).contains(&response.index);
+        if is_promised {
+            let room = *self.current.epoch.room();
+            self.out.push_back(Output::Judge(Box::new(Evidence { room, claim })));
+        }
+    }
+
+    /// Sends what this node signed about storage.
+    pub(super) fn send_storage(&mut self, peer: Option<Peer>, message: &Storage) {
+        let message = match message {
+            Storage::Have(have) => QuorumMessage::Have(have.encode().into()),
+            Storage::Challenge(challenge) => {
+                QuorumMessage::Challenge(Verified::<Challenge>::encode(challenge).into())
+            }
+            Storage::Response(response) => QuorumMessage::Response(response.encode().into()),
+        };
+        let message = Message::Quorum(message).encode();
+        match peer {
+            Some(peer) => self.send(peer, message),
+            None => self.broadcast(None, &message),
+        }
+    }
+
+    fn answer_qc(&mut self, now: Instant, peer: Peer, named: Option<QcHash>) {
+        if !self.may_answer(now, peer) {
+            return;
+        }
+        let qc = match named {
+            Some(named) => self.find_qc(&named),
+            None => self.last_qc(),
+        };
+        let qc = qc.map(|qc| qc.qc().encode());
+        let last_final = self.last_final.as_ref().map(|last| last.last_final().encode());
+        for (qc, last_final) in [(qc, None), (None, last_final)] {
+            if qc.is_some() || last_final.is_some() {
+                let message = Message::Quorum(QuorumMessage::Qc { qc, last_final }).encode();
+                self.send(peer, message);
+            }
+        }
+    }
+
+    /// Returns the message that carries a QC.
+    pub(super) fn qc_message(&self, named: &QcHash) -> Option<Bytes> {
+        let qc = Some(self.find_qc(named)?.qc().encode());
+        Some(Message::Quorum(QuorumMessage::Qc { qc, last_final: None }).encode())
+    }
+
+    /// Sends the starts of epochs, as many as fit.
+    pub(super) fn answer_starts(&mut self, now: Instant, peer: Peer, from: u64) {
+        let number = self.current.epoch.number();
+        if from == 0 || from > number || !self.may_answer(now, peer) {
+            return;
+        }
+        let mut starts = Vec::new();
+        let mut size = 0_usize;
+        for epoch in from..=number {
+            let Some(start) = self.start_of(epoch).cloned() else { break };
+            size = size.saturating_add(start.len()).saturating_add(8);
+            if !starts.is_empty() && size > MAX_CERTIFICATE_BYTES {
+                break;
+            }
+            starts.push(start);
+        }
+        if !starts.is_empty() {
+            self.send(peer, Message::Quorum(QuorumMessage::Handover(starts)).encode());
+        }
+    }
+
+    fn answer_evidence(&mut self, now: Instant, peer: Peer, known: &[Hash]) {
+        let unknown = self.exposed.iter().filter(|evidence| !known.contains(evidence.id()));
+        let unknown: Vec<Bytes> = unknown.map(|evidence| evidence.bytes().clone()).collect();
+        for bytes in unknown {
+            if !self.may_answer(now, peer) {
+                return;
+            }
+            self.send(peer, Message::Quorum(QuorumMessage::Evidence(bytes)).encode());
+        }
+    }
+
+    /// Keeps a message for the epoch that it is of.
+    fn wait(&mut self, peer: Peer, message: QuorumMessage) {
+        if self.waiting.messages.len() < MAX_WAITING {
+            self.waiting.messages.push_back((peer, message));
+        }
+    }
+
+    fn may_answer(&mut self, now: Instant, peer: Peer) -> bool {
+        self.peers.get_mut(&peer).is_some_and(|remote| remote.answers.take(now, 1))
+    }
+
+    /// Takes checks from what the peer, and all peers together, may have done.
+    fn pay(&mut self, now: Instant, peer: Peer, checks: impl TryInto<u32>) -> bool {
+        let checks = checks.try_into().unwrap_or(u32::MAX);
+        let Some(remote) = self.peers.get_mut(&peer) else { return false };
+        remote.checks.take(now, checks) && self.checks.take(now, checks)
+    }
+
+    fn pass_on(&mut self, from: Peer, message: QuorumMessage) {
+        let message = Message::Quorum(message).encode();
+        self.broadcast(Some(from), &message);
+    }
+
+    pub(super) fn send(&mut self, peer: Peer, payload: Bytes) {
+        self.out.push_back(Output::Send { peer, payload });
+    }
+
+    /// Sends to all peers but one.
+    pub(super) fn broadcast(&mut self, without: Option<Peer>, payload: &Bytes) {
+        let peers: Vec<Peer> = self.peers.keys().copied().filter(|peer| Some(*peer) != without).collect();
+        for peer in peers {
+            self.send(peer, payload.clone());
+        }
+    }
+}
+
+/// Tells what a peer is to blame for, from what only looks different here.
+fn blame(error: CertificateError) -> Result<(), Fault> {
+    match error {
+        CertificateError::Epoch { .. }
+        | CertificateError::UnknownEpoch { .. }
+        | CertificateError::Vset { .. }
+        | CertificateError::Feed { .. }
+        | CertificateError::UsedFeed { .. }
+        | CertificateError::NoHost => Ok(()),
+        error => Err(error.into()),
+    }
+}
