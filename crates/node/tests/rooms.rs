@@ -159,7 +159,7 @@ fn a_player_elsewhere_moves_through_the_host_and_checks_what_it_appends() {
 
 /// Appends a block to the feed of a host behind the back of its node: a program that does not check.
 async fn append_unchecked(host: &Home, payload: &str) {
-    let home = quorate_store::Home::open(&host.path()).unwrap();
+    let home = quorate_store::Home::open(host.path()).unwrap();
     let white = home.identity(&"white".parse().unwrap()).unwrap();
     let author = Author::from_secret(&white.secret).unwrap();
     let stored = home.find("game").unwrap();

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// Append one batch; answered when it is durable.
     Append { blocks: Vec<Bytes>, reply: Reply<Appended> },
     /// Sign payloads and bring them to the host of the room; answered when all have come to an end, or in time.
-    Say(Utterance),
+    Say(Box<Utterance>),
     /// Answered when every block that is here has a verdict, where the stream is a room.
     Checked { reply: Reply<u64> },
     /// Read a block that is here.

@@ -101,7 +101,7 @@ impl Stream {
         wish: Wish,
         patience: Patience,
     ) -> Result<Vec<Said>, Failure> {
-        self.ask(|reply| Command::Say(Utterance { author, wish, reply, patience })).await
+        self.ask(|reply| Command::Say(Box::new(Utterance { author, wish, reply, patience }))).await
     }
 
     /// Waits until every block that is here, up to the first that is not, has a verdict; returns how many were

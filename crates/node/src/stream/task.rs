@@ -288,7 +288,7 @@ impl StreamTask {
             Command::Append { blocks, reply } => self.appends.push((blocks, reply)),
             Command::Say(utterance) => {
                 self.tend_room().await;
-                self.take_utterance(utterance);
+                self.take_utterance(*utterance);
             }
             Command::Checked { reply } => {
                 self.tend_room().await;

@@ -1,6 +1,6 @@
 //! A seeded world: the real engine of every node on a virtual clock, a bad network and bad disks.
 //!
-//! Everything that happens follows from the seed. A run is a [`plan::Plan`] carried out; what must hold is checked as it
+//! Everything that happens follows from the seed. A run is a plan carried out; what must hold is checked as it
 //! goes and at its end ([`checks`]); what it met is counted ([`coverage`]).
 
 pub mod attacks;

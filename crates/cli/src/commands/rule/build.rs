@@ -129,8 +129,7 @@ fn rust(directory: &Path, words: Words) -> Outcome<PathBuf> {
     let made = messages.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     made.filter(|message: &Message| message.reason == "compiler-artifact")
         .flat_map(|message| message.filenames)
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
-        .last()
+        .rfind(|path| path.extension().is_some_and(|extension| extension == "wasm"))
         .ok_or_else(|| {
             let message = "expected cargo to make a .wasm file, found none among what it made";
             Failure::new(Code::BuildFailed, message)

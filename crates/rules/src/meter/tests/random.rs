@@ -61,7 +61,7 @@ fn random_module(seed: u64, length: usize) -> Option<Vec<u8>> {
         extended_const_enabled: false,
         gc_enabled: false,
         memory64_enabled: false,
-        disallow_traps: seed % 2 == 0,
+        disallow_traps: seed.is_multiple_of(2),
         relaxed_simd_enabled: false,
         shared_everything_threads_enabled: false,
         simd_enabled: false,
