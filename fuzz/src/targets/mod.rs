@@ -1,6 +1,7 @@
 //! The targets.
 
 mod bitfield;
+mod dns;
 mod entries;
 mod fork;
 mod frames;
@@ -15,7 +16,7 @@ mod world;
 use crate::Target;
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     links::TARGET,
     messages::TARGET,
     bitfield::RUN_LENGTH,
@@ -28,4 +29,5 @@ pub const TARGETS: [Target; 12] = [
     frames::WIRE_B2,
     entries::TARGET,
     room_frames::TARGET,
+    dns::TARGET,
 ];
