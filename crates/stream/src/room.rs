@@ -44,7 +44,7 @@ use self::compiled::Compiled;
 use self::overlay::{Overlay, View};
 
 /// Steps that are committed to the store at once.
-pub const BATCH_STEPS: usize = 1024;
+pub const BATCH_STEPS: usize = 4096;
 
 /// Bytes of keys and values after which a batch is committed before it is full.
 const BATCH_BYTES: usize = 4 << 20;

@@ -52,7 +52,7 @@ impl Better {
 }
 
 /// All metrics, in the order in which they run.
-pub(super) const METRICS: [Metric; 15] = [
+pub(super) const METRICS: [Metric; 16] = [
     Metric {
         name: "append",
         stock: Some("append"),
@@ -188,6 +188,16 @@ pub(super) const METRICS: [Metric; 15] = [
         stock: None,
         what: "meter, of a check by the ledger",
         figure: "percent",
+        unit: "%",
+        better: Better::Lower,
+        target: None,
+        aim: Some(5.0),
+    },
+    Metric {
+        name: "meter-cost-chess",
+        stock: None,
+        what: "meter, of a move of chess",
+        figure: "chess_percent",
         unit: "%",
         better: Better::Lower,
         target: None,

@@ -146,12 +146,12 @@ impl<S: RoomStore> Checker<S> {
     pub(crate) fn replay(
         &mut self,
         blocks: &[Bytes],
-        entries: Vec<Result<AuthenticEntry, Refusal>>,
+        entries: &[Result<AuthenticEntry, Refusal>],
         known: &Known,
     ) -> Replay {
         let mut replay = Replay::default();
         for (block, entry) in blocks.iter().zip(entries) {
-            match self.take(block, entry, known) {
+            match self.take(block, entry.as_ref(), known) {
                 Ok(noted) => replay.noted.extend(noted),
                 Err(stop) => {
                     replay.stop = Some(stop);
@@ -179,7 +179,8 @@ impl<S: RoomStore> Checker<S> {
         known: &Known,
     ) -> Proposed {
         let block = entry.encode();
-        let incomplete = match self.take(&block, Ok(entry.clone().into()), known) {
+        let signed = AuthenticEntry::from(entry.clone());
+        let incomplete = match self.take(&block, Ok(&signed), known) {
             Ok(Some(noted)) => return Proposed::Blocks(vec![block], noted),
             Ok(None) => return Proposed::Answer(Answer::Later),
             Err(Stop::Refused(refusal)) if refusal.code == RoomCode::ModuleIncomplete => refusal,
@@ -195,12 +196,12 @@ impl<S: RoomStore> Checker<S> {
         let mut blocks = Vec::new();
         for chunk in chunks {
             let block = Entry::Chunk(chunk.clone()).encode();
-            match self.take(&block, Ok(AuthenticEntry::Chunk(chunk)), known) {
+            match self.take(&block, Ok(&AuthenticEntry::Chunk(chunk)), known) {
                 Ok(_) => blocks.push(block),
                 Err(stop) => return self.without_chunks(start, stop),
             }
         }
-        match self.take(&block, Ok(entry.clone().into()), known) {
+        match self.take(&block, Ok(&signed), known) {
             Ok(Some(noted)) => {
                 blocks.push(block);
                 Proposed::Blocks(blocks, noted)
@@ -236,12 +237,12 @@ impl<S: RoomStore> Checker<S> {
     fn take(
         &mut self,
         block: &Bytes,
-        entry: Result<AuthenticEntry, Refusal>,
+        entry: Result<&AuthenticEntry, &Refusal>,
         known: &Known,
     ) -> Result<Option<Noted>, Stop> {
-        let entry = entry.map_err(Stop::Refused)?;
+        let entry = entry.map_err(|refusal| Stop::Refused(refusal.clone()))?;
         let history = History { recent: &self.recent, fresh: &self.fresh, known };
-        let checked = self.room.check_authentic(&entry, self.hash_before(), &history);
+        let checked = self.room.check_authentic(entry, self.hash_before(), &history);
         self.finish(checked, block)
     }
 

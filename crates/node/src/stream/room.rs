@@ -18,7 +18,7 @@ use quorate_stream::room::Lacking;
 use quorate_stream::submit::{Input as RelayInput, Output as RelayOutput, Relay};
 use quorate_types::{BlockRange, Hash, PublicKey, RoomId, StateRoot};
 
-use self::jobs::{Done, Job, Offer};
+use self::jobs::{Batch, Done, Job, Offer};
 use self::say::{Kept, Waiting};
 use self::tell::refused_block;
 use super::command::Reply;
@@ -32,7 +32,10 @@ pub(super) use self::jobs::Done as JobDone;
 pub(crate) use self::say::{ChangeWish, Patience, Utterance, Wish};
 
 /// Blocks that one job checks.
-const BLOCKS_A_JOB: u64 = 1024;
+const BLOCKS_A_JOB: u64 = 4096;
+
+/// Blocks whose signatures are verified before it is their turn, at least.
+const LEAST_AHEAD: u64 = BLOCKS_A_JOB / 8;
 
 /// Bytes of blocks that one job checks, and one block more.
 const BYTES_A_JOB: usize = 8 * 1024 * 1024;
@@ -61,6 +64,10 @@ pub(super) struct RoomKeeper {
     /// At rest; a job that runs has it.
     checker: Option<Box<Checker>>,
     job: Option<Job>,
+    /// Length at which the latest job that checks blocks ends.
+    replayed_to: u64,
+    /// Blocks of the jobs to come.
+    ahead: VecDeque<Batch>,
     /// Blocks that were accepted.
     checked: u64,
     state_root: StateRoot,
@@ -132,6 +139,9 @@ impl StreamTask {
         if keeper.job.is_none() {
             self.next_job(&mut keeper).await;
         }
+        if keeper.job.is_some() {
+            self.look_ahead(&mut keeper).await;
+        }
         self.utter(&mut keeper).await;
         let now = self.runtime.now();
         if keeper.relay.poll_timeout().is_some_and(|due| due <= now) {
@@ -170,26 +180,45 @@ impl StreamTask {
             return;
         }
         let start = keeper.checked;
-        let length = self.feed.length();
-        let end = self.feed.bitfield().first_missing(BlockRange::new(start, length)).unwrap_or(length);
-        if end > start {
-            let mut blocks = Vec::new();
-            let mut bytes = 0;
-            for index in start..end.min(start.saturating_add(BLOCKS_A_JOB)) {
-                let Ok(Some(block)) = self.feed.get(index).await else { break };
-                bytes += block.len();
-                blocks.push(block);
-                if bytes >= BYTES_A_JOB {
-                    break;
-                }
-            }
-            if !blocks.is_empty() {
-                return keeper.start_replay(blocks);
-            }
-        }
-        if self.host_key.is_some() && start == length && !keeper.offers.is_empty() {
+        keeper.ahead.retain(|batch| batch.start >= start);
+        let batch = match keeper.ahead.pop_front_if(|batch| batch.start == start) {
+            Some(batch) => Some(batch),
+            None => self.read_batch(keeper.id, start, 1).await,
+        };
+        if let Some(batch) = batch {
+            keeper.start_replay(batch);
+        } else if self.host_key.is_some() && start == self.feed.length() && !keeper.offers.is_empty() {
             keeper.start_proposal();
         }
+    }
+
+    /// Begins with the signatures of the blocks behind those that are being checked: rules run one after the other,
+    /// and would leave the other cores idle.
+    async fn look_ahead(&mut self, keeper: &mut RoomKeeper) {
+        let start = keeper.replayed_to;
+        if keeper.stopped.is_none() && keeper.ahead.is_empty() && keeper.checked < start {
+            keeper.ahead.extend(self.read_batch(keeper.id, start, LEAST_AHEAD).await);
+        }
+    }
+
+    /// Reads the blocks of a job, when at least so many are here.
+    async fn read_batch(&mut self, room: RoomId, start: u64, least: u64) -> Option<Batch> {
+        let length = self.feed.length();
+        let end = self.feed.bitfield().first_missing(BlockRange::new(start, length)).unwrap_or(length);
+        if end < start.saturating_add(least) {
+            return None;
+        }
+        let mut blocks = Vec::new();
+        let mut bytes = 0;
+        for index in start..end.min(start.saturating_add(BLOCKS_A_JOB)) {
+            let Ok(Some(block)) = self.feed.get(index).await else { break };
+            bytes += block.len();
+            blocks.push(block);
+            if bytes >= BYTES_A_JOB {
+                break;
+            }
+        }
+        (!blocks.is_empty()).then(|| Batch::begin(room, start, blocks))
     }
 
     /// Gets what a check needs of the history; where a block is not here it is fetched, and the check waits.
@@ -252,6 +281,7 @@ impl StreamTask {
             reason: refused.reason.clone(),
         });
         keeper.stopped = Some(Stopped::Refused(refused));
+        keeper.ahead.clear();
         self.handle(Input::Select { selection: Selection::Nothing });
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{meter, peer, rooms};
 
 /// Names, in the order in which they run.
-pub(crate) const METRICS: [&str; 15] = [
+pub(crate) const METRICS: [&str; 16] = [
     "append",
     "append-batch",
     "clone-10k-1k",
@@ -25,6 +25,7 @@ pub(crate) const METRICS: [&str; 15] = [
     "room-replay",
     "room-clone",
     "meter-cost",
+    "meter-cost-chess",
     "admission",
 ];
 
@@ -49,7 +50,7 @@ pub(crate) fn run(name: &str, scale: u64) -> Result<Value> {
         "room-checks" | "room-signatures" => rooms::checks(amount(100_000)),
         "room-replay" => replay_room(amount(100_000)),
         "room-clone" => clone_room(amount(100_000)),
-        "meter-cost" => meter::cost(amount(200_000) as u32),
+        "meter-cost" | "meter-cost-chess" => meter::cost(amount(200_000) as u32),
         "admission" => rooms::admission(),
         other => bail!("expected a metric, found {other:?}"),
     }

@@ -21,7 +21,7 @@ const ROUNDS: u32 = 40;
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Calls of the ledger and of chess; the figure is that of the ledger.
+/// Calls of the ledger, which reads a text, and of chess, which computes.
 pub(super) fn cost(calls: u32) -> Result<Value> {
     let transfer = Transfer::new();
     let ledger = percent("ledger", &transfer.call(), &transfer.state, calls)?;

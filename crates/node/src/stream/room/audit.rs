@@ -4,7 +4,7 @@ use quorate_feed::Roots;
 use quorate_rules::state::MemoryStore;
 
 use super::super::task::StreamTask;
-use super::jobs::authenticate;
+use super::jobs::Authentication;
 use super::tell::refused_block;
 use super::{BLOCKS_A_JOB, BYTES_A_JOB, RoomState};
 use crate::model::RoomAudit;
@@ -50,9 +50,9 @@ impl StreamTask {
             if blocks.is_empty() {
                 break;
             }
-            let entries = authenticate(room, &blocks).await;
+            let entries = Authentication::begin(room, &blocks).finish().await;
             let (given, replay) = blocking::unblock(move || {
-                let replay = checker.replay(&blocks, entries, &known);
+                let replay = checker.replay(&blocks, &entries, &known);
                 ((checker, known), replay)
             })
             .await;

@@ -17,6 +17,9 @@ use super::{RoomKeeper, RoomState, Stopped};
 use crate::event::Event;
 use crate::room::{Checker, Known, Noted, Proposed, Replay, Stop};
 
+/// Blocks whose signatures one thread verifies at a time, at least: below, the change of threads is what costs.
+const LEAST_SHARE: usize = 16;
+
 /// Entries that one job proposes.
 const OFFERS_A_JOB: usize = 256;
 
@@ -31,7 +34,8 @@ pub(crate) struct Done {
 }
 
 enum What {
-    Replayed(Replay),
+    /// With what was not accepted.
+    Replayed(Replay, Batch),
     Proposed {
         /// What was looked at, in order.
         answers: Vec<(Hash, Proposed)>,
@@ -49,16 +53,46 @@ pub(super) struct Offer {
     pub(super) module: Option<Bytes>,
 }
 
+/// Blocks that follow one another, with their entries.
+pub(super) struct Batch {
+    pub(super) start: u64,
+    blocks: Vec<Bytes>,
+    entries: Entries,
+}
+
+/// Entries in the order of their blocks.
+enum Entries {
+    /// Their signatures are being verified.
+    Coming(Authentication),
+    Here(Vec<Result<AuthenticEntry, Refusal>>),
+}
+
+impl Batch {
+    /// Begins with the signatures.
+    pub(super) fn begin(room: RoomId, start: u64, blocks: Vec<Bytes>) -> Self {
+        let entries = Entries::Coming(Authentication::begin(room, &blocks));
+        Self { start, blocks, entries }
+    }
+}
+
 impl RoomKeeper {
-    pub(super) fn start_replay(&mut self, blocks: Vec<Bytes>) {
+    pub(super) fn start_replay(&mut self, batch: Batch) {
         let Some(mut checker) = self.checker.take() else { return };
         let known = std::mem::take(&mut self.known);
-        let room = self.id;
+        let Batch { start, mut blocks, entries } = batch;
+        self.replayed_to = start.saturating_add(blocks.len() as u64);
         self.job = Some(Box::pin(async move {
-            let entries = authenticate(room, &blocks).await;
+            let mut entries = match entries {
+                Entries::Coming(authentication) => authentication.finish().await,
+                Entries::Here(entries) => entries,
+            };
             blocking::unblock(move || {
-                let replay = checker.replay(&blocks, entries, &known);
-                Done { checker, known, what: What::Replayed(replay) }
+                let replay = checker.replay(&blocks, &entries, &known);
+                let taken = usize::try_from(checker.length().saturating_sub(start)).unwrap_or(usize::MAX);
+                blocks.drain(..taken.min(blocks.len()));
+                entries.drain(..taken.min(entries.len()));
+                let rest = Batch { start: checker.length(), blocks, entries: Entries::Here(entries) };
+                Done { checker, known, what: What::Replayed(replay, rest) }
             })
             .await
         }));
@@ -89,20 +123,27 @@ impl RoomKeeper {
     }
 }
 
-/// Verifies the signatures of blocks on all cores: most of the time of a check is theirs.
-pub(super) async fn authenticate(room: RoomId, blocks: &[Bytes]) -> Vec<Result<AuthenticEntry, Refusal>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = blocks.len().div_ceil(cores).max(1);
-    let shares: Vec<_> = blocks
-        .chunks(share)
-        .map(<[Bytes]>::to_vec)
-        .map(|share| blocking::unblock(move || authenticate_many(&room, share)))
-        .collect();
-    let mut entries = Vec::with_capacity(blocks.len());
-    for share in shares {
-        entries.extend(share.await);
+/// Verification of the signatures of blocks on all cores: most of the time of a check is theirs.
+pub(super) struct Authentication(Vec<blocking::Task<Vec<Result<AuthenticEntry, Refusal>>>>);
+
+impl Authentication {
+    /// Begins; what is dropped before its end goes no further than the shares that run.
+    pub(super) fn begin(room: RoomId, blocks: &[Bytes]) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // More shares than cores: a core that does something else besides takes fewer.
+        let share = blocks.len().div_ceil(4 * cores).max(LEAST_SHARE);
+        let shares = blocks.chunks(share).map(<[Bytes]>::to_vec);
+        Self(shares.map(|share| blocking::unblock(move || authenticate_many(&room, share))).collect())
     }
-    entries
+
+    /// Waits for the entries, which are in the order of their blocks.
+    pub(super) async fn finish(self) -> Vec<Result<AuthenticEntry, Refusal>> {
+        let mut entries = Vec::new();
+        for share in self.0 {
+            entries.extend(share.await);
+        }
+        entries
+    }
 }
 
 impl StreamTask {
@@ -118,13 +159,14 @@ impl StreamTask {
         keeper.job = None;
         let mut checker = done.checker;
         match done.what {
-            What::Replayed(replay) => {
+            What::Replayed(replay, rest) => {
                 self.note(&mut keeper, &checker, replay.noted);
                 match replay.stop {
                     None => {}
                     Some(Stop::Refused(refusal)) => self.stop_following(&mut keeper, &refusal),
                     Some(Stop::Lacking(lacking)) => {
                         keeper.known = done.known;
+                        keeper.ahead.push_front(rest);
                         self.supply(&mut keeper, lacking).await;
                     }
                 }

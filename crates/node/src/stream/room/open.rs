@@ -99,6 +99,8 @@ impl StreamTask {
             rules: Vec::new(),
             checker: None,
             job: None,
+            replayed_to: 0,
+            ahead: VecDeque::new(),
             relay,
             known: Known::default(),
             offers: VecDeque::new(),
