@@ -69,13 +69,15 @@ pub(crate) fn run() -> Result<()> {
 
 /// Runs all tests but the doc tests, with cargo-nextest where it is installed.
 fn tests() -> Result<()> {
-    call(&mut cargo(&["build", "--workspace", "--all-features", "--bin", "quorate"]))?;
-    let mut binary = target_directory().join("debug").join("quorate").into_os_string();
-    binary.push(OsString::from(std::env::consts::EXE_SUFFIX));
     let runner: &[&str] = match is_there(&mut cargo(&["nextest"])) {
         true => &["nextest", "run"],
         false => &["test", "--lib", "--bins", "--tests", "--examples"],
     };
-    let all = ["--workspace", "--all-features", "--no-fail-fast"];
-    call(cargo(&[runner, &all].concat()).env("QUORATE_BIN", binary))
+    let all = ["--workspace", "--all-features"];
+    // With the tests the binary is built, from the same dependencies: a build of its own would make them twice, since
+    // dependencies of tests turn on other features.
+    call(&mut cargo(&[runner, &all, &["--no-run"]].concat()))?;
+    let mut binary = target_directory().join("debug").join("quorate").into_os_string();
+    binary.push(OsString::from(std::env::consts::EXE_SUFFIX));
+    call(cargo(&[runner, &all, &["--no-fail-fast"]].concat()).env("QUORATE_BIN", binary))
 }

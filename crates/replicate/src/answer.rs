@@ -11,7 +11,7 @@ const MAX_UNREQUESTED: u32 = 256;
 
 impl Replicator {
     pub(crate) fn data(&mut self, view: View<'_>, id: Peer, data: Data) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.parting.is_none()) else { return };
         let index = data.index;
         let hash = data.value.is_none();
         let is_here = !hash && view.local.has(index);

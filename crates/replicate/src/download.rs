@@ -43,7 +43,7 @@ impl Replicator {
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             peer.cursor = 0;
             // A peer that was told that this side is done is told otherwise.
-            if self.config.download && !peer.downloading {
+            if self.config.download && !peer.downloading && peer.parting.is_none() {
                 peer.downloading = true;
                 self.out.send(id, status(self.config.upload, true));
             }

@@ -33,9 +33,11 @@ impl Replicator {
                 && (!peer.answered || peer.remote.unanswered() > 0)
                 && view.now < peer.opened + timeout
         };
-        let heard = self.peers.values().any(|peer| peer.answered);
-        let all_heard = heard && !self.peers.values().any(is_pending);
-        let uploading = self.peers.values().filter(|peer| peer.remote_uploading);
+        // What a peer with another history has is of no use.
+        let sources = || self.peers.values().filter(|peer| peer.parting.is_none());
+        let heard = sources().any(|peer| peer.answered);
+        let all_heard = heard && !sources().any(is_pending);
+        let uploading = sources().filter(|peer| peer.remote_uploading);
         let longest = uploading.map(|peer| peer.remote.length()).max().unwrap_or(0);
 
         let target = match self.work.selection_end() {
@@ -70,7 +72,7 @@ impl Replicator {
     fn end_peer(&mut self, view: View<'_>, id: Peer) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let is_idle = peer.open() == 0 && peer.investigating.is_empty() && peer.to_ask.is_empty();
-        if !is_idle {
+        if !is_idle || peer.parting.is_some() {
             return;
         }
         // A finite replication of nothing has no end of its own: somebody may still want single blocks.

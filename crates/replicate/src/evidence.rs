@@ -1,11 +1,16 @@
 //! Telling a fork from corruption, with proofs that stand alone.
 
+use std::time::Duration;
+
 use crate::machine::{View, settle};
 use crate::peer::{Basis, Reason, Sent};
 use crate::{InvestigationResult, Output, Peer, PeerFault, ReplicationEvent, Replicator};
 
 /// Proofs that may be asked for to find out about one peer.
 const MAX_ASKED: usize = 256;
+
+/// Time for which a peer with another history is served: several round trips of a busy peer.
+const PARTING: Duration = Duration::from_secs(3);
 
 /// Blocks of one peer that may fail to verify although their proofs hold.
 const MAX_SUSPICIONS: u32 = 8;
@@ -44,7 +49,7 @@ impl Replicator {
             InvestigationResult::Consistent => {}
             InvestigationResult::Fork => {
                 self.out.event(ReplicationEvent::ForkFound { peer: id, index });
-                return self.disconnect(id, PeerFault::Fork { index }, None);
+                return self.part(view, id, index);
             }
             InvestigationResult::Corrupt => return self.corrupt(id, index),
             InvestigationResult::Ask(indexes) => {
@@ -69,6 +74,21 @@ impl Replicator {
         }
         self.check_work = true;
         self.check_end = true;
+    }
+
+    /// Takes nothing more from a peer with another history, and goes on serving it for a while: only so can it find the
+    /// fork too. Whoever finds it first would else be gone before the other has seen anything.
+    fn part(&mut self, view: View<'_>, id: Peer, index: u64) {
+        let Some(mut peer) = self.drop_peer(id) else { return };
+        let until = view.now + PARTING;
+        peer.stop_asking();
+        peer.parting = Some((until, index));
+        if peer.remote_wants {
+            self.news.listeners = self.news.listeners.saturating_add(1);
+        }
+        self.peers.insert(id, peer);
+        self.count_sharers();
+        self.out.wake(until);
     }
 
     /// This connection cannot tell. On a fresh one the first answer stands alone, unless the peer leaves something out.

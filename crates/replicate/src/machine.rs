@@ -229,7 +229,10 @@ impl Replicator {
     }
 
     pub(crate) fn count_sharers(&mut self) {
-        let sharers = self.peers.values().filter(|peer| peer.remote.length() > 0 && peer.remote_uploading);
+        let sharers = self
+            .peers
+            .values()
+            .filter(|peer| peer.remote.length() > 0 && peer.remote_uploading && peer.parting.is_none());
         self.shared = sharers.take(2).count() > 1;
     }
 }

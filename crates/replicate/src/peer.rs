@@ -119,6 +119,9 @@ pub(crate) struct PeerState {
     /// Blocks whose proofs were asked for because a comparison needed them.
     pub(crate) asked: BTreeSet<u64>,
 
+    /// A fork was found: until when the peer is still served, and the block that shows it.
+    pub(crate) parting: Option<(Instant, u64)>,
+
     /// Blocks that came from this peer and were not announced to the others yet.
     pub(crate) fresh: Vec<BlockRange>,
 }
@@ -212,6 +215,7 @@ impl PeerState {
             suspect: None,
             suspicions: 0,
             asked: BTreeSet::new(),
+            parting: None,
             fresh: Vec::new(),
         }
     }
@@ -239,6 +243,20 @@ impl PeerState {
     /// Tells whether blocks can be asked for. Evidence comes before blocks.
     pub(crate) fn may_ask(&self) -> bool {
         self.downloading && self.remote_uploading && self.suspect.is_none()
+    }
+
+    /// Forgets everything that was to be had from the peer.
+    pub(crate) fn stop_asking(&mut self) {
+        self.downloading = false;
+        self.waiting.clear();
+        self.verifying.clear();
+        self.to_ask.clear();
+        self.investigating.clear();
+        self.moved.clear();
+        self.stretch = None;
+        self.anchor = None;
+        self.suspect = None;
+        self.head_probed = true;
     }
 
     /// Lets the answer to a request pass that is no longer waited for.

@@ -38,6 +38,12 @@ impl Replicator {
 
     fn check_peer(&mut self, view: View<'_>, id: Peer) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some((until, index)) = peer.parting {
+            if view.now >= until {
+                return self.disconnect(id, PeerFault::Fork { index }, None);
+            }
+            return self.out.wake(until);
+        }
         let timeout = self.config.request_timeout;
         let heard_by = peer.opened + timeout;
         if !peer.answered && view.now < heard_by {

@@ -363,6 +363,30 @@ fn a_cleared_block_is_unhaved_and_can_be_had_again() {
 }
 
 #[test]
+fn both_sides_find_a_fork() {
+    for seed in 0..40 {
+        // Whoever finds it first goes on serving the other, finite or not, longer or not.
+        let (one_blocks, other_blocks) = if seed % 2 == 0 { (80, 90) } else { (90, 80) };
+        let mut world = World::new(seed);
+        let config = Config { live: seed % 4 < 2, ..Config::default() };
+        let feed = Model::fork_at(50, one_blocks, 0);
+        let one = world.add(config, feed, Selection::Everything, Manner::default());
+        let other = world.writer(0, Manner::default());
+        world.nodes[other].feed = Model::fork_at(50, other_blocks, 1);
+        world.link(one, other);
+        world.run_for(Duration::from_secs(8));
+        for node in [one, other] {
+            let seen = &world.nodes[node].seen;
+            let found = seen.events.iter().any(|event| matches!(event, ReplicationEvent::ForkFound { .. }));
+            assert!(found, "seed {seed}, node {node}: {:?}", seen.faults);
+        }
+        assert!(!world.nodes[one].seen.synced(), "seed {seed}");
+        assert!(world.nodes[one].machine.peers.is_empty(), "seed {seed}: the connection ends");
+        world.check_nothing_is_leaked(one);
+    }
+}
+
+#[test]
 fn a_fork_is_told_from_corruption() {
     // Equal lengths, complete on both sides: only the probe can tell.
     let mut world = World::new(14);
@@ -371,7 +395,7 @@ fn a_fork_is_told_from_corruption() {
     let other = world.writer(0, Manner::default());
     world.nodes[other].feed = Model::fork_at(50, 80, 1);
     world.link(one, other);
-    world.run_for(Duration::from_secs(1));
+    world.run_for(Duration::from_secs(4));
     assert_eq!(world.nodes[one].seen.faults, vec![PeerFault::Fork { index: 79 }]);
 
     for quorate in [true, false] {
