@@ -54,7 +54,10 @@ fn a_slow_handshake_is_cut_off_in_time() {
         assert_eq!(closed(silent).await, 0);
         assert_eq!(closed(slow).await, 0);
         assert!(started.elapsed() >= handshake_timeout);
-        assert_eq!(listening.connections(), 0);
+        // Its place is free soon after the connection is closed.
+        while listening.connections() > 0 {
+            pause(Duration::from_millis(5)).await;
+        }
         // The wire is known, the handshake still slow: its time runs from the connection on.
         let mut slow = connect(&runtime, address).await;
         slow.write_all(&[0x3a, 1, 2, 3, 4]).await.unwrap();
