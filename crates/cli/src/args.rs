@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use quorate_types::PublicKey;
 use quorate_types::limits::DEFAULT_PORT;
 
 pub(crate) use rule::{
@@ -169,6 +170,15 @@ pub(crate) enum Command {
     /// The keys of this home
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Who commits what is appended to rooms
+    #[command(subcommand)]
+    Validator(ValidatorCommand),
+    /// Print who voted for what in a room with validators: heights by validators
+    #[command(after_help = "With --json: a single JSON object, quorate.votes/1.")]
+    Votes(StreamArg),
+    /// Evidence: contradictions that somebody signed
+    #[command(subcommand)]
+    Fork(ForkCommand),
     /// Write rules for rooms, and try them out
     #[command(subcommand)]
     Rule(RuleCommand),
@@ -211,6 +221,13 @@ pub(crate) struct NewArgs {
     /// A rule that can never be removed or replaced; may be repeated
     #[arg(long = "lock", value_name = "NAME", requires = "rules")]
     pub(crate) locked: Vec<String>,
+    /// Vote key of somebody who commits what is appended, as `quorate validator key` prints it; may be repeated, and
+    /// makes a room
+    #[arg(long = "validator", value_name = "KEY")]
+    pub(crate) validators: Vec<PublicKey>,
+    /// Votes that commit [default: two thirds of the validators, rounded down, and one]
+    #[arg(long, value_name = "N", requires = "validators", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) quorum: Option<u32>,
     /// Blocks between a change of rules and its activation, at least [default: 1]
     #[arg(long, value_name = "BLOCKS")]
     pub(crate) rule_delay: Option<u64>,
@@ -223,6 +240,8 @@ pub(crate) enum Wait {
     Submitted,
     /// It stands in a block
     Appended,
+    /// A quorum of the validators has committed it
+    Committed,
 }
 
 #[derive(Debug, Args)]
@@ -241,7 +260,7 @@ pub(crate) struct AppendArgs {
     /// In a room: the local identity that signs [default: default, which is made when it is first needed]
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) identity: Option<String>,
-    /// In a room: what to wait for, submitted or appended [default: appended]
+    /// In a room: what to wait for, submitted, appended or committed [default: appended]
     #[arg(long, value_name = "STATE", hide_possible_values = true)]
     pub(crate) wait: Option<Wait>,
 }
@@ -269,6 +288,9 @@ pub(crate) struct CatArgs {
     pub(crate) stream: StreamArg,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
+    /// Only what a quorum of the room's validators has committed
+    #[arg(long)]
+    pub(crate) committed: bool,
     /// How to show payloads: json, utf-8 or binary [default: as the stream was created; a clone is binary]
     #[arg(long, value_name = "ENCODING", hide_possible_values = true)]
     pub(crate) encoding: Option<Encoding>,
@@ -384,6 +406,61 @@ pub(crate) struct ExportArgs {
     /// Write the secret key too: who has it can append, and two who append make a fork
     #[arg(long)]
     pub(crate) with_secret_key: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ValidatorCommand {
+    /// Print the vote key of this home, made when it is first asked for
+    #[command(
+        after_help = "Whoever makes a room names it: quorate new NAME --validator KEY. A node votes in every \
+                            room whose validator it is, while quorate share runs.\n\n\
+                            With --json: a single JSON object, quorate.key/1."
+    )]
+    Key,
+    /// List the validators of a room
+    #[command(after_help = "With --json: newline-delimited JSON, one quorate.validator/1 a validator.")]
+    Ls(StreamArg),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ForkCommand {
+    /// List the evidence that is here
+    #[command(after_help = "With --json: newline-delimited JSON, one quorate.evidence/1 a piece.")]
+    Ls(StreamArg),
+    /// Tell what a piece of evidence proves
+    #[command(after_help = "With --json: a single JSON object, quorate.evidence/1.")]
+    Show(ForkArgs),
+    /// Write a piece of evidence to a file that anyone can check offline
+    #[command(after_help = "With --json: a single JSON object, quorate.written/1.")]
+    Export(ForkExportArgs),
+    /// Check evidence, offline
+    #[command(after_help = "Exits 7 when the evidence holds, 1 when it does not.\n\n\
+                            With --json: a single JSON object, quorate.evidence/1.")]
+    Verify(ForkVerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForkArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// First digits of the evidence's id
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForkExportArgs {
+    #[command(flatten)]
+    pub(crate) fork: ForkArgs,
+    /// File to write, which must not exist
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForkVerifyArgs {
+    /// Evidence, as `quorate fork export` writes it
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

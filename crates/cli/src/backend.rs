@@ -13,8 +13,8 @@ use quorate_node::model::{
     ProofFile, Said, Say, StreamInfo,
 };
 use quorate_node::{Client, Code, EventStream, Failure, Identities, Listen, Node, NodeConfig};
-use quorate_types::BlockRange;
 use quorate_types::limits::DEFAULT_PORT;
+use quorate_types::{BlockRange, PublicKey};
 
 /// Runs the program's future.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -131,6 +131,22 @@ impl Backend {
     /// Waits until every block that is here has a verdict.
     pub(crate) async fn checked(&self, stream: &str) -> Result<u64, Failure> {
         self.client.checked(stream).await
+    }
+
+    /// Waits until so many blocks are committed, no longer than the timeout; returns how many are then.
+    pub(crate) async fn committed(&self, stream: &str, length: u64) -> Result<u64, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        before(&AsyncStd, deadline, self.client.committed(stream, length)).await.unwrap_or_else(|| {
+            let seconds = self.timeout.as_secs();
+            let message =
+                format!("expected a quorum to commit {length} blocks, found that it did not for {seconds} s");
+            Err(Failure::new(Code::NotCommitted, message)
+                .next("what was appended stays appended: quorate votes STREAM shows who has not voted"))
+        })
+    }
+
+    pub(crate) async fn evidence(&self, stream: &str, id: &str) -> Result<Bytes, Failure> {
+        self.answer(self.client.evidence(stream, id)).await
     }
 
     pub(crate) async fn get(&self, stream: &str, index: u64) -> Result<Bytes, Failure> {
@@ -278,6 +294,11 @@ pub(crate) async fn noise_key(home: &Path) -> Result<String, Failure> {
 /// Makes a local identity.
 pub(crate) fn create_identity(home: &Path, name: &str) -> Result<IdentityInfo, Failure> {
     Identities::open(home)?.create(name)
+}
+
+/// Returns the vote key of a home, made when there is none.
+pub(crate) fn vote_key(home: &Path) -> Result<PublicKey, Failure> {
+    Identities::open(home)?.vote_key()
 }
 
 /// Lists the local identities.

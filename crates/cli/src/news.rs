@@ -63,6 +63,18 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
         Event::Checked { stream, length, .. } => {
             format!("{}: the rules accept every block, length {length}", clean(stream))
         }
+        Event::Committed { stream, length, .. } => {
+            format!("{}: {}, length {length}", clean(stream), paint.green("committed"))
+        }
+        Event::Evidence { stream, id, kind, culprit } => format!(
+            "{} in {}: key {} signed a contradiction, {}; evidence {} is saved and sent to the peers\n  \
+             what is committed stands; usual cause: the same key on two machines, or a restored backup",
+            paint.red("EVIDENCE"),
+            clean(stream),
+            culprit.short(),
+            clean(kind),
+            id.short()
+        ),
         Event::Submission { stream, digest, state } => {
             let state = match state {
                 SaidState::Submitted => "submitted, waiting for the host".to_string(),
@@ -95,6 +107,7 @@ pub(crate) fn is_notable(event: &Event) -> bool {
     matches!(
         event,
         Event::Fork { .. }
+            | Event::Evidence { .. }
             | Event::Corrupt { .. }
             | Event::Refused { .. }
             | Event::Submission { .. }

@@ -24,6 +24,8 @@ pub(crate) enum Stop {
     },
     /// Ctrl-C, or a request to terminate.
     Interrupted,
+    /// Evidence holds: what was asked for was found and told, and has an exit code of its own.
+    Holds,
     /// Nobody reads standard output any more: a quiet end, and no failure.
     Pipe,
 }
@@ -53,6 +55,7 @@ impl Stop {
         match self {
             Self::Failed(failure) | Self::Refused { failure, .. } => exit_of(failure.kind()),
             Self::Interrupted => INTERRUPTED,
+            Self::Holds => exit_of(FailureKind::Fork),
             Self::Pipe => 0,
         }
     }
@@ -63,7 +66,7 @@ impl Stop {
             Self::Failed(failure) | Self::Refused { failure, .. } if json => as_json(failure),
             Self::Failed(failure) => as_text(failure, paint),
             Self::Refused { failure, place } => refused_text(failure, place, paint),
-            Self::Interrupted | Self::Pipe => return,
+            Self::Interrupted | Self::Holds | Self::Pipe => return,
         };
         // Where standard error is closed there is nobody left to tell.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -78,6 +81,7 @@ pub(crate) const fn exit_of(kind: FailureKind) -> u8 {
         FailureKind::NotFound => 3,
         FailureKind::NoPeers => 4,
         FailureKind::RefusedByRule => 5,
+        FailureKind::NotCommitted => 6,
         FailureKind::Fork => 7,
         FailureKind::NotWritable => 8,
         FailureKind::Storage => 9,
@@ -144,6 +148,7 @@ mod tests {
             FailureKind::NotFound,
             FailureKind::NoPeers,
             FailureKind::RefusedByRule,
+            FailureKind::NotCommitted,
             FailureKind::Fork,
             FailureKind::NotWritable,
             FailureKind::Storage,
@@ -151,7 +156,7 @@ mod tests {
         ]
         .map(exit_of)
         .to_vec();
-        assert_eq!(exits, [1, 2, 3, 4, 5, 7, 8, 9, 10]);
+        assert_eq!(exits, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
         assert_eq!(Stop::Pipe.exit(), 0);
         assert_eq!(Stop::Interrupted.exit(), 130);
     }

@@ -111,6 +111,22 @@ impl Client {
         }
     }
 
+    /// Waits until so many blocks are committed; returns how many are then.
+    pub async fn committed(&self, stream: &str, length: u64) -> Result<u64, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.committed(length).await,
+            Self::Remote(node) => node.committed(stream, length).await,
+        }
+    }
+
+    /// Returns a piece of evidence by its id, or the first digits of it.
+    pub async fn evidence(&self, stream: &str, id: &str) -> Result<Bytes, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.evidence(id).await,
+            Self::Remote(node) => node.evidence(stream, id).await,
+        }
+    }
+
     /// Reads a block that is here.
     pub async fn get(&self, stream: &str, index: u64) -> Result<Bytes, Failure> {
         match self {

@@ -123,6 +123,26 @@ pub enum Event {
         #[serde(flatten)]
         state: SaidState,
     },
+    /// A quorum of the room's validators has committed blocks: nobody can make others forget them.
+    Committed {
+        /// Local name.
+        stream: String,
+        /// The epoch.
+        epoch: u64,
+        /// Blocks that are committed.
+        length: u64,
+    },
+    /// Somebody is shown to have signed a contradiction.
+    Evidence {
+        /// Local name.
+        stream: String,
+        /// Hash by which the evidence is known.
+        id: Hash,
+        /// Which kind, such as `writer-fork`.
+        kind: String,
+        /// The key that signed.
+        culprit: PublicKey,
+    },
     /// The rules of a room refuse a block that its host appended: the room is not followed any further.
     Refused {
         /// Local name.

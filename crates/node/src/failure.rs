@@ -24,6 +24,8 @@ pub enum FailureKind {
     OtherWire,
     /// A rule, or the format of rooms, refuses what was to be appended.
     RefusedByRule,
+    /// A quorum did not commit in time.
+    NotCommitted,
 }
 
 macro_rules! codes {
@@ -115,6 +117,8 @@ codes! {
     EntryNotAllowed = "E3008", RefusedByRule, "the entry is not allowed here";
     /// Block 0 is a header that no room can have.
     BadHeader = "E3009", RefusedByRule, "the header of the room is not valid";
+    /// A certificate or evidence does not prove what it says.
+    Unproven = "E3010", RefusedByRule, "the proof does not hold";
     /// A rule of the room says no.
     RuleRejects = "E3101", RefusedByRule, "a rule rejects the action";
     /// A rule of the room could not come to an end.
@@ -143,6 +147,16 @@ codes! {
     Unable = "E3301", Other, "no verdict can be given here";
     /// The host appended what the rules of its own room refuse.
     HostBrokeRules = "E3302", RefusedByRule, "the host broke the rules of the room";
+    /// Nobody commits what is appended.
+    NoValidators = "E3401", NotFound, "the room has no validators";
+    /// What was appended was not committed in time.
+    NotCommitted = "E3402", NotCommitted, "not committed in time";
+    /// No piece of evidence has this id.
+    NoSuchEvidence = "E3403", NotFound, "no such evidence";
+    /// The vote keys and their number are no quorum.
+    BadQuorum = "E3404", Usage, "not a quorum";
+    /// The bytes prove nothing.
+    NoEvidence = "E3405", Other, "the evidence proves nothing";
     /// No peer was named or found.
     NoPeers = "E4001", NoPeers, "no peers";
     /// A peer could not be reached.

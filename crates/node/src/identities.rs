@@ -6,6 +6,8 @@ use quorate_store::{DEFAULT_IDENTITY, Home, HomeError, Identity, NameError, Stre
 
 use quorate_stream::identity::Author;
 
+use quorate_types::PublicKey;
+
 use crate::model::IdentityInfo;
 use crate::node::random;
 use crate::store_failures::home_failure;
@@ -48,6 +50,15 @@ impl Identities {
     pub fn list(&self) -> Result<Vec<IdentityInfo>, Failure> {
         let identities = self.home.identities().map_err(|error| home_failure(&error))?;
         Ok(identities.iter().map(|identity| self.describe(identity)).collect())
+    }
+
+    /// Returns the public vote key of the home, made of fresh randomness when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Damaged`] when its file holds no key.
+    pub fn vote_key(&self) -> Result<PublicKey, Failure> {
+        Ok(self.home.make_vote_key(&random()?).map_err(|error| home_failure(&error))?.key)
     }
 
     /// Returns the key pair that signs actions.

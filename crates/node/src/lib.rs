@@ -21,6 +21,7 @@ mod stream;
 
 pub mod api;
 pub mod event;
+pub mod evidence;
 pub mod model;
 pub mod proof_file;
 

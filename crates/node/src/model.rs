@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 pub use quorate_store::Encoding;
 
 pub use self::room::{
-    ChangeRules, EntryInfo, Message, NewRoom, NewRule, RefusedBlock, RoomAudit, RoomInfo, RuleInfo,
-    RuleOperation, RuleVector, Said, SaidState, Say, Verdict,
+    ChangeRules, EntryInfo, EvidenceInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock,
+    RoomAudit, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say, ValidatorInfo, Verdict,
+    VoteInfo,
 };
 
 /// What block 0 says a feed is.

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use quorate_feed::sign::key_pair;
 use quorate_feed::{Feed, FeedConfig, Keys, Recovery};
+use quorate_quorum::key::Signer as VoteSigner;
 use quorate_replicate::{Config as ReplicationConfig, Input, Replicator, Selection};
 use quorate_store::{
     FeedDirectory, FeedFiles, HomeError, NameError, Origin, SecretKeyPolicy, StreamInfo as StoredInfo,
@@ -227,6 +228,7 @@ impl Node {
         lock: quorate_store::Lock,
     ) -> Stream {
         let identity = Arc::new(identity);
+        let vote_key = self.vote_key();
         let length = feed.length();
         let (to, inbox) = async_channel::bounded(INBOX_COMMANDS);
         let (signal, room) = async_channel::bounded(1);
@@ -254,6 +256,7 @@ impl Node {
             probes: Arc::clone(&self.inner.probes),
             rules: Arc::clone(&self.inner.rules),
             host_key,
+            vote_key,
             runtime: Arc::clone(self.runtime()),
         });
         self.runtime().spawn(Box::pin(async move {
@@ -274,6 +277,24 @@ impl Node {
             });
         }
         stream
+    }
+
+    /// Reads the key with which this node votes.
+    fn vote_key(&self) -> Option<VoteSigner> {
+        let stored = match self.inner.home.vote_key() {
+            Ok(stored) => stored?,
+            Err(error) => {
+                tracing::error!("this node does not vote: {error}");
+                return None;
+            }
+        };
+        match VoteSigner::from_secret(&stored.secret) {
+            Ok(signer) => Some(signer),
+            Err(error) => {
+                tracing::error!("this node does not vote: {error}");
+                None
+            }
+        }
     }
 
     /// Dials the peers that were remembered for a stream, again and again; returns how many there are.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use quorate_rules::engine::{Engine, EngineConfig};
 
-pub(crate) use checker::{Checker, Known, Noted, Proposed, Replay, Stop};
+pub(crate) use checker::{CheckedHead, Checker, Known, Noted, Proposed, Replay, Stop};
 
 use crate::{Code, Failure};
 

@@ -3,6 +3,7 @@
 mod identities;
 mod info;
 mod name;
+mod vote_key;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use quorate_types::{Link, LinkError, NoiseSecretKey, PublicKey};
 pub use self::identities::{DEFAULT_IDENTITY, Identity};
 pub use self::info::{Encoding, Origin, StreamInfo};
 pub use self::name::{NameError, StreamName};
+pub use self::vote_key::StoredVoteKey;
 use crate::atomic::{self, SECRET_MODE};
 use crate::directory::{DirectoryError, FeedDirectory, read_public_key};
 use crate::files::FeedFiles;
@@ -37,6 +39,7 @@ const NOISE_KEY_BYTES: usize = 32;
 /// noise_key            static key of the node, 32 bytes, mode 0600
 /// node.lock            held by the node that runs
 /// api.sock             its local API
+/// vote_key             seed of the vote key, where this node is a validator, mode 0600
 /// identities/NAME      secret key of a local identity, as in a stock secret_key file, mode 0600
 /// streams/NAME/        one feed, in the files of stock clients
 /// streams/NAME/quorate.json

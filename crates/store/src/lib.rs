@@ -16,6 +16,7 @@ mod transfer;
 
 pub mod outbox;
 pub mod room_state;
+pub mod vote_records;
 
 pub use backend::Backend;
 pub use cached::{CacheConfig, Cached};
@@ -24,8 +25,8 @@ pub use disk::DiskFile;
 pub use faulty::{Fault, Faulty, FaultyDisk, When};
 pub use files::{FeedFiles, FoundFeed, find_feeds};
 pub use home::{
-    DEFAULT_IDENTITY, Encoding, Home, HomeError, Identity, Listing, NameError, Origin, Stream, StreamInfo,
-    StreamName,
+    DEFAULT_IDENTITY, Encoding, Home, HomeError, Identity, Listing, NameError, Origin, StoredVoteKey, Stream,
+    StreamInfo, StreamName,
 };
 pub use lock::{Lock, LockError};
 pub use transfer::{SecretKeyPolicy, export, import};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quorate_proto::{ProtoError, stream as proto};
 use quorate_types::{Hash, PublicKey, RoomId, Signature};
 
-pub use quorate_proto::stream::{ModuleChunk, RuleOperation};
+pub use quorate_proto::stream::{ModuleChunk, Proof, ProofKind, RuleOperation};
 
 use crate::action::{Action, VerifiedAction};
 use crate::identity::{Anchor, Forgery, RuleNameError, b2b256};
@@ -20,6 +20,8 @@ pub enum Entry {
     Chunk(ModuleChunk),
     /// A participant's wish that other rules hold.
     RuleChange(RuleChange),
+    /// A certificate or evidence: what validators signed.
+    Proof(Proof),
 }
 
 /// What a participant signs, verified.
@@ -37,16 +39,14 @@ pub enum EntryError {
     /// The bytes are none.
     #[error(transparent)]
     Encoding(#[from] ProtoError),
-    /// The entry is one that only rooms with validators have.
-    #[error(
-        "entry: expected an action, a module chunk or a rule change, found {found}, which needs validators"
-    )]
+    /// The entry is one that this version cannot judge.
+    #[error("entry: expected one that this version can judge, found {found}")]
     Unsupported {
         /// What it is.
         found: &'static str,
     },
     /// The entry is none that participants sign.
-    #[error("entry: expected an action or a rule change, found a module chunk")]
+    #[error("entry: expected an action or a rule change, found something that no participant signs")]
     NotSigned,
     /// A rule change has something that its operation does not use.
     #[error("rule change: expected no `{field}` in {operation}, found one")]
@@ -109,16 +109,15 @@ impl Entry {
             proto::Entry::Action(action) => Self::Action(action.into()),
             proto::Entry::Chunk(chunk) => Self::Chunk(chunk),
             proto::Entry::RuleChange(change) => Self::RuleChange(change.try_into()?),
-            proto::Entry::Proof(proof) => {
-                return Err(EntryError::Unsupported {
-                    found: match proof.kind {
-                        proto::ProofKind::ValidatorChange => "a change of validators",
-                        proto::ProofKind::EpochStart => "the start of an epoch",
-                        proto::ProofKind::Certificate => "a certificate",
-                        proto::ProofKind::Evidence => "evidence",
-                    },
-                });
-            }
+            proto::Entry::Proof(proof) => match proof.kind {
+                ProofKind::Certificate | ProofKind::Evidence => Self::Proof(proof),
+                ProofKind::ValidatorChange => {
+                    return Err(EntryError::Unsupported { found: "a change of validators" });
+                }
+                ProofKind::EpochStart => {
+                    return Err(EntryError::Unsupported { found: "the start of an epoch" });
+                }
+            },
         })
     }
 
@@ -128,6 +127,7 @@ impl Entry {
             Self::Action(action) => action.encode(),
             Self::Chunk(chunk) => proto::Entry::Chunk(chunk.clone()).encode(),
             Self::RuleChange(change) => change.encode(),
+            Self::Proof(proof) => proto::Entry::Proof(proof.clone()).encode(),
         }
     }
 
@@ -135,12 +135,12 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// [`EntryError::NotSigned`] for a module chunk.
+    /// [`EntryError::NotSigned`] for a module chunk and for proofs.
     pub fn digest(&self, room: &RoomId) -> Result<Hash, EntryError> {
         match self {
             Self::Action(action) => Ok(b2b256(&action.signed_bytes(room))),
             Self::RuleChange(change) => Ok(b2b256(&change.signed_bytes(room))),
-            Self::Chunk(_) => Err(EntryError::NotSigned),
+            Self::Chunk(_) | Self::Proof(_) => Err(EntryError::NotSigned),
         }
     }
 
@@ -148,12 +148,12 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// [`EntryError::Forged`], and [`EntryError::NotSigned`] for a module chunk.
+    /// [`EntryError::Forged`], and [`EntryError::NotSigned`] for a module chunk and for proofs.
     pub fn verify(self, room: &RoomId) -> Result<VerifiedEntry, EntryError> {
         match self {
             Self::Action(action) => action.verify(room).map(VerifiedEntry::Action),
             Self::RuleChange(change) => change.verify(room).map(VerifiedEntry::RuleChange),
-            Self::Chunk(_) => Err(EntryError::NotSigned),
+            Self::Chunk(_) | Self::Proof(_) => Err(EntryError::NotSigned),
         }
     }
 }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use quorate_proto::header::FeedHeader;
 use quorate_proto::{ProtoError, stream as proto};
-use quorate_types::ModuleHash;
-use quorate_types::limits::MAX_HEADER_BYTES;
+use quorate_quorum::validators::{ValidatorSet, ValidatorSetError, least_quorum};
+use quorate_types::limits::{MAX_HEADER_BYTES, MAX_HOSTS};
+use quorate_types::{ModuleHash, PublicKey};
 
 use crate::identity::{RuleName, RuleNameError};
 use crate::payload::{PayloadEncoding, UnknownEncoding};
@@ -30,6 +31,17 @@ pub struct StreamHeader {
     pub rules: Vec<GenesisRule>,
     /// Least number of blocks between a rule change and its activation.
     pub rule_delay: u64,
+    /// Who commits what is appended; `None` where nobody does.
+    pub quorum: Option<RoomQuorum>,
+}
+
+/// Who commits what is appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomQuorum {
+    /// Vote keys, and how many of them commit.
+    pub validators: ValidatorSet,
+    /// Identity keys of those who may host after the first host, in their turn; at most [`MAX_HOSTS`], each once.
+    pub hosts: Vec<PublicKey>,
 }
 
 /// Rule that a room begins with.
@@ -94,6 +106,23 @@ pub enum HeaderError {
         /// Name of the rule.
         name: RuleName,
     },
+    /// The validators are no set that can commit anything.
+    #[error("stream header: {0}")]
+    Validators(#[from] ValidatorSetError),
+    /// Something is only of use with validators.
+    #[error("stream header: expected validators with {found}, found none")]
+    NoValidators {
+        /// What the header has.
+        found: &'static str,
+    },
+    /// There are too many hosts, or one is there twice.
+    #[error("stream header: expected at most {limit} further hosts, each once, found {found}")]
+    Hosts {
+        /// Most hosts.
+        limit: usize,
+        /// Keys there are.
+        found: usize,
+    },
     /// The room needs something that this version does not do.
     #[error("stream header: expected a room without {found}, which this version cannot follow")]
     Unsupported {
@@ -111,7 +140,7 @@ impl From<HeaderError> for Refusal {
 impl StreamHeader {
     /// Describes a room without rules.
     pub fn new(name: impl Into<String>, payload_encoding: PayloadEncoding) -> Self {
-        Self { name: name.into(), payload_encoding, rules: Vec::new(), rule_delay: 0 }
+        Self { name: name.into(), payload_encoding, rules: Vec::new(), rule_delay: 0, quorum: None }
     }
 
     /// Reads block 0; `None` when the feed is no room and does not say that it is one.
@@ -148,7 +177,10 @@ impl StreamHeader {
             payload_encoding: self.payload_encoding.name().to_owned(),
             rules: self.rules.iter().map(GenesisRule::to_proto).collect(),
             rule_delay: self.rule_delay,
-            ..proto::StreamHeader::default()
+            validators: self.quorum.iter().flat_map(|quorum| quorum.validators.keys().copied()).collect(),
+            quorum: self.quorum.as_ref().map_or(0, RoomQuorum::asked_for),
+            hosts: self.quorum.iter().flat_map(|quorum| quorum.hosts.iter().copied()).collect(),
+            previous: None,
         };
         let extension = Some(header.encode());
         let block = FeedHeader { kind: STREAM_KIND.to_owned(), extension }.encode();
@@ -168,6 +200,37 @@ impl StreamHeader {
     }
 }
 
+impl RoomQuorum {
+    /// Returns the quorum as the header gives it: 0 for no more votes than are needed.
+    fn asked_for(&self) -> u32 {
+        let quorum = self.validators.quorum();
+        if quorum == least_quorum(self.validators.n()) {
+            0
+        } else {
+            u32::try_from(quorum).unwrap_or(u32::MAX)
+        }
+    }
+
+    fn of(given: &proto::StreamHeader) -> Result<Option<Self>, HeaderError> {
+        if given.validators.is_empty() {
+            return match (given.quorum, given.hosts.is_empty()) {
+                (0, true) => Ok(None),
+                (0, false) => Err(HeaderError::NoValidators { found: "further hosts" }),
+                _ => Err(HeaderError::NoValidators { found: "a quorum" }),
+            };
+        }
+        let quorum = usize::try_from(given.quorum).unwrap_or(usize::MAX);
+        let validators = ValidatorSet::new(given.validators.iter().copied(), quorum)?;
+        let hosts = given.hosts.clone();
+        let (limit, found) = (MAX_HOSTS, hosts.len());
+        let each: std::collections::BTreeSet<&PublicKey> = hosts.iter().collect();
+        if found > limit || each.len() != found {
+            return Err(HeaderError::Hosts { limit, found });
+        }
+        Ok(Some(Self { validators, hosts }))
+    }
+}
+
 impl GenesisRule {
     fn to_proto(&self) -> proto::GenesisRule {
         proto::GenesisRule {
@@ -184,15 +247,10 @@ impl TryFrom<proto::StreamHeader> for StreamHeader {
     type Error = HeaderError;
 
     fn try_from(given: proto::StreamHeader) -> Result<Self, HeaderError> {
-        let is_there = [
-            ("validators", !given.validators.is_empty()),
-            ("a quorum", given.quorum != 0),
-            ("further hosts", !given.hosts.is_empty()),
-            ("a feed before it", given.previous.is_some()),
-        ];
-        if let Some((found, _)) = is_there.into_iter().find(|(_, is_there)| *is_there) {
-            return Err(HeaderError::Unsupported { found });
+        if given.previous.is_some() {
+            return Err(HeaderError::Unsupported { found: "a feed before it" });
         }
+        let quorum = RoomQuorum::of(&given)?;
         if given.name.chars().any(char::is_control) {
             return Err(HeaderError::Name { found: given.name });
         }
@@ -213,6 +271,7 @@ impl TryFrom<proto::StreamHeader> for StreamHeader {
             payload_encoding: given.payload_encoding.parse()?,
             rules,
             rule_delay: given.rule_delay,
+            quorum,
         })
     }
 }

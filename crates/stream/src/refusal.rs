@@ -27,6 +27,8 @@ pub enum RoomCode {
     NotAllowed = 3008,
     /// Block 0 is no header of a room that can be followed.
     BadHeader = 3009,
+    /// A certificate or evidence does not prove what it says.
+    BadProof = 3010,
     /// A rule rejects the entry.
     RuleRejected = 3101,
     /// A rule did not come to a verdict, which counts as a reject.
@@ -56,7 +58,7 @@ pub enum RoomCode {
 }
 
 /// Every code.
-pub const ROOM_CODES: [RoomCode; 22] = {
+pub const ROOM_CODES: [RoomCode; 23] = {
     use RoomCode::*;
     [
         NotCanonical,
@@ -68,6 +70,7 @@ pub const ROOM_CODES: [RoomCode; 22] = {
         TooLarge,
         NotAllowed,
         BadHeader,
+        BadProof,
         RuleRejected,
         RuleTrapped,
         Gate,

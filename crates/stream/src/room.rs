@@ -15,19 +15,21 @@ mod host;
 pub(crate) mod keys;
 mod overlay;
 mod prefix;
+mod proof;
 mod replay;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use quorate_quorum::certificate::Epoch;
 use quorate_rules::engine::Engine;
 use quorate_rules::meter::METER_VERSION;
 use quorate_rules::state::{Position, RoomStore, StateError, Step, WriteSet, state_root};
-use quorate_types::{Hash, PublicKey, RoomId, RuleId};
+use quorate_types::{Hash, PublicKey, RoomId, RuleId, RulesHash};
 
 use crate::governance::{self, Activation, Registry, RuleStatus};
 use crate::header::{HeaderError, StreamHeader};
-use crate::identity::room_id;
+use crate::identity::{b2b256, room_id};
 
 pub use self::authentic::{AuthenticEntry, authenticate_many};
 pub use self::effects::{Checked, Effects, RuleUse};
@@ -46,6 +48,9 @@ use self::overlay::{Overlay, View};
 /// Steps that are committed to the store at once.
 pub const BATCH_STEPS: usize = 4096;
 
+/// What runs the rules: gate, METER v1 and ABI v1, which give one verdict whatever the engine below them.
+const ENGINE_PROFILE: u32 = 1;
+
 /// Bytes of keys and values after which a batch is committed before it is full.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -63,6 +68,8 @@ pub struct Room<S, E: RuleEngine = Engine> {
     rules: Compiled<E>,
     /// What takes effect before the next entry, once it is known.
     prepared: Option<Prepared>,
+    /// Who commits; `None` in a room without validators.
+    epoch: Option<Epoch>,
 }
 
 /// What takes effect at a position before the entry there.
@@ -148,6 +155,9 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             return Err(OpenRoomError::OtherRoom { expected: id });
         }
         let registry = Arc::new(Registry::load(&header, &store)?);
+        let epoch = header.quorum.as_ref().map(|quorum| {
+            Epoch::genesis(id, *feed_key, quorum.validators.clone(), quorum.hosts.iter().copied())
+        });
         let mut rules = Compiled::new(engine.clone());
         for rule in registry.rules() {
             rules.get(&rule.module, |module| governance::assemble(&store, prefix, module))?;
@@ -162,6 +172,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             registry,
             rules,
             prepared: None,
+            epoch,
         })
     }
 
@@ -195,6 +206,37 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     /// [`Effects`] of that entry.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Returns the digest of the rules that hold at the present position, and of what runs them; validators sign it:
+    /// `b2b256("quorate rules\0" | u32le engine | u32le n | for each rule by id: id 32 | module 32 | u32le meter |
+    /// b2b256(params))`.
+    pub fn rules_hash(&self) -> RulesHash {
+        let rules = self.registry.rules();
+        let count = u32::try_from(rules.len()).unwrap_or(u32::MAX);
+        let mut bytes =
+            [b"quorate rules\0".as_slice(), &ENGINE_PROFILE.to_le_bytes(), &count.to_le_bytes()].concat();
+        for rule in rules {
+            bytes.extend_from_slice(rule.id.as_bytes());
+            bytes.extend_from_slice(rule.module.as_bytes());
+            bytes.extend_from_slice(&rule.meter.to_le_bytes());
+            bytes.extend_from_slice(b2b256(&rule.params).as_bytes());
+        }
+        RulesHash::new(*b2b256(&bytes).as_bytes())
+    }
+
+    /// Returns the length of the longest Final that stands in a certificate block; 0 for none.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be read.
+    pub fn certified_length(&self) -> Result<u64, StateError> {
+        Ok(keys::get_u64(&self.view(), keys::FINAL)?.unwrap_or(0))
+    }
+
+    /// Returns who commits; `None` in a room without validators.
+    pub const fn epoch(&self) -> Option<&Epoch> {
+        self.epoch.as_ref()
     }
 
     /// Returns the sequence of an author's next entry.

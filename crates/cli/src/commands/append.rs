@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use async_channel::Receiver;
 use bytes::Bytes;
 use futures_lite::future;
-use quorate_node::model::{Content, Encoding, StreamInfo};
+use quorate_node::model::{Content, Encoding, Said, SaidState, StreamInfo};
 use quorate_node::{Code, Failure};
 use quorate_types::limits::MAX_BLOCK_BYTES;
+use serde::Serialize;
 
 use super::submitted::{self, Speaker};
-use crate::args::AppendArgs;
+use crate::args::{AppendArgs, Wait};
 use crate::backend::Backend;
 use crate::context::Context;
 use crate::stop::{Outcome, Stop};
@@ -88,6 +89,18 @@ impl Group {
     fn is_full(&self) -> bool {
         self.blocks.len() >= GROUP_BLOCKS || self.bytes >= GROUP_BYTES
     }
+}
+
+/// That everything up to a length is committed.
+#[derive(Serialize)]
+struct Committed {
+    schema: &'static str,
+    /// Blocks that are committed.
+    length: u64,
+}
+
+impl Committed {
+    const SCHEMA: &'static str = "quorate.committed/1";
 }
 
 struct Appender<'a> {
@@ -172,6 +185,23 @@ impl Appender<'_> {
         Ok(())
     }
 
+    /// Waits until what was said is committed.
+    async fn commit(&mut self, said: &[Said]) -> Outcome {
+        let indexes = said.iter().filter_map(|one| match one.state {
+            SaidState::Appended { index } => Some(index),
+            _ => None,
+        });
+        let Some(last) = indexes.max() else { return Ok(()) };
+        let length = self.backend.committed(&self.info.name, last.saturating_add(1)).await?;
+        let output = &mut self.context.output;
+        if output.json {
+            output.object(&Committed { schema: Committed::SCHEMA, length })?;
+        } else {
+            output.line(&format!("committed {length}"))?;
+        }
+        output.flush()
+    }
+
     /// Appends the group and says so once it is on disk.
     async fn send(&mut self) -> Outcome {
         let group = std::mem::take(&mut self.group);
@@ -181,7 +211,11 @@ impl Appender<'_> {
         let count = group.blocks.len() as u64;
         if let Some(room) = &self.room {
             let said = room.say(&self.backend, &self.info, &group.blocks).await?;
-            return submitted::tell(&said, room.wait, &mut self.context.output);
+            submitted::tell(&said, room.wait, &mut self.context.output)?;
+            if room.wait == Wait::Committed {
+                return self.commit(&said).await;
+            }
+            return Ok(());
         }
         let appended = self.backend.append(&self.info.name, group.blocks).await?;
         self.blocks += count;

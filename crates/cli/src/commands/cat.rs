@@ -28,7 +28,10 @@ pub(crate) async fn cat(args: CatArgs, context: &mut Context) -> Outcome {
 
 async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output) -> Outcome {
     let range = args.range;
-    let wanted = resolve(range, &follow.info)?;
+    let wanted = match args.committed {
+        true => committed(resolve(range, &follow.info)?, &follow.info)?,
+        false => resolve(range, &follow.info)?,
+    };
     let encoding = args.encoding.map_or(follow.info.encoding, Encoding::from);
     let is_room = matches!(follow.info.content, Content::Room { .. });
     let mut index = wanted.start;
@@ -53,8 +56,26 @@ async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output
             return Ok(());
         }
         follow.changed().await?;
-        end = follow.info.length;
+        end = if args.committed { committed_length(&follow.info)? } else { follow.info.length };
     }
+}
+
+/// Blocks of a room that a quorum has committed.
+fn committed_length(info: &StreamInfo) -> Outcome<u64> {
+    let quorum = info.room.as_ref().and_then(|room| room.quorum.as_ref());
+    quorum.map(|quorum| quorum.committed).ok_or_else(|| {
+        let message = format!(
+            "expected a room with validators for --committed, found that nobody commits what is appended to {}",
+            info.name
+        );
+        Failure::new(Code::NoValidators, message).next("leave --committed out").into()
+    })
+}
+
+/// Leaves out what is not committed.
+fn committed(range: BlockRange, info: &StreamInfo) -> Outcome<BlockRange> {
+    let length = committed_length(info)?;
+    Ok(BlockRange::new(range.start.min(length), range.end.min(length)))
 }
 
 /// `quorate get STREAM N`.
@@ -226,7 +247,12 @@ fn entry_words(entry: &EntryInfo, output: &Output) -> String {
         }
         (Verdict::Unchecked, _) => paint.yellow("not checked"),
     };
-    format!("  {:<11}  {who:<13}  {verdict}", entry.kind)
+    let committed = match entry.committed {
+        Some(true) => format!("  {}", paint.green("committed")),
+        Some(false) => format!("  {}", paint.yellow("not committed")),
+        None => String::new(),
+    };
+    format!("  {:<11}  {who:<13}  {verdict}{committed}", entry.kind)
 }
 
 /// Works out which blocks are meant.

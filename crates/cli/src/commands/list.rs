@@ -1,6 +1,8 @@
 //! `quorate ls`, `quorate info` and `quorate peers`.
 
-use quorate_node::model::{Content, Direction, Encoding, PeerInfo, RoomInfo, RuleInfo, StreamInfo};
+use quorate_node::model::{
+    Content, Direction, Encoding, PeerInfo, QuorumInfo, RoomInfo, RuleInfo, StreamInfo,
+};
 
 use crate::args::{PeersArgs, StreamArg};
 use crate::context::Context;
@@ -132,9 +134,14 @@ fn room_facts(facts: &mut Vec<(&'static str, String)>, room: &RoomInfo, length: 
     let host = if room.host { "this node is the host" } else { "the host is the writer of the feed" };
     facts.push(("room", format!("{}, {host}", text::clean(&room.title))));
     facts.push(("room id", room.id.to_string()));
-    let validators = "no validators, so appended is all there is";
-    facts
-        .push(("checked", format!("{} of {length} blocks are as the rules say; {validators}", room.checked)));
+    let checked = format!("{} of {length} blocks are as the rules say", room.checked);
+    match &room.quorum {
+        None => facts.push(("checked", format!("{checked}; no validators, so appended is all there is"))),
+        Some(quorum) => {
+            facts.push(("checked", checked));
+            quorum_facts(facts, quorum, length, output);
+        }
+    }
     facts.push(("state root", room.state_root.to_string()));
     for rule in &room.rules {
         facts.push(("rule", rule_words(rule)));
@@ -151,6 +158,24 @@ fn room_facts(facts: &mut Vec<(&'static str, String)>, room: &RoomInfo, length: 
     }
     if let Some(unable) = &room.unable {
         facts.push(("no verdict", paint.yellow(&text::clean(unable))));
+    }
+}
+
+fn quorum_facts(facts: &mut Vec<(&'static str, String)>, quorum: &QuorumInfo, length: u64, output: &Output) {
+    let paint = output.paint;
+    facts.push(("appended / committed", format!("{length} / {}", quorum.committed)));
+    let voting = quorum.validators.iter().filter(|validator| validator.voted > 0).count();
+    let n = quorum.validators.len();
+    facts.push((
+        "validators",
+        format!("{n}, of which {} commit; {voting} are known to have voted", quorum.needed),
+    ));
+    if let Some(silent) = &quorum.silent {
+        facts.push(("vote key", paint.red(&format!("does not vote: {}", text::clean(silent)))));
+    }
+    for evidence in &quorum.evidence {
+        let words = format!("{}  {} by key {}", evidence.id.short(), evidence.kind, evidence.culprit.short());
+        facts.push(("evidence", paint.red(&words)));
     }
 }
 

@@ -8,6 +8,7 @@ mod key;
 pub(crate) mod list;
 mod new;
 mod proof;
+mod quorum;
 mod rule;
 mod share;
 mod submitted;
@@ -49,6 +50,9 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Import(args) => or_end(change::import(args, context), &interrupt).await,
         Command::Export(args) => or_end(change::export(args, context), &interrupt).await,
         Command::Key(command) => or_end(key::key(command, context), &interrupt).await,
+        Command::Validator(command) => or_end(quorum::validator(command, context), &interrupt).await,
+        Command::Votes(args) => or_end(quorum::votes(args, context), &interrupt).await,
+        Command::Fork(command) => or_end(quorum::fork(command, context), &interrupt).await,
         Command::Rule(command) => or_end(rule::rule(command, context), &interrupt).await,
         Command::Completions(args) => system::completions(&args, &mut context.output),
         Command::Man(args) => system::man(&args, &mut context.output),

@@ -1,7 +1,7 @@
 //! `quorate new`.
 
 use data_encoding::BASE64;
-use quorate_node::model::{Encoding, NewRoom, NewRule, NewStream};
+use quorate_node::model::{Encoding, NewQuorum, NewRoom, NewRule, NewStream};
 use serde_json::value::RawValue;
 
 use super::rule::{Named, params_of};
@@ -10,9 +10,10 @@ use crate::context::Context;
 use crate::stop::{Outcome, Stop};
 use crate::text;
 
-/// `quorate new NAME [--encoding E] [--room] [--rule FILE[:NAME]]...`.
+/// `quorate new NAME [--encoding E] [--room] [--rule FILE[:NAME]]... [--validator KEY]...`.
 pub(crate) async fn new(args: NewArgs, context: &mut Context) -> Outcome {
-    let is_room = args.room || !args.rules.is_empty() || args.rule_delay.is_some();
+    let is_room =
+        args.room || !args.rules.is_empty() || args.rule_delay.is_some() || !args.validators.is_empty();
     let default = if is_room { Encoding::Json } else { Encoding::Utf8 };
     let encoding = args.encoding.map_or(default, Encoding::from);
     let room = if is_room { Some(room_of(&args)?) } else { None };
@@ -69,7 +70,9 @@ fn room_of(args: &NewArgs) -> Outcome<NewRoom> {
     for name in &args.locked {
         named(&mut rules, name)?.locked = true;
     }
-    Ok(NewRoom { rules, rule_delay: args.rule_delay.unwrap_or(0) })
+    let quorum = (!args.validators.is_empty())
+        .then(|| NewQuorum { validators: args.validators.clone(), quorum: args.quorum.unwrap_or(0) });
+    Ok(NewRoom { rules, rule_delay: args.rule_delay.unwrap_or(0), quorum })
 }
 
 /// Tells which rule params are for: that of a name before `=`, or the only one.

@@ -30,6 +30,14 @@ impl Speaker {
         timeout: Duration,
     ) -> Outcome<Self> {
         let wait = args.wait.unwrap_or(Wait::Appended);
+        if wait == Wait::Committed && info.room.as_ref().is_some_and(|room| room.quorum.is_none()) {
+            let message = format!(
+                "expected a room with validators for --wait committed, found that nobody commits what is appended to \
+                 {}; nothing was appended",
+                info.name
+            );
+            return Err(Failure::new(Code::NoValidators, message).next("leave --wait out").into());
+        }
         let patience_ms = patience(backend, info, wait, timeout).await?;
         Ok(Self { identity: args.identity.clone(), patience_ms, wait })
     }
@@ -55,7 +63,7 @@ pub(super) async fn patience(
     timeout: Duration,
 ) -> Outcome<u64> {
     let may_be_reached = info.writable || backend.is_remote() || backend.meet_peers(&info.name).await? > 0;
-    let waits = may_be_reached && wait == Wait::Appended;
+    let waits = may_be_reached && wait != Wait::Submitted;
     Ok(if waits { u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) } else { 0 })
 }
 
@@ -99,7 +107,7 @@ fn why_not(state: &SaidState, wait: Wait) -> Option<Stop> {
             let failure = Failure::new(Code::Expired, "refused: it expired before the host took it");
             Some(Stop::Refused { failure, place: "on the way".into() })
         }
-        SaidState::Submitted if wait == Wait::Appended => {
+        SaidState::Submitted if wait != Wait::Submitted => {
             let message = "expected the host to append it, found no way to the host; it is kept, and brought to the \
                            host whenever quorate runs on this home";
             let next = "quorate share    (tries again; quorate info STREAM shows what waits)";

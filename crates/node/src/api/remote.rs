@@ -81,6 +81,17 @@ impl RemoteNode {
         Ok(length)
     }
 
+    /// Waits until so many blocks are committed.
+    pub async fn committed(&self, stream: &str, length: u64) -> Result<u64, Failure> {
+        let Checked { length } = self.post_json(path(stream, "/committed")?, &Checked { length }).await?;
+        Ok(length)
+    }
+
+    /// Returns a piece of evidence.
+    pub async fn evidence(&self, stream: &str, id: &str) -> Result<Bytes, Failure> {
+        self.call("GET", path(stream, &format!("/evidence/{}", name(id)?))?, Bytes::new()).await
+    }
+
     /// Signs a change of rules and brings it to the host of the room.
     pub async fn change_rules(&self, stream: &str, change: &ChangeRules) -> Result<Vec<Said>, Failure> {
         self.post_json(path(stream, "/rules")?, change).await

@@ -47,6 +47,13 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
         ("POST", ["v1", "streams", stream, "checked"]) => {
             json(&Checked { length: node.open_stream(stream).await?.checked().await? })
         }
+        ("POST", ["v1", "streams", stream, "committed"]) => {
+            let Checked { length } = body(request)?;
+            json(&Checked { length: node.open_stream(stream).await?.committed(length).await? })
+        }
+        ("GET", ["v1", "streams", stream, "evidence", id]) => {
+            Ok(Response::octets(node.open_stream(stream).await?.evidence(id).await?))
+        }
         ("POST", ["v1", "streams", stream, "rules"]) => {
             json(&node.change_rules(stream, body(request)?).await?)
         }
@@ -127,6 +134,7 @@ fn refuse(failure: &Failure) -> Response {
         FailureKind::Usage => 400,
         FailureKind::NotFound => 404,
         FailureKind::NotWritable | FailureKind::Fork | FailureKind::RefusedByRule => 409,
+        FailureKind::NotCommitted => 504,
         FailureKind::Other | FailureKind::NoPeers | FailureKind::Storage | FailureKind::OtherWire => 500,
     };
     Response::json(status, serde_json::to_vec(&FailureBody::from(failure)).unwrap_or_default())

@@ -13,6 +13,80 @@ pub struct NewRoom {
     /// Blocks between a change of rules and its activation, at least.
     #[serde(default)]
     pub rule_delay: u64,
+    /// Who commits what is appended; nobody where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<NewQuorum>,
+}
+
+/// Who commits what is appended to a new room.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewQuorum {
+    /// Vote keys.
+    pub validators: Vec<PublicKey>,
+    /// Votes that commit; 0 for as many as are needed.
+    #[serde(default)]
+    pub quorum: u32,
+}
+
+/// The quorum of a room as it stands now; part of `quorate.stream/1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuorumInfo {
+    /// Epoch: 0 for the first host and validators.
+    pub epoch: u64,
+    /// Votes that commit.
+    pub needed: usize,
+    /// Who votes, by key.
+    pub validators: Vec<ValidatorInfo>,
+    /// Blocks that are committed.
+    pub committed: u64,
+    /// Blocks that a quorum has voted for.
+    pub certified: u64,
+    /// Votes of the epoch that are known here.
+    pub votes: Vec<VoteInfo>,
+    /// Why this node, which is a validator, does not vote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
+    /// Contradictions that somebody signed.
+    pub evidence: Vec<EvidenceInfo>,
+}
+
+/// A validator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidatorInfo {
+    /// Vote key.
+    pub key: PublicKey,
+    /// Longest length that it voted for, as far as is known here.
+    pub voted: u64,
+    /// Longest length for which it is known to hold a quorum's votes.
+    pub acknowledged: u64,
+    /// It signs nothing more in this epoch.
+    pub sealed: bool,
+}
+
+/// A vote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteInfo {
+    /// Vote key.
+    pub validator: PublicKey,
+    /// Blocks that it is for.
+    pub length: u64,
+    /// Tree hash of them.
+    pub tree_hash: Hash,
+    /// Blocks for which the validator holds a quorum's votes.
+    pub acknowledged: u64,
+}
+
+/// A contradiction that somebody signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceInfo {
+    /// Hash by which it is known.
+    pub id: Hash,
+    /// Which kind, such as `writer-fork`.
+    pub kind: String,
+    /// The key that signed.
+    pub culprit: PublicKey,
+    /// Its size.
+    pub bytes: usize,
 }
 
 /// A rule to begin with.
@@ -48,6 +122,9 @@ pub struct RoomInfo {
     pub rule_delay: u64,
     /// Entries of this node that wait for the host.
     pub waiting: usize,
+    /// Who commits, and what is committed; absent in a room without validators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<QuorumInfo>,
     /// Why checking stopped; absent while the room is followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedBlock>,
@@ -230,7 +307,7 @@ impl SaidState {
 /// What stands in a block of a room; part of `quorate.block/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryInfo {
-    /// `header`, `action`, `module`, `rule-change` or `unreadable`.
+    /// `header`, `action`, `module`, `rule-change`, `certificate`, `evidence` or `unreadable`.
     pub kind: String,
     /// Who signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,6 +317,9 @@ pub struct EntryInfo {
     pub sequence: Option<u64>,
     /// `accepted`, `refused` or `unchecked`.
     pub verdict: Verdict,
+    /// Whether the block is committed; absent in a room without validators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<bool>,
     /// Stable code of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,

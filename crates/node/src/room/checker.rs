@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use quorate_feed::{Flavour, Roots};
 use quorate_rules::engine::Engine;
-use quorate_rules::state::RoomStore;
+use quorate_rules::state::{Position, RoomStore};
 use quorate_store::room_state::RedbStore;
 use quorate_stream::chunk::split;
-use quorate_stream::entry::{Entry, VerifiedEntry};
+use quorate_stream::entry::{Entry, Proof, ProofKind, VerifiedEntry};
 use quorate_stream::refusal::{Refusal, RoomCode};
 use quorate_stream::room::{AuthenticEntry, Checked, Lacking, OpenRoomError, Prefix, ReconcileError, Room};
 use quorate_stream::submit::Answer;
-use quorate_types::{Hash, PublicKey};
+use quorate_types::{Hash, PublicKey, RulesHash};
 
 /// Tree hashes of earlier lengths that are kept at hand: heads that authors have seen lately.
 const RECENT_HASHES: usize = 65_536;
@@ -70,6 +70,19 @@ pub(crate) struct Checker<S: RoomStore = RedbStore> {
     recent: BTreeMap<u64, Hash>,
     /// Blocks that were taken in since the last commit: those that are proposed are nowhere else.
     fresh: BTreeMap<u64, Bytes>,
+    /// Where the room stood after each block since they were last taken; none in a room without validators.
+    heads: Vec<CheckedHead>,
+    rules_hash: RulesHash,
+    /// Length up to the last block that is no certificate.
+    substance: u64,
+}
+
+/// Where a room with validators stands after a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CheckedHead {
+    pub(crate) position: Position,
+    pub(crate) rules_hash: RulesHash,
+    pub(crate) substance: u64,
 }
 
 /// The history before a block, as far as it is at hand.
@@ -101,7 +114,8 @@ impl<S: RoomStore> Checker<S> {
         let (recent, fresh) = (BTreeMap::new(), BTreeMap::new());
         let history = History { recent: &recent, fresh: &fresh, known };
         let room = Room::open(feed, header, store, engine, &history)?;
-        Ok(Self { room, roots: Roots::default(), recent, fresh })
+        let rules_hash = room.rules_hash();
+        Ok(Self { room, roots: Roots::default(), recent, fresh, heads: Vec::new(), rules_hash, substance: 0 })
     }
 
     /// Takes back what the feed does not contain; returns the length at which it stands then.
@@ -112,6 +126,9 @@ impl<S: RoomStore> Checker<S> {
     /// Says which peaks the feed has where the room stands.
     pub(crate) fn stand_on(&mut self, roots: Roots) {
         self.recent = BTreeMap::from([(roots.length(), roots.tree_hash(Flavour::Dat))]);
+        self.rules_hash = self.room.rules_hash();
+        // What the last blocks are is not looked up: at worst one certificate is written that nobody misses.
+        self.substance = roots.length();
         self.roots = roots;
     }
 
@@ -211,6 +228,19 @@ impl<S: RoomStore> Checker<S> {
         }
     }
 
+    /// Checks a certificate, or evidence, that is to be appended. One that is of no use any more is dropped.
+    pub(crate) fn propose_proof(&mut self, proof: Proof, known: &Known) -> Result<Option<Bytes>, Lacking> {
+        let block = Entry::Proof(proof.clone()).encode();
+        match self.take(&block, Ok(&AuthenticEntry::Proof(proof)), known) {
+            Ok(_) => Ok(Some(block)),
+            Err(Stop::Refused(refusal)) => {
+                tracing::debug!("not appended: {refusal}");
+                Ok(None)
+            }
+            Err(Stop::Lacking(lacking)) => Err(lacking),
+        }
+    }
+
     /// The chunks alone are of no use.
     fn without_chunks(&mut self, start: Roots, stop: Stop) -> Proposed {
         match self.rewind(start) {
@@ -230,6 +260,9 @@ impl<S: RoomStore> Checker<S> {
         self.room.step_back(roots.length()).map_err(Lacking::from)?;
         let _ = self.recent.split_off(&roots.length().saturating_add(1));
         let _ = self.fresh.split_off(&roots.length());
+        self.heads.retain(|head| head.position.length <= roots.length());
+        self.rules_hash = self.room.rules_hash();
+        self.substance = self.substance.min(roots.length());
         self.roots = roots;
         Ok(())
     }
@@ -242,8 +275,42 @@ impl<S: RoomStore> Checker<S> {
     ) -> Result<Option<Noted>, Stop> {
         let entry = entry.map_err(|refusal| Stop::Refused(refusal.clone()))?;
         let history = History { recent: &self.recent, fresh: &self.fresh, known };
+        let is_substance =
+            !matches!(entry, AuthenticEntry::Proof(proof) if proof.kind == ProofKind::Certificate);
         let checked = self.room.check_authentic(entry, self.hash_before(), &history);
-        self.finish(checked, block)
+        let noted = self.finish(checked, block)?;
+        self.note_head(is_substance);
+        Ok(noted)
+    }
+
+    /// Notes where the room stands, for those who vote.
+    fn note_head(&mut self, is_substance: bool) {
+        if self.room.epoch().is_none() {
+            return;
+        }
+        if is_substance {
+            self.substance = self.roots.length();
+        }
+        self.heads.push(self.head());
+    }
+
+    /// Returns where the room stands.
+    pub(crate) fn head(&self) -> CheckedHead {
+        CheckedHead { position: self.room.position(), rules_hash: self.rules_hash, substance: self.substance }
+    }
+
+    /// Returns where the room stood at an earlier length, if that is still known. Rules are taken to be the present ones.
+    pub(crate) fn head_at(&self, length: u64) -> Option<CheckedHead> {
+        let position = match self.room.position() {
+            position if position.length == length => position,
+            _ => self.room.store().position_at(length).ok().flatten()?,
+        };
+        Some(CheckedHead { position, ..self.head() })
+    }
+
+    /// Takes what was noted since the last time.
+    pub(crate) fn take_heads(&mut self) -> Vec<CheckedHead> {
+        std::mem::take(&mut self.heads)
     }
 
     fn finish(&mut self, checked: Checked, block: &Bytes) -> Result<Option<Noted>, Stop> {
@@ -254,6 +321,7 @@ impl<S: RoomStore> Checker<S> {
         };
         let other = |why: String| Stop::Lacking(Lacking::Other(why));
         let index = effects.index();
+        let other_rules = effects.rules().is_some();
         let noted =
             effects.entry().map(|(digest, author, sequence)| Noted { index, digest, author, sequence });
         let mut roots = self.roots.clone();
@@ -261,6 +329,9 @@ impl<S: RoomStore> Checker<S> {
         let tree_hash = roots.tree_hash(Flavour::Dat);
         self.room.apply(effects, tree_hash).map_err(|error| other(error.to_string()))?;
         self.roots = roots;
+        if other_rules {
+            self.rules_hash = self.room.rules_hash();
+        }
         self.fresh.insert(index, block.clone());
         self.recent.insert(self.roots.length(), tree_hash);
         if self.recent.len() > RECENT_HASHES {

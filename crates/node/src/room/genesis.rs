@@ -1,11 +1,12 @@
 //! The first blocks of a new room.
 
 use bytes::Bytes;
+use quorate_quorum::validators::ValidatorSet;
 use quorate_rules::state::MemoryStore;
 use quorate_store::Encoding;
 use quorate_stream::chunk::split;
 use quorate_stream::entry::Entry;
-use quorate_stream::header::{GenesisRule, StreamHeader};
+use quorate_stream::header::{GenesisRule, RoomQuorum, StreamHeader};
 use quorate_stream::payload::PayloadEncoding;
 use quorate_stream::refusal::Refusal;
 use quorate_stream::room::{Prefix, Room, Stopped};
@@ -30,6 +31,12 @@ pub(crate) async fn blocks(
     let engine = rules.engine()?;
     let mut header = StreamHeader::new(name, payload_encoding(encoding));
     header.rule_delay = room.rule_delay;
+    if let Some(quorum) = &room.quorum {
+        let asked = usize::try_from(quorum.quorum).unwrap_or(usize::MAX);
+        let validators = ValidatorSet::new(quorum.validators.iter().copied(), asked)
+            .map_err(|error| Failure::new(Code::BadQuorum, format!("{error}; nothing was made")))?;
+        header.quorum = Some(RoomQuorum { validators, hosts: Vec::new() });
+    }
     let mut modules: Vec<Bytes> = Vec::new();
     for rule in &room.rules {
         let (rule, module) = genesis_rule(rule)?;

@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Say(Box<Utterance>),
     /// Answered when every block that is here has a verdict, where the stream is a room.
     Checked { reply: Reply<u64> },
+    /// Answered with the committed length when that is at least this one.
+    Committed { length: u64, reply: Reply<u64> },
+    /// Return a piece of evidence by its id, or the first digits of it.
+    Evidence { id: String, reply: Reply<Bytes> },
     /// Read a block that is here.
     Get { index: u64, reply: Reply<Bytes> },
     /// Read a block, from peers if need be; answered when it came.

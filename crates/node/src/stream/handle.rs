@@ -114,6 +114,25 @@ impl Stream {
         self.ask(|reply| Command::Checked { reply }).await
     }
 
+    /// Waits until so many blocks are committed; returns how many are then.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NoValidators`] where nobody commits anything.
+    pub async fn committed(&self, length: u64) -> Result<u64, Failure> {
+        self.ask(|reply| Command::Committed { length, reply }).await
+    }
+
+    /// Returns a piece of evidence by its id, or the first digits of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NoSuchEvidence`] when none or several begin so.
+    pub async fn evidence(&self, id: &str) -> Result<Bytes, Failure> {
+        let id = id.to_owned();
+        self.ask(|reply| Command::Evidence { id, reply }).await
+    }
+
     /// Reads a block that is here.
     pub async fn get(&self, index: u64) -> Result<Bytes, Failure> {
         self.ask(|reply| Command::Get { index, reply }).await

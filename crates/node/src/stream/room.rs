@@ -3,6 +3,7 @@
 mod audit;
 mod jobs;
 mod open;
+mod quorum;
 mod say;
 mod tell;
 
@@ -13,12 +14,14 @@ use std::time::Instant;
 use quorate_feed::{Flavour, Roots};
 use quorate_replicate::{Input, Peer, Selection};
 use quorate_store::outbox::Outbox;
+use quorate_stream::entry::Proof;
 use quorate_stream::refusal::Refusal;
 use quorate_stream::room::Lacking;
 use quorate_stream::submit::{Input as RelayInput, Output as RelayOutput, Relay};
 use quorate_types::{BlockRange, Hash, PublicKey, RoomId, StateRoot};
 
 use self::jobs::{Batch, Done, Job, Offer};
+use self::quorum::Quorum;
 use self::say::{Kept, Waiting};
 use self::tell::refused_block;
 use super::command::Reply;
@@ -77,6 +80,10 @@ pub(super) struct RoomKeeper {
     relay: Relay,
     known: Known,
     offers: VecDeque<Offer>,
+    /// Certificates and evidence that are to be appended, at the host.
+    proofs: Vec<Proof>,
+    /// Votes and commits; `None` in a room without validators.
+    quorum: Option<Quorum>,
     utterances: VecDeque<Utterance>,
     waiting: Vec<Waiting>,
     /// Entries of this node on disk, where the host is somebody else.
@@ -107,7 +114,8 @@ impl RoomState {
         let waiting = keeper.waiting.iter().map(|waiting| waiting.patience.until);
         let uttering = keeper.utterances.iter().map(|utterance| utterance.patience.until);
         let lonely = keeper.lonely_deadlines();
-        waiting.chain(uttering).chain(lonely).chain(keeper.relay.poll_timeout()).min()
+        let quorum = keeper.quorum.as_ref().and_then(Quorum::deadline);
+        waiting.chain(uttering).chain(lonely).chain(keeper.relay.poll_timeout()).chain(quorum).min()
     }
 
     /// Waits for the job that runs, for ever when none does. Cancel-safe.
@@ -151,6 +159,7 @@ impl StreamTask {
         let ended = keeper.advance_waiting(now);
         self.forget_kept(&mut keeper, ended).await;
         self.work_relay(&mut keeper).await;
+        self.work_quorum(&mut keeper).await;
         if keeper.job.is_none() {
             // What was said here just now is offered to the room at once.
             self.next_job(&mut keeper).await;
@@ -187,7 +196,10 @@ impl StreamTask {
         };
         if let Some(batch) = batch {
             keeper.start_replay(batch);
-        } else if self.host_key.is_some() && start == self.feed.length() && !keeper.offers.is_empty() {
+        } else if self.host_key.is_some()
+            && start == self.feed.length()
+            && !(keeper.offers.is_empty() && keeper.proofs.is_empty())
+        {
             keeper.start_proposal();
         }
     }

@@ -8,6 +8,8 @@ use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use futures_lite::future;
 use quorate_feed::Feed;
+use quorate_quorum::engine::{Input as QuorumInput, Peer as Voter};
+use quorate_quorum::key::Signer as VoteSigner;
 use quorate_replicate::{Input, Output, Peer, PeerFault, ReplicationEvent, Replicator, Selection};
 use quorate_store::Backend;
 use quorate_stream::identity::Author;
@@ -57,6 +59,8 @@ pub(crate) struct TaskParts {
     pub(crate) rules: Arc<RuleHost>,
     /// Signs receipts, where the feed is written here.
     pub(crate) host_key: Option<Author>,
+    /// Signs votes, where this node is a validator.
+    pub(crate) vote_key: Option<VoteSigner>,
     pub(crate) runtime: Arc<dyn quorate_net::runtime::Runtime>,
 }
 
@@ -76,6 +80,7 @@ pub(crate) struct StreamTask {
     probes: Arc<Probes>,
     pub(super) rules: Arc<RuleHost>,
     pub(super) host_key: Option<Author>,
+    pub(super) vote_key: Option<VoteSigner>,
     pub(super) rooms: RoomState,
     pub(super) runtime: Arc<dyn quorate_net::runtime::Runtime>,
     pub(super) progress: Progress,
@@ -109,6 +114,7 @@ impl StreamTask {
             probes,
             rules,
             host_key,
+            vote_key,
             runtime,
         } = parts;
         Self {
@@ -124,6 +130,7 @@ impl StreamTask {
             probes,
             rules,
             host_key,
+            vote_key,
             rooms: RoomState::default(),
             runtime,
             progress: Progress::new(),
@@ -262,6 +269,7 @@ impl StreamTask {
                 if let Some(joined) = self.peers.get_mut(&peer) {
                     joined.is_quorate = true;
                     self.tell_relay(RelayInput::PeerOpened { peer: RelayPeer(peer.0) });
+                    self.tell_quorum(QuorumInput::PeerOpened { peer: Voter(peer.0) });
                 }
                 self.handle(Input::PeerIsQuorate { peer });
             }
@@ -293,6 +301,13 @@ impl StreamTask {
             Command::Checked { reply } => {
                 self.tend_room().await;
                 self.wait_for_checks(reply);
+            }
+            Command::Committed { length, reply } => {
+                self.tend_room().await;
+                self.wait_for_commit(length, reply);
+            }
+            Command::Evidence { id, reply } => {
+                let _ = reply.try_send(self.evidence(&id));
             }
             Command::Fetch { index, reply } => self.fetch(index, reply).await,
             Command::Select { selection, reply } => {
@@ -506,6 +521,7 @@ impl StreamTask {
     fn forget(&mut self, peer: Peer) {
         self.serving.remove(&peer);
         self.tell_relay(RelayInput::PeerClosed { peer: RelayPeer(peer.0) });
+        self.tell_quorum(QuorumInput::PeerClosed { peer: Voter(peer.0) });
         if let Some(joined) = self.peers.remove(&peer) {
             self.emit(Event::Left { stream: self.identity.name.clone(), peer: joined.address });
         }
@@ -574,7 +590,8 @@ impl StreamTask {
     fn take_extension(&mut self, peer: Peer, name: String, payload: Bytes) {
         let Some(joined) = self.peers.get(&peer) else { return };
         if name == EXTENSION {
-            self.tell_relay(RelayInput::Message { peer: RelayPeer(peer.0), payload });
+            self.tell_relay(RelayInput::Message { peer: RelayPeer(peer.0), payload: payload.clone() });
+            self.tell_quorum(QuorumInput::Message { peer: Voter(peer.0), payload });
             return;
         }
         let message = ExtensionMessage { peer: joined.address.clone(), name, payload };

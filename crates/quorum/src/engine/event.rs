@@ -48,6 +48,25 @@ pub struct Config {
     pub bug: Option<super::Bug>,
 }
 
+impl Config {
+    /// Configures a node that only watches a room with one host.
+    pub fn new(room: RoomId, feed: PublicKey, validators: ValidatorSet) -> Self {
+        Self {
+            room,
+            feed,
+            validators,
+            hosts: Vec::new(),
+            vote_key: None,
+            host_key: None,
+            is_genesis_host: false,
+            guard: Guard::Intact,
+            timing: Timing::default(),
+            #[cfg(feature = "planted-bugs")]
+            bug: None,
+        }
+    }
+}
+
 /// Whether the records of votes can be trusted to be the newest ones (the vote guard).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {

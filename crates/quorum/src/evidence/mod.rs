@@ -154,6 +154,20 @@ pub enum EvidenceKind {
 }
 
 impl EvidenceKind {
+    /// Returns its name for people and scripts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WriterFork => "writer-fork",
+            Self::WriterTruncate => "writer-truncate",
+            Self::BadAppend => "bad-append",
+            Self::DoubleGrant => "double-grant",
+            Self::DoubleVote => "double-vote",
+            Self::SealBreak => "seal-break",
+            Self::BadVerdict => "bad-verdict",
+            Self::HaveRollback => "have-rollback",
+        }
+    }
+
     /// Tells whether it is against the writer of a feed or a host; otherwise it is against a vote key or a storage
     /// peer.
     pub const fn is_of_host(self) -> bool {

@@ -5,7 +5,7 @@ use quorate_types::RoomId;
 
 use crate::action::{Action, verify_many};
 use crate::chunk::ModuleChunk;
-use crate::entry::{Entry, EntryError, VerifiedEntry};
+use crate::entry::{Entry, EntryError, Proof, VerifiedEntry};
 use crate::refusal::Refusal;
 
 /// An entry in its canonical encoding whose signature, if it has one, verifies for its room.
@@ -17,6 +17,8 @@ pub enum AuthenticEntry {
     Signed(VerifiedEntry),
     /// A part of a module, which nobody signs.
     Chunk(ModuleChunk),
+    /// What validators signed; the room verifies it by who they are.
+    Proof(Proof),
 }
 
 impl AuthenticEntry {
@@ -28,6 +30,7 @@ impl AuthenticEntry {
     pub fn read(room: &RoomId, block: Bytes) -> Result<Self, Refusal> {
         Ok(match Entry::decode(block)? {
             Entry::Chunk(chunk) => Self::Chunk(chunk),
+            Entry::Proof(proof) => Self::Proof(proof),
             entry => Self::Signed(entry.verify(room)?),
         })
     }
@@ -59,6 +62,7 @@ pub fn authenticate_many(
             Read::Action
         }
         Ok(Entry::Chunk(chunk)) => Read::Other(Box::new(Ok(AuthenticEntry::Chunk(chunk)))),
+        Ok(Entry::Proof(proof)) => Read::Other(Box::new(Ok(AuthenticEntry::Proof(proof)))),
         Ok(entry) => Read::Other(Box::new(entry.verify(room).map(AuthenticEntry::Signed))),
         Err(error) => Read::Other(Box::new(Err(error))),
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use quorate_quorum::certificate::Epoch;
 use quorate_rules::abi::{Call, CallKind};
 use quorate_rules::state::{Position, RoomStore, StateStore, WriteSet};
 use quorate_rules::verdict::{Fault, Outcome};
@@ -15,6 +16,7 @@ use super::engine::RuleEngine;
 use super::host::RuleHost;
 use super::overlay::{Layered, View};
 use super::prefix::{Lacking, Prefix};
+use super::proof::check_proof;
 use super::{Prepared, Room, keys};
 use crate::action::Action;
 use crate::chunk::ModuleChunk;
@@ -32,12 +34,22 @@ pub(crate) struct Context<'a, E: RuleEngine> {
     pub(crate) state: &'a dyn StateStore,
     pub(crate) prefix: &'a dyn Prefix,
     pub(crate) rules: &'a mut Compiled<E>,
+    /// Who commits; `None` in a room without validators.
+    pub(crate) epoch: Option<&'a Epoch>,
 }
 
 impl<E: RuleEngine> Context<'_, E> {
     /// Returns the index of the entry that is checked.
     pub(crate) const fn index(&self) -> u64 {
         self.position.length
+    }
+
+    /// Returns the tree hash at a length up to the present one.
+    pub(crate) fn tree_hash(&self, length: u64) -> Result<Hash, Lacking> {
+        if length == self.index() {
+            return Ok(self.position.tree_hash);
+        }
+        self.prefix.tree_hash(length).ok_or(Lacking::TreeHash(length))
     }
 
     /// Returns a rule's module, compiled.
@@ -170,6 +182,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             state: &state,
             prefix,
             rules: &mut self.rules,
+            epoch: self.epoch.as_ref(),
         };
         let done = check_entry(&mut context, entry)?;
         let mut writes = done.writes;
@@ -211,6 +224,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             state: &view,
             prefix,
             rules: &mut self.rules,
+            epoch: self.epoch.as_ref(),
         };
         if begins {
             governance::activate_genesis(&mut context, &mut registry, &mut writes)?;
@@ -224,12 +238,13 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
 fn check_entry<E: RuleEngine>(context: &mut Context<'_, E>, entry: &AuthenticEntry) -> Result<Done, Stop> {
     let entry = match entry {
         AuthenticEntry::Chunk(chunk) => return check_chunk(context, chunk),
+        AuthenticEntry::Proof(proof) => {
+            check_begun(context)?;
+            return Ok(Done { writes: check_proof(context, proof)?, ..Done::default() });
+        }
         AuthenticEntry::Signed(entry) => entry,
     };
-    if context.registry.genesis() == Genesis::Coming {
-        let reason = "expected the modules of the rules that the room begins with, found another entry";
-        return Err(Refusal::new(RoomCode::NotAllowed, reason).into());
-    }
+    check_begun(context)?;
     let mut done = Done::default();
     check_signed(context, entry, &mut done)?;
     match entry {
@@ -240,6 +255,14 @@ fn check_entry<E: RuleEngine>(context: &mut Context<'_, E>, entry: &AuthenticEnt
         }
     }
     Ok(done)
+}
+
+fn check_begun<E: RuleEngine>(context: &Context<'_, E>) -> Result<(), Stop> {
+    if context.registry.genesis() == Genesis::Coming {
+        let reason = "expected the modules of the rules that the room begins with, found another entry";
+        return Err(Refusal::new(RoomCode::NotAllowed, reason).into());
+    }
+    Ok(())
 }
 
 fn check_chunk<E: RuleEngine>(context: &mut Context<'_, E>, chunk: &ModuleChunk) -> Result<Done, Stop> {
@@ -294,11 +317,7 @@ fn check_anchor<E: RuleEngine>(context: &Context<'_, E>, entry: &VerifiedEntry) 
         let reason = format!("expected an anchor of at most {index} blocks, found {length}");
         return Err(Refusal::new(RoomCode::Anchor, reason).into());
     }
-    let expected: Hash = if length == index {
-        context.position.tree_hash
-    } else {
-        context.prefix.tree_hash(length).ok_or(Lacking::TreeHash(length))?
-    };
+    let expected = context.tree_hash(length)?;
     if expected != *found {
         let reason = format!("expected the tree hash {expected} of the first {length} blocks, found {found}");
         return Err(Refusal::new(RoomCode::Anchor, reason).into());

@@ -13,6 +13,8 @@
 //! "c" u64 index         change that waits: u8 operation | rule 32 | module 32 | u32 meter | u8 length | name | parameters
 //! "modules"             modules that are coming in, the longest quiet one first; for each:
 //!                       module 32 | u32 size | u32 bytes that came | u16 number of chunks | u64 index of each chunk
+//! "final"             u64 length of the longest Final that stands in a certificate block
+//! "e" id 32           u64 index of the block in which this evidence stands
 //! "m" module 32         module that has come: u32 size | u64 index of each chunk
 //! ```
 //!
@@ -20,13 +22,14 @@
 
 use quorate_rules::abi::Usage;
 use quorate_rules::state::{ROOM_SPACE, StateError, StateStore, WriteSet};
-use quorate_types::{ModuleHash, PublicKey, RoomId, RuleId};
+use quorate_types::{Hash, ModuleHash, PublicKey, RoomId, RuleId};
 
 pub(crate) const ROOM: &[u8] = b"room";
 pub(crate) const GENESIS: &[u8] = b"genesis";
 pub(crate) const RULES: &[u8] = b"rules";
 pub(crate) const PENDING: &[u8] = b"pending";
 pub(crate) const MODULES: &[u8] = b"modules";
+pub(crate) const FINAL: &[u8] = b"final";
 
 /// Version of this layout.
 const LAYOUT: u8 = 1;
@@ -45,6 +48,10 @@ pub(crate) fn usage(rule: &RuleId) -> Vec<u8> {
 
 pub(crate) fn change(index: u64) -> Vec<u8> {
     key(b'c', &index.to_le_bytes())
+}
+
+pub(crate) fn evidence(id: &Hash) -> Vec<u8> {
+    key(b'e', id.as_bytes())
 }
 
 pub(crate) fn module(module: &ModuleHash) -> Vec<u8> {

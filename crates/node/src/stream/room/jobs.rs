@@ -37,6 +37,8 @@ enum What {
     /// With what was not accepted.
     Replayed(Replay, Batch),
     Proposed {
+        /// Certificates and evidence, which go before the answers' blocks.
+        proofs: Vec<Bytes>,
         /// What was looked at, in order.
         answers: Vec<(Hash, Proposed)>,
         /// What was not, because something is missing.
@@ -102,9 +104,17 @@ impl RoomKeeper {
         let Some(mut checker) = self.checker.take() else { return };
         let known = std::mem::take(&mut self.known);
         let mut offers = std::mem::take(&mut self.offers);
+        let wanted = std::mem::take(&mut self.proofs);
         self.job = Some(Box::pin(blocking::unblock(move || {
-            let mut answers = Vec::new();
+            let (mut proofs, mut answers) = (Vec::new(), Vec::new());
             let mut lacking = None;
+            for proof in wanted {
+                match checker.propose_proof(proof, &known) {
+                    Ok(block) => proofs.extend(block),
+                    // It is made again when there is more to prove.
+                    Err(why) => tracing::debug!("not appended: {why}"),
+                }
+            }
             while answers.len() < OFFERS_A_JOB
                 && let Some(offer) = offers.pop_front()
             {
@@ -118,7 +128,7 @@ impl RoomKeeper {
                 }
             }
             let kept = checker.flush();
-            Done { checker, known, what: What::Proposed { answers, rest: offers, lacking, kept } }
+            Done { checker, known, what: What::Proposed { proofs, answers, rest: offers, lacking, kept } }
         })));
     }
 }
@@ -161,6 +171,7 @@ impl StreamTask {
         match done.what {
             What::Replayed(replay, rest) => {
                 self.note(&mut keeper, &checker, replay.noted);
+                self.tell_heads(&mut keeper, &mut checker).await;
                 match replay.stop {
                     None => {}
                     Some(Stop::Refused(refusal)) => self.stop_following(&mut keeper, &refusal),
@@ -171,11 +182,11 @@ impl StreamTask {
                     }
                 }
             }
-            What::Proposed { answers, rest, lacking, kept } => {
+            What::Proposed { proofs, answers, rest, lacking, kept } => {
                 // Offers that came meanwhile stand behind those that were not looked at.
                 let later = std::mem::replace(&mut keeper.offers, rest);
                 keeper.offers.extend(later);
-                self.append_proposed(&mut keeper, &mut checker, answers, kept).await;
+                self.append_proposed(&mut keeper, &mut checker, proofs, answers, kept).await;
                 if let Some(lacking) = lacking {
                     keeper.known = done.known;
                     self.supply(&mut keeper, lacking).await;
@@ -213,11 +224,12 @@ impl StreamTask {
         &mut self,
         keeper: &mut RoomKeeper,
         checker: &mut Checker,
+        proofs: Vec<Bytes>,
         answers: Vec<(Hash, Proposed)>,
         kept: Result<(), Lacking>,
     ) {
         let before = self.feed.length();
-        let mut blocks = Vec::new();
+        let mut blocks = proofs;
         for (_, proposed) in &answers {
             if let Proposed::Blocks(more, _) = proposed {
                 blocks.extend(more.iter().cloned());
@@ -259,5 +271,6 @@ impl StreamTask {
             keeper.relay.handle(now, RelayInput::Answered { digest, answer });
         }
         self.note(keeper, checker, noted);
+        self.tell_heads(keeper, checker).await;
     }
 }

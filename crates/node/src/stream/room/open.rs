@@ -58,6 +58,7 @@ impl StreamTask {
         .map_err(|error| error.to_string())?;
         let engine = self.rules.engine().map_err(|failure| failure.message)?;
         let path: PathBuf = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
+        let is_new = !path.exists();
         let opened = self.open_checker(&block, &path, id, &engine).await?;
         let mut checker = match self.reconcile(opened).await? {
             Some(checker) => checker,
@@ -91,7 +92,7 @@ impl StreamTask {
             .map(Arc::new);
         let mut keeper = RoomKeeper {
             id,
-            title: header.name,
+            title: header.name.clone(),
             rule_delay: header.rule_delay,
             checked: 0,
             state_root: StateRoot::new([0; StateRoot::LEN]),
@@ -104,6 +105,8 @@ impl StreamTask {
             relay,
             known: Known::default(),
             offers: VecDeque::new(),
+            proofs: Vec::new(),
+            quorum: None,
             utterances: VecDeque::new(),
             waiting: Vec::new(),
             outbox,
@@ -116,6 +119,10 @@ impl StreamTask {
         };
         self.note(&mut keeper, &checker, Vec::new());
         self.take_up_kept(&mut keeper, &checker).await?;
+        if let Some(quorum) = &header.quorum {
+            keeper.quorum = Some(self.open_quorum(id, quorum, is_new).await?);
+            self.tell_first_heads(&mut keeper, &checker).await;
+        }
         keeper.checker = Some(Box::new(checker));
         Ok(keeper)
     }

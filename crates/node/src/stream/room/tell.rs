@@ -1,6 +1,6 @@
 //! What there is to tell about a room and its blocks.
 
-use quorate_stream::entry::Entry;
+use quorate_stream::entry::{Entry, ProofKind};
 use quorate_stream::refusal::Refusal;
 use quorate_stream::submit::SubmissionState;
 
@@ -27,6 +27,7 @@ impl StreamTask {
             rules: keeper.rules.clone(),
             rule_delay: keeper.rule_delay,
             waiting: keeper.relay.submitted().count(),
+            quorum: keeper.quorum_info(),
             refused,
             unable,
         })
@@ -42,15 +43,15 @@ impl StreamTask {
 
     /// Says what stands in a block, where the stream is a room.
     pub(in crate::stream) async fn entry_info(&mut self, index: u64) -> Option<EntryInfo> {
-        let (checked, refused) = match &self.rooms {
+        let (checked, refused, committed) = match &self.rooms {
             RoomState::Open(keeper) => {
                 let refused = match &keeper.stopped {
                     Some(Stopped::Refused(block)) => Some(block.clone()),
                     _ => None,
                 };
-                (keeper.checked, refused)
+                (keeper.checked, refused, keeper.committed())
             }
-            RoomState::Unchecked(_) => (0, None),
+            RoomState::Unchecked(_) => (0, None, None),
             RoomState::Unknown | RoomState::Plain => return None,
         };
         if !self.feed.has(index) {
@@ -68,11 +69,14 @@ impl StreamTask {
             Ok(Entry::Action(action)) => ("action", Some((action.author, action.sequence))),
             Ok(Entry::RuleChange(change)) => ("rule-change", Some((change.author, change.sequence))),
             Ok(Entry::Chunk(_)) => ("module", None),
+            Ok(Entry::Proof(proof)) if proof.kind == ProofKind::Evidence => ("evidence", None),
+            Ok(Entry::Proof(_)) => ("certificate", None),
             Err(_) => ("unreadable", None),
         };
         let (author, sequence) = signed.unzip();
         let (code, reason) = refused.map(|refused| (refused.code, refused.reason)).unzip();
-        Some(EntryInfo { kind: kind.into(), author, sequence, verdict, code, reason })
+        let committed = committed.map(|length| index < length);
+        Some(EntryInfo { kind: kind.into(), author, sequence, verdict, committed, code, reason })
     }
 }
 

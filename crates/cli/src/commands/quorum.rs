@@ -1,0 +1,302 @@
+//! `quorate validator`, `quorate votes` and `quorate fork`.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use bytes::Bytes;
+use quorate_node::evidence::{self, Proven};
+use quorate_node::model::{QuorumInfo, StreamInfo, ValidatorInfo};
+use quorate_node::{Code, Failure};
+use quorate_types::PublicKey;
+use serde::Serialize;
+
+use crate::args::{ForkCommand, StreamArg, ValidatorCommand};
+use crate::backend;
+use crate::context::Context;
+use crate::stop::{Outcome, Stop};
+use crate::text;
+
+/// Largest file that is read as evidence, bytes.
+const MAX_EVIDENCE_BYTES: u64 = 64 * 1024;
+
+/// Heights that `quorate votes` shows at most, the newest ones.
+const MAX_HEIGHTS: usize = 32;
+
+#[derive(Serialize)]
+struct VoteKey {
+    schema: &'static str,
+    key: PublicKey,
+}
+
+#[derive(Serialize)]
+struct Validator<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    validator: &'a ValidatorInfo,
+}
+
+#[derive(Serialize)]
+struct Votes<'a> {
+    schema: &'static str,
+    length: u64,
+    #[serde(flatten)]
+    quorum: &'a QuorumInfo,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: &'static str,
+    file: &'a str,
+    bytes: usize,
+}
+
+/// `quorate validator ...`.
+pub(crate) async fn validator(command: ValidatorCommand, context: &mut Context) -> Outcome {
+    match command {
+        ValidatorCommand::Key => {
+            let key = backend::vote_key(&context.home)?;
+            let output = &mut context.output;
+            if output.json {
+                output.object(&VoteKey { schema: "quorate.key/1", key })?;
+            } else {
+                output.line(&key.to_string())?;
+            }
+            let next = [format!("quorate new NAME --validator {key}    (on the machine of the room's host)")];
+            context.output.next(&next);
+            Ok(())
+        }
+        ValidatorCommand::Ls(args) => {
+            let (_, quorum) = quorum_of(&args, context).await?;
+            let output = &mut context.output;
+            if output.json {
+                return quorum.validators.iter().try_for_each(|validator| {
+                    output.object(&Validator { schema: "quorate.validator/1", validator })
+                });
+            }
+            let mut rows = Vec::new();
+            for validator in &quorum.validators {
+                let state = match (validator.sealed, validator.voted) {
+                    (true, _) => output.paint.yellow("signs nothing more in this epoch"),
+                    (false, 0) => output.paint.yellow("no vote is known here"),
+                    (false, voted) => {
+                        format!("voted for {voted}, holds the votes for {}", validator.acknowledged)
+                    }
+                };
+                rows.push(vec![validator.key.to_string(), state]);
+            }
+            for line in text::table(&rows, &[]) {
+                output.line(&line)?;
+            }
+            output.note(&format!("{} of {} commit", quorum.needed, quorum.validators.len()));
+            Ok(())
+        }
+    }
+}
+
+/// `quorate votes STREAM`.
+pub(crate) async fn votes(args: StreamArg, context: &mut Context) -> Outcome {
+    let (info, quorum) = quorum_of(&args, context).await?;
+    let output = &mut context.output;
+    if output.json {
+        return output.object(&Votes { schema: "quorate.votes/1", length: info.length, quorum: &quorum });
+    }
+    let paint = output.paint;
+    let heights: BTreeSet<u64> = quorum.votes.iter().map(|vote| vote.length).collect();
+    let mut rows = vec![
+        std::iter::once("length".to_owned())
+            .chain(quorum.validators.iter().map(|validator| validator.key.short()))
+            .chain([String::new()])
+            .collect::<Vec<_>>(),
+    ];
+    let shown: Vec<u64> = heights.into_iter().rev().take(MAX_HEIGHTS).collect();
+    for length in shown.into_iter().rev() {
+        let mut row = vec![length.to_string()];
+        for validator in &quorum.validators {
+            row.push(cell(&quorum, &validator.key, length, paint));
+        }
+        row.push(match length {
+            length if length <= quorum.committed => paint.green("committed"),
+            length if length <= quorum.certified => "voted for by a quorum".to_owned(),
+            _ => String::new(),
+        });
+        rows.push(row);
+    }
+    for line in text::table(&rows, &[true]) {
+        output.line(&line)?;
+    }
+    let waiting = quorum.validators.iter().filter(|validator| validator.voted < info.length).count();
+    output.note(&format!(
+        "appended {}, committed {}; {waiting} of {} validators have not voted for the newest block; {} votes commit",
+        info.length,
+        quorum.committed,
+        quorum.validators.len(),
+        quorum.needed
+    ));
+    Ok(())
+}
+
+/// What a validator said of a length: yes, two votes that contradict each other, nothing yet, or passed over.
+fn cell(quorum: &QuorumInfo, key: &PublicKey, length: u64, paint: text::Paint) -> String {
+    let mut votes: Vec<_> = quorum
+        .votes
+        .iter()
+        .filter(|vote| vote.validator == *key && vote.length == length)
+        .map(|vote| vote.tree_hash)
+        .collect();
+    votes.sort_unstable();
+    votes.dedup();
+    let later = quorum.validators.iter().any(|validator| validator.key == *key && validator.voted > length);
+    match votes.len() {
+        0 if later => "later".to_owned(),
+        0 => paint.yellow("missing"),
+        1 => paint.green("yes"),
+        _ => paint.red("two votes"),
+    }
+}
+
+/// `quorate fork ...`.
+pub(crate) async fn fork(command: ForkCommand, context: &mut Context) -> Outcome {
+    match command {
+        ForkCommand::Ls(args) => ls(args, context).await,
+        ForkCommand::Show(args) => {
+            let backend = context.backend().await?;
+            let bytes = backend.evidence(&args.stream.stream, &args.id).await?;
+            backend.close().await?;
+            show(&evidence::verify(&bytes)?, context)
+        }
+        ForkCommand::Export(args) => {
+            let backend = context.backend().await?;
+            let bytes = backend.evidence(&args.fork.stream.stream, &args.fork.id).await?;
+            backend.close().await?;
+            write(&args.output, &bytes)?;
+            let shown = args.output.display().to_string();
+            let output = &mut context.output;
+            if output.json {
+                output.object(&Written { schema: "quorate.written/1", file: &shown, bytes: bytes.len() })?;
+            } else {
+                output.line(&format!("{} in {}", text::bytes(bytes.len() as u64), text::clean(&shown)))?;
+            }
+            context.output.next(&[format!("quorate fork verify {}", text::shell(&shown))]);
+            Ok(())
+        }
+        ForkCommand::Verify(args) => {
+            let proven = evidence::verify(&read(&args.file)?)?;
+            show(&proven, context)?;
+            context.output.flush()?;
+            Err(Stop::Holds)
+        }
+    }
+}
+
+async fn ls(args: StreamArg, context: &mut Context) -> Outcome {
+    let (info, quorum) = quorum_of(&args, context).await?;
+    let output = &mut context.output;
+    if output.json {
+        #[derive(Serialize)]
+        struct Evidence<'a> {
+            schema: &'static str,
+            #[serde(flatten)]
+            evidence: &'a quorate_node::model::EvidenceInfo,
+        }
+        return quorum
+            .evidence
+            .iter()
+            .try_for_each(|evidence| output.object(&Evidence { schema: Proven::SCHEMA, evidence }));
+    }
+    let rows: Vec<Vec<String>> = quorum
+        .evidence
+        .iter()
+        .map(|one| {
+            let size = text::bytes(one.bytes as u64);
+            vec![one.id.short(), one.kind.clone(), format!("by key {}", one.culprit.short()), size]
+        })
+        .collect();
+    for line in text::table(&rows, &[]) {
+        output.line(&line)?;
+    }
+    let name = text::shell(&info.name);
+    match quorum.evidence.first() {
+        None => output.note("no evidence is here"),
+        Some(first) => output.next(&[format!("quorate fork show {name} {}", first.id.short())]),
+    }
+    Ok(())
+}
+
+fn show(proven: &Proven, context: &mut Context) -> Outcome {
+    let output = &mut context.output;
+    if output.json {
+        return output.object(proven);
+    }
+    let rows = [
+        ("evidence", proven.id.to_string()),
+        ("kind", proven.kind.clone()),
+        ("key", proven.culprit.to_string()),
+        ("signed", text::clean(&proven.what)),
+        ("room id", proven.room.to_string()),
+        ("size", text::bytes(proven.bytes as u64)),
+    ];
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(label, value)| vec![format!("  {label}"), value]).collect();
+    let holds = output.paint.red("the evidence holds");
+    output.line(&holds)?;
+    for line in text::table(&rows, &[]) {
+        output.line(&line)?;
+    }
+    output.note("usual cause: the same key on two machines, or a restored backup");
+    Ok(())
+}
+
+async fn quorum_of(args: &StreamArg, context: &mut Context) -> Outcome<(StreamInfo, QuorumInfo)> {
+    let backend = context.backend().await?;
+    let info = backend.settled(&args.stream).await?;
+    backend.close().await?;
+    let quorum = info.room.as_ref().and_then(|room| room.quorum.clone());
+    let Some(quorum) = quorum else {
+        let name = &info.name;
+        let message =
+            format!("expected a room with validators, found that nobody commits what is appended to {name}");
+        return Err(Failure::new(Code::NoValidators, message).next(format!("quorate info {name}")).into());
+    };
+    Ok((info, quorum))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Outcome {
+    let shown = path.display();
+    let mut file = File::create_new(path).map_err(|error| {
+        let code = if error.kind() == io::ErrorKind::AlreadyExists { Code::BadRequest } else { Code::Io };
+        Stop::Failed(
+            Failure::new(
+                code,
+                format!("expected to make the file {shown}, found that it cannot be made: {error}"),
+            )
+            .next("name a file that is not there"),
+        )
+    })?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| Stop::io(format_args!("writing {shown}"), &error))
+}
+
+fn read(path: &Path) -> Outcome<Bytes> {
+    let shown = path.display();
+    let reading = |error: io::Error| {
+        let code = if error.kind() == io::ErrorKind::NotFound { Code::BadRequest } else { Code::Io };
+        Stop::Failed(
+            Failure::new(code, format!("expected evidence to read, found {shown}: {error}"))
+                .next("quorate fork export STREAM ID -o FILE writes it"),
+        )
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(reading)?;
+    file.take(MAX_EVIDENCE_BYTES + 1).read_to_end(&mut bytes).map_err(reading)?;
+    if bytes.len() as u64 > MAX_EVIDENCE_BYTES {
+        let message = format!(
+            "expected evidence of at most {} in {shown}, found more",
+            text::bytes(MAX_EVIDENCE_BYTES)
+        );
+        return Err(Failure::new(Code::NoEvidence, message).into());
+    }
+    Ok(bytes.into())
+}

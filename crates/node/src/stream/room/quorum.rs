@@ -1,0 +1,398 @@
+//! What a stream's task does for the quorum of a room: checked heads go in, votes and certificates come out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quorate_feed::fork::VerifiedForkProof;
+use quorate_quorum::engine::{
+    Alarm, Append, Checked, Config, Engine, Guard, Input, Output, Peer as Voter, Slot, Ticket,
+};
+use quorate_quorum::evidence::{Claim, Evidence, NoOracle, VerifiedEvidence};
+use quorate_quorum::head::Head;
+use quorate_replicate::Peer;
+use quorate_store::vote_records::VoteRecords;
+use quorate_stream::entry::{Proof, ProofKind};
+use quorate_stream::header::RoomQuorum;
+use quorate_types::{Hash, RoomId};
+
+use super::super::command::Reply;
+use super::super::task::StreamTask;
+use super::{RoomKeeper, RoomState};
+use crate::event::Event;
+use crate::model::{EvidenceInfo, QuorumInfo, ValidatorInfo, VoteInfo};
+use crate::room::{CheckedHead, Checker};
+use crate::{Code, EXTENSION, Failure};
+
+/// Writes in a row before the stream's other work has its turn.
+const WRITES_AT_ONCE: usize = 16;
+
+/// Shortest time between two looks at the clock of the machine.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
+
+/// The quorum of one room.
+pub(super) struct Quorum {
+    engine: Engine,
+    records: Arc<VoteRecords>,
+    /// Why nothing is signed with the vote key, although it is a validator's.
+    silent: Option<String>,
+    /// Who waits until so many blocks are committed.
+    commits: Vec<(u64, Reply<u64>)>,
+    /// When the clock of the machine was last looked at.
+    looked: Option<Instant>,
+}
+
+impl Quorum {
+    /// Time at which the machine wants to run.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let due = self.engine.poll_timeout()?;
+        Some(self.looked.map_or(due, |looked| due.max(looked + LEAST_PAUSE)))
+    }
+
+    /// Blocks that are committed: they are in every history that can come after this one.
+    fn committed(&self) -> u64 {
+        self.engine.last_final().map_or(0, |last| last.certified().head().length())
+    }
+
+    fn answer_commits(&mut self) {
+        let committed = self.committed();
+        for (_, reply) in self.commits.extract_if(.., |(length, _)| *length <= committed) {
+            let _ = reply.try_send(Ok(committed));
+        }
+    }
+}
+
+impl StreamTask {
+    /// Makes the machine out of its records.
+    pub(super) async fn open_quorum(
+        &mut self,
+        room: RoomId,
+        quorum: &RoomQuorum,
+        is_new: bool,
+    ) -> Result<Quorum, String> {
+        let directory = PathBuf::from(&self.identity.directory);
+        let opened = blocking::unblock(move || VoteRecords::open(&directory, room, is_new))
+            .await
+            .map_err(|error| error.to_string())?;
+        let vote_key = self.vote_key.clone();
+        let is_validator = vote_key.as_ref().is_some_and(|key| quorum.validators.contains(&key.public()));
+        let silent = opened.reason.filter(|_| is_validator);
+        if let Some(reason) = &silent {
+            tracing::warn!(stream = self.identity.name, "this validator does not vote: {reason}");
+        }
+        let config = Config {
+            hosts: quorum.hosts.clone(),
+            vote_key,
+            is_genesis_host: self.identity.writable,
+            // Who is no validator signs nothing, whatever its records are.
+            guard: if is_validator { opened.guard } else { Guard::Intact },
+            ..Config::new(room, self.identity.key, quorum.validators.clone())
+        };
+        let engine = Engine::new(config, opened.records).map_err(|error| error.to_string())?;
+        let mut quorum =
+            Quorum { engine, records: Arc::new(opened.store), silent, commits: Vec::new(), looked: None };
+        let now = self.runtime.now();
+        for (peer, joined) in &self.peers {
+            if joined.is_quorate {
+                quorum.engine.handle(now, Input::PeerOpened { peer: Voter(peer.0) });
+            }
+        }
+        Ok(quorum)
+    }
+
+    /// Tells the machine where the room stands when it is opened: first the head that was last voted for.
+    pub(super) async fn tell_first_heads(&mut self, keeper: &mut RoomKeeper, checker: &Checker) {
+        let Some(quorum) = &keeper.quorum else { return };
+        let voted = quorum.engine.last_vote().map(|head| head.length());
+        let mut lengths: Vec<u64> = voted.into_iter().chain([checker.length()]).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        for length in lengths.into_iter().filter(|length| (1..=checker.length()).contains(length)) {
+            if let Some(head) = checker.head_at(length)
+                && self.is_signed(length).await
+            {
+                self.tell_head(keeper, &head);
+            }
+        }
+    }
+
+    /// Tells the machine which signed heads were checked since the last time.
+    pub(super) async fn tell_heads(&mut self, keeper: &mut RoomKeeper, checker: &mut Checker) {
+        let heads = checker.take_heads();
+        if keeper.quorum.is_none() || heads.is_empty() {
+            return;
+        }
+        let mut at = heads.first().map_or(0, |head| head.position.length.saturating_sub(1));
+        for head in &heads {
+            let length = head.position.length;
+            if length <= at {
+                continue;
+            }
+            match self.feed.signature_for(length - 1).await {
+                Ok(Some((signed, _))) if signed == length => self.tell_head(keeper, head),
+                // The next head that was signed.
+                Ok(Some((signed, _))) => at = signed - 1,
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+
+    async fn is_signed(&mut self, length: u64) -> bool {
+        matches!(self.feed.signature_for(length - 1).await, Ok(Some((signed, _))) if signed == length)
+    }
+
+    fn tell_head(&mut self, keeper: &mut RoomKeeper, checked: &CheckedHead) {
+        let (Some(quorum), Some(head)) =
+            (&mut keeper.quorum, Head::new(checked.position.length, checked.position.tree_hash))
+        else {
+            return;
+        };
+        let checked = Checked {
+            epoch: quorum.engine.epoch().number(),
+            feed: self.identity.key,
+            head,
+            state_root: checked.position.state_root,
+            rules_hash: checked.rules_hash,
+            substance: checked.substance,
+            closes: None,
+        };
+        quorum.engine.handle(self.runtime.now(), Input::Checked(checked));
+    }
+
+    /// Does what the machine asks for. Records are on the disk before anything is sent that depends on them.
+    pub(super) async fn work_quorum(&mut self, keeper: &mut RoomKeeper) {
+        let Some(mut quorum) = keeper.quorum.take() else { return };
+        let now = self.runtime.now();
+        if quorum.deadline().is_some_and(|due| due <= now) {
+            quorum.looked = Some(now);
+            quorum.engine.handle(now, Input::Timeout);
+        }
+        for _ in 0..WRITES_AT_ONCE {
+            let mut records: Vec<(Slot, Bytes)> = Vec::new();
+            let mut tickets: Vec<Ticket> = Vec::new();
+            while let Some(output) = quorum.engine.poll_output() {
+                match output {
+                    Output::Persist { ticket, slot, record } => {
+                        records.push((slot, record));
+                        tickets.push(ticket);
+                    }
+                    output => self.do_for_quorum(keeper, output),
+                }
+            }
+            if tickets.is_empty() {
+                break;
+            }
+            let store = Arc::clone(&quorum.records);
+            if let Err(error) = blocking::unblock(move || store.write(&records)).await {
+                // Without it nothing is sent that depends on it: this node falls silent, and the others go on.
+                tracing::error!(stream = self.identity.name, "nothing is voted for any more: {error}");
+                quorum.silent = Some(error.to_string());
+                break;
+            }
+            for ticket in tickets {
+                quorum.engine.handle(self.runtime.now(), Input::Persisted { ticket });
+            }
+        }
+        quorum.answer_commits();
+        keeper.quorum = Some(quorum);
+    }
+
+    fn do_for_quorum(&mut self, keeper: &mut RoomKeeper, output: Output) {
+        let stream = self.identity.name.clone();
+        match output {
+            Output::Send { peer, payload } => {
+                if let Some(joined) = self.peers.get_mut(&Peer(peer.0)) {
+                    joined.extension(EXTENSION, payload);
+                }
+            }
+            Output::Disconnect { peer, fault } => {
+                if let Some(joined) = self.peers.get_mut(&Peer(peer.0)) {
+                    tracing::info!(peer = joined.address, "disconnecting: {fault}");
+                    joined.disconnect();
+                }
+            }
+            Output::Committed { epoch, target, .. } => {
+                self.emit(Event::Committed { stream, epoch, length: target.head.length() });
+            }
+            Output::Append { feed, what } if feed == self.identity.key => {
+                let (kind, body) = match what {
+                    Append::Certificate(body) => (ProofKind::Certificate, body),
+                    Append::Evidence(body) => (ProofKind::Evidence, body),
+                    Append::EpochStart(_) => return no_handover(&stream),
+                };
+                keeper.proofs.push(Proof { kind, body });
+            }
+            Output::Exposed(evidence) => {
+                tracing::warn!(stream, culprit = %evidence.culprit(), kind = ?evidence.kind(), "evidence");
+                self.emit(Event::Evidence {
+                    stream,
+                    id: *evidence.id(),
+                    kind: kind_name(&evidence).to_owned(),
+                    culprit: *evidence.culprit(),
+                });
+            }
+            Output::Alarm(alarm) => tracing::error!(stream, "{}", alarm_text(&alarm)),
+            Output::CreateFeed { .. } | Output::OpenFeed { .. } => no_handover(&stream),
+            Output::Append { .. }
+            | Output::Entered { .. }
+            | Output::Judge(_)
+            | Output::Voted(_)
+            | Output::Rejected(_)
+            | Output::Storage { .. }
+            | Output::Persist { .. } => {}
+        }
+    }
+
+    /// Tells the machine something, in a room that has validators.
+    pub(in crate::stream) fn tell_quorum(&mut self, input: Input) {
+        let now = self.runtime.now();
+        if let RoomState::Open(keeper) = &mut self.rooms
+            && let Some(quorum) = &mut keeper.quorum
+        {
+            quorum.engine.handle(now, input);
+        }
+    }
+
+    /// Turns a fork of the feed into evidence.
+    pub(in crate::stream) fn tell_fork(&mut self, proof: &VerifiedForkProof) {
+        let RoomState::Open(keeper) = &self.rooms else { return };
+        let claim = Claim::WriterFork(Box::new(proof.proof().clone()));
+        let evidence = Evidence { room: keeper.id, claim };
+        match evidence.verify(&keeper.id, &NoOracle) {
+            Ok(evidence) => self.tell_quorum(Input::Evidence(Box::new(evidence))),
+            Err(error) => tracing::error!(stream = self.identity.name, "the fork is no evidence: {error}"),
+        }
+    }
+
+    /// Answers when so many blocks are committed.
+    pub(in crate::stream) fn wait_for_commit(&mut self, length: u64, reply: Reply<u64>) {
+        if let RoomState::Open(keeper) = &mut self.rooms
+            && let Some(quorum) = &mut keeper.quorum
+        {
+            quorum.commits.push((length, reply));
+            quorum.answer_commits();
+            return;
+        }
+        let name = &self.identity.name;
+        let failure = Failure::new(
+            Code::NoValidators,
+            format!("expected a room with validators, found that nobody commits what is appended to {name}"),
+        )
+        .next(format!("quorate info {name}"));
+        let _ = reply.try_send(Err(failure));
+    }
+
+    /// Returns a piece of evidence by its id, or the first digits of it.
+    pub(in crate::stream) fn evidence(&self, id: &str) -> Result<Bytes, Failure> {
+        let name = &self.identity.name;
+        let found: Vec<&VerifiedEvidence> = match &self.rooms {
+            RoomState::Open(keeper) => keeper
+                .quorum
+                .iter()
+                .flat_map(|quorum| quorum.engine.evidence())
+                .filter(|evidence| evidence.id().to_string().starts_with(id))
+                .collect(),
+            _ => Vec::new(),
+        };
+        match found.as_slice() {
+            [one] => Ok(one.bytes().clone()),
+            found => Err(Failure::new(
+                Code::NoSuchEvidence,
+                format!(
+                    "expected one piece of evidence in {name} whose id begins with {id}, found {}",
+                    found.len()
+                ),
+            )
+            .next(format!("quorate fork ls {name}"))),
+        }
+    }
+}
+
+impl RoomKeeper {
+    /// Blocks that are committed; `None` in a room without validators.
+    pub(super) fn committed(&self) -> Option<u64> {
+        self.quorum.as_ref().map(Quorum::committed)
+    }
+
+    /// Says how the quorum stands.
+    pub(super) fn quorum_info(&self) -> Option<QuorumInfo> {
+        let quorum = self.quorum.as_ref()?;
+        let engine = &quorum.engine;
+        let validators = engine.epoch().validators();
+        let votes: Vec<VoteInfo> = engine
+            .votes()
+            .map(|vote| VoteInfo {
+                validator: *vote.signer(),
+                length: vote.target.head.length(),
+                tree_hash: *vote.target.head.tree_hash(),
+                acknowledged: vote.ack.map_or(0, |ack| ack.length),
+            })
+            .collect();
+        let sealed: Vec<_> = engine.seals().map(|seal| *seal.signer()).collect();
+        let newest = |key: &quorate_types::PublicKey| {
+            votes.iter().filter(|vote| vote.validator == *key).max_by_key(|vote| vote.length).cloned()
+        };
+        Some(QuorumInfo {
+            epoch: engine.epoch().number(),
+            needed: validators.quorum(),
+            validators: validators
+                .keys()
+                .map(|key| ValidatorInfo {
+                    key: *key,
+                    voted: newest(key).map_or(0, |vote| vote.length),
+                    acknowledged: newest(key).map_or(0, |vote| vote.acknowledged),
+                    sealed: sealed.contains(key),
+                })
+                .collect(),
+            committed: quorum.committed(),
+            certified: engine.last_qc().map_or(0, |qc| qc.certified().head().length()),
+            votes,
+            silent: quorum.silent.clone(),
+            evidence: engine
+                .evidence()
+                .map(|evidence| EvidenceInfo {
+                    id: *evidence.id(),
+                    kind: kind_name(evidence).to_owned(),
+                    culprit: *evidence.culprit(),
+                    bytes: evidence.bytes().len(),
+                })
+                .collect(),
+        })
+    }
+}
+
+fn kind_name(evidence: &VerifiedEvidence) -> &'static str {
+    evidence.kind().name()
+}
+
+fn no_handover(stream: &str) {
+    tracing::warn!(
+        stream,
+        "the room waits for another host, which this version cannot be: nothing is committed any more"
+    );
+}
+
+fn alarm_text(alarm: &Alarm) -> String {
+    let short = |hash: &Hash| hash.to_string().chars().take(8).collect::<String>();
+    match alarm {
+        Alarm::ForeignVote { epoch } => format!(
+            "a vote of epoch {epoch} by this node's own key is not in its records: they were put back, or the key is in \
+             use elsewhere; it signs nothing more"
+        ),
+        Alarm::VotedOtherwise { voted, found } => format!(
+            "expected the blocks that were voted for, with tree hash {} at length {}, found {}",
+            short(voted.tree_hash()),
+            voted.length(),
+            short(found.tree_hash())
+        ),
+        Alarm::Disagreement { epoch, held, found } => format!(
+            "two certificates of epoch {epoch} contradict each other: {} at length {}, {} at length {}; more validators \
+             are faulty than agreement bears",
+            short(held.tree_hash()),
+            held.length(),
+            short(found.tree_hash()),
+            found.length()
+        ),
+    }
+}
