@@ -62,7 +62,7 @@ async fn chess(host: &Home, white: &str, black: &str) -> (Stream, String) {
         params: BASE64.encode(params.as_bytes()),
         locked: true,
     };
-    let room = NewRoom { rules: vec![rule], rule_delay: 0 };
+    let room = NewRoom { rules: vec![rule], rule_delay: 0, quorum: None };
     let new = NewStream { name: "game".into(), encoding: Encoding::Json, room: Some(room) };
     let stream = host.node.create(new).await.unwrap();
     let listen = Listen { host: Some([127, 0, 0, 1].into()), port: 0, or_next_free: false };

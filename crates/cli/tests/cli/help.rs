@@ -24,6 +24,9 @@ const COMMANDS: &[&str] = &[
     "import",
     "export",
     "key",
+    "validator",
+    "votes",
+    "fork",
     "rule",
     "demo",
     "completions",
@@ -33,6 +36,10 @@ const COMMANDS: &[&str] = &[
 
 const RULE_COMMANDS: &[&str] =
     &["new", "build", "check", "test", "run", "replay", "add", "remove", "replace", "params", "ls"];
+
+const VALIDATOR_COMMANDS: &[&str] = &["key", "ls"];
+
+const FORK_COMMANDS: &[&str] = &["ls", "show", "export", "verify"];
 
 /// Compares with a stored text; `SNAPSHOTS=overwrite` stores a new one.
 pub(crate) fn snapshot(name: &str, text: &str) {
@@ -56,6 +63,12 @@ fn help_is_as_stored() {
     for command in RULE_COMMANDS {
         snapshot(&format!("help-rule-{command}"), &help(&["rule", command, "--help"]));
     }
+    for command in VALIDATOR_COMMANDS {
+        snapshot(&format!("help-validator-{command}"), &help(&["validator", command, "--help"]));
+    }
+    for command in FORK_COMMANDS {
+        snapshot(&format!("help-fork-{command}"), &help(&["fork", command, "--help"]));
+    }
     snapshot("help-key-new", &help(&["key", "new", "--help"]));
     snapshot("help-key-ls", &help(&["key", "ls", "--help"]));
 }
@@ -64,6 +77,8 @@ fn help_is_as_stored() {
 fn every_command_has_stored_help() {
     assert_eq!(listed(&["--help"]), sorted(COMMANDS));
     assert_eq!(listed(&["rule", "--help"]), sorted(RULE_COMMANDS));
+    assert_eq!(listed(&["validator", "--help"]), sorted(VALIDATOR_COMMANDS));
+    assert_eq!(listed(&["fork", "--help"]), sorted(FORK_COMMANDS));
 }
 
 fn sorted(names: &[&str]) -> Vec<String> {

@@ -4,6 +4,7 @@ mod errors;
 mod help;
 mod home;
 mod live;
+mod quorum;
 mod rooms;
 mod rule;
 mod support;

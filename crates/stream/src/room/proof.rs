@@ -1,6 +1,6 @@
 //! Certificates and evidence in blocks: valid when they prove what they say, of this history, and not twice.
 
-use quorate_quorum::certificate::{CertificateError, Final};
+use quorate_quorum::certificate::{CertificateError, Epoch, Final};
 use quorate_quorum::evidence::{Evidence, EvidenceError, NoOracle};
 use quorate_rules::state::WriteSet;
 
@@ -12,8 +12,12 @@ use crate::entry::{Proof, ProofKind};
 use crate::refusal::{Refusal, RoomCode};
 
 pub(super) fn check_proof<E: RuleEngine>(context: &Context<'_, E>, proof: &Proof) -> Result<WriteSet, Stop> {
+    let Some(epoch) = context.epoch else {
+        let reason = "expected a room with validators for certificates and evidence, found one without";
+        return refuse(RoomCode::NotAllowed, reason);
+    };
     match proof.kind {
-        ProofKind::Certificate => check_certificate(context, proof),
+        ProofKind::Certificate => check_certificate(context, epoch, proof),
         ProofKind::Evidence => check_evidence(context, proof),
         ProofKind::ValidatorChange | ProofKind::EpochStart => refuse(
             RoomCode::NotAllowed,
@@ -23,13 +27,11 @@ pub(super) fn check_proof<E: RuleEngine>(context: &Context<'_, E>, proof: &Proof
 }
 
 /// A Final of this history, and a longer one than those before.
-fn check_certificate<E: RuleEngine>(context: &Context<'_, E>, proof: &Proof) -> Result<WriteSet, Stop> {
-    let Some(epoch) = context.epoch else {
-        return refuse(
-            RoomCode::NotAllowed,
-            "expected a room with validators for a certificate, found one without",
-        );
-    };
+fn check_certificate<E: RuleEngine>(
+    context: &Context<'_, E>,
+    epoch: &Epoch,
+    proof: &Proof,
+) -> Result<WriteSet, Stop> {
     let unproven = |error: CertificateError| Refusal::new(RoomCode::BadProof, error.to_string());
     let last = Final::decode(proof.body.clone()).and_then(|last| last.verify(epoch)).map_err(unproven)?;
     let head = last.certified().head();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use quorate_proto::quorate1::{Frame, Frames, Message};
 use quorate_proto::{Deviation, ProtoError, stream as proto};
 use quorate_stream::action::{Action, UnsignedAction, verify_many};
-use quorate_stream::entry::{Entry, EntryError};
+use quorate_stream::entry::{Entry, EntryError, Proof, ProofKind};
 use quorate_stream::header::{HeaderError, StreamHeader};
 use quorate_stream::identity::{Anchor, Author, Forgery};
 use quorate_stream::payload::{PayloadEncoding, UnknownEncoding};
@@ -159,12 +159,19 @@ fn what_is_no_entry() {
     assert_eq!(Entry::decode(Bytes::new()), Err(EntryError::Encoding(missing)));
     assert!(Entry::decode(Bytes::from_static(b"hello")).is_err());
     assert!(Entry::decode(block_0()).is_err());
-    for (field, found) in
-        [(4, "a change of validators"), (5, "the start of an epoch"), (6, "a certificate"), (7, "evidence")]
-    {
+    for (field, found) in [(4, "a change of validators"), (5, "the start of an epoch")] {
         let error = Entry::decode(bytes(field, &bytes(1, b"body")).into()).unwrap_err();
         assert_eq!(error, EntryError::Unsupported { found });
         assert_eq!(error.code(), RoomCode::NotAllowed);
+    }
+    // What they prove is looked at by the room.
+    for (field, kind) in [(6, ProofKind::Certificate), (7, ProofKind::Evidence)] {
+        let block: Bytes = bytes(field, &bytes(1, b"body")).into();
+        let entry = Entry::decode(block.clone()).unwrap();
+        assert_eq!(entry, Entry::Proof(Proof { kind, body: Bytes::from_static(b"body") }));
+        assert_eq!(entry.encode(), block);
+        assert_eq!(entry.digest(&room()), Err(EntryError::NotSigned));
+        assert_eq!(entry.verify(&room()), Err(EntryError::NotSigned));
     }
     let chunk = |size, offset, data: &[u8]| {
         let module = bytes(1, &[1; 32]);
@@ -393,10 +400,6 @@ fn headers() {
     let unsupported = |header, found| {
         assert_eq!(error(&envelope(header)), HeaderError::Unsupported { found });
     };
-    let keys = vec![alice().public()];
-    unsupported(proto::StreamHeader { validators: keys.clone(), ..json() }, "validators");
-    unsupported(proto::StreamHeader { quorum: 1, ..json() }, "a quorum");
-    unsupported(proto::StreamHeader { hosts: keys, ..json() }, "further hosts");
     let previous = proto::Previous {
         key: alice().public(),
         length: 1,

@@ -5,6 +5,7 @@ mod changes;
 mod chunks;
 mod genesis;
 mod model;
+mod proofs;
 mod random;
 mod replays;
 mod rules;

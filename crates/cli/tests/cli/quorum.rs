@@ -1,0 +1,245 @@
+//! Rooms with validators: votes, commits, forks, and homes that were copied.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, Running, World};
+
+const VALIDATORS: [&str; 4] = ["host", "bob", "carol", "dave"];
+
+fn vote_key(world: &World, home: &str) -> String {
+    world.json(home, &["validator", "key"])["key"].as_str().unwrap().to_string()
+}
+
+/// A room with a ledger, four validators, and their nodes.
+struct Bank {
+    world: World,
+    link: String,
+    issuer: String,
+    /// Of the host first.
+    nodes: Vec<(Running, String)>,
+}
+
+impl Bank {
+    /// Makes the room, and starts so many of the nodes.
+    fn open(running: usize) -> Self {
+        let world = World::new();
+        let issuer = world.json("host", &["key", "new", "bank"])["key"].as_str().unwrap().to_string();
+        let params = json!({ "issuer": issuer }).to_string();
+        let keys = VALIDATORS.map(|home| vote_key(&world, home));
+        let mut words = vec!["new", "money", "--rule", "builtin:ledger", "--params", &params];
+        for key in &keys {
+            words.extend(["--validator", key]);
+        }
+        let link = world.json("host", &words)["link"].as_str().unwrap().to_string();
+        let mut bank = Self { world, link, issuer, nodes: Vec::new() };
+        for home in &VALIDATORS[..running] {
+            bank.start(home);
+        }
+        bank
+    }
+
+    fn start(&mut self, home: &str) {
+        let node = match self.nodes.first() {
+            None => self.world.share(home, &[]),
+            Some((_, host)) => {
+                let host = host.clone();
+                self.world.json(home, &["clone", &self.link, "money", "--peer", &host]);
+                self.world.share(home, &["--peer", &host])
+            }
+        };
+        self.nodes.push(node);
+    }
+
+    fn mint(&self, amount: u64, more: &[&str]) -> crate::support::Said {
+        let action = json!({ "mint": { "to": self.issuer, "amount": amount } }).to_string();
+        let mut words = vec!["--json", "append", "money", &action, "--as", "bank"];
+        words.extend(more);
+        self.world.run("host", &words)
+    }
+
+    fn quorum(&self, home: &str) -> Value {
+        self.world.json(home, &["info", "money"])["room"]["quorum"].clone()
+    }
+
+    /// Waits until a home knows something of the quorum.
+    fn until(&self, home: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let quorum = self.quorum(home);
+            if fits(&quorum) {
+                return quorum;
+            }
+            assert!(Instant::now() < until, "{home}: {quorum}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn a_quorum_commits_and_less_does_not() {
+    let mut bank = Bank::open(2);
+    // Two of four: appended, and no more.
+    let said = bank.mint(10, &["--wait", "committed", "--timeout", "3"]);
+    said.failure_after_data("E3402", 6);
+    assert_eq!(crate::support::objects(said.text())[0]["state"], "appended");
+    assert_eq!(bank.world.ok("host", &["cat", "money", "--committed"]), "");
+    let votes = bank.world.ok("host", &["votes", "money"]);
+    assert_eq!((votes.matches("yes").count() >= 2, votes.contains("committed")), (true, false), "{votes}");
+
+    // The third makes the quorum, of all that was appended.
+    bank.start("carol");
+    bank.until("host", |quorum| quorum["committed"].as_u64() >= Some(3));
+    let said = bank.mint(20, &["--wait", "committed"]);
+    let objects = crate::support::objects(said.text());
+    assert_eq!((&objects[1]["schema"], said.code), (&json!("quorate.committed/1"), Some(0)), "{said:?}");
+    let index = objects[0]["index"].as_u64().unwrap();
+    assert!(objects[1]["length"].as_u64() > Some(index));
+    let said = bank.world.ok("carol", &["cat", "money", "--committed"]);
+    assert!(said.lines().count() <= 2 && said.contains("\"amount\":10"), "{said}");
+    bank.until("carol", |quorum| quorum["committed"].as_u64() > Some(index));
+
+    // One who only reads sees the same, from certificate blocks and votes alike.
+    let host = bank.nodes[0].1.clone();
+    bank.world.json("reader", &["clone", &bank.link, "money", "--peer", &host]);
+    let (_reader, _) = bank.world.share("reader", &["--peer", &host]);
+    bank.until("reader", |quorum| quorum["committed"].as_u64() > Some(index));
+    let log = bank.world.ndjson("reader", &["log", "money"]);
+    let entry = |index: u64| &log[index as usize]["entry"];
+    assert_eq!((&entry(index)["kind"], &entry(index)["committed"]), (&json!("action"), &json!(true)));
+    assert!(log.iter().any(|block| block["entry"]["kind"] == "certificate"), "{log:?}");
+    let listed = bank.world.ndjson("reader", &["validator", "ls", "money"]);
+    assert_eq!(listed.len(), 4);
+    assert_eq!(bank.world.json("reader", &["audit", "money"])["faults"], json!([]));
+    let seen = bank.world.json("host", &["votes", "money"]);
+    assert_eq!((&seen["schema"], &seen["needed"]), (&json!("quorate.votes/1"), &json!(3)));
+
+    // Nodes that end and begin again remember what is committed, and go on.
+    let committed = bank.quorum("bob")["committed"].as_u64();
+    bank.nodes.truncate(1);
+    assert_eq!(bank.quorum("bob")["committed"].as_u64(), committed);
+    for home in ["bob", "carol"] {
+        let host = bank.nodes[0].1.clone();
+        let node = bank.world.share(home, &["--peer", &host]);
+        bank.nodes.push(node);
+    }
+    let said = bank.mint(30, &["--wait", "committed"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
+fn a_fork_becomes_evidence_and_what_is_committed_stands() {
+    let mut bank = Bank::open(4);
+    bank.until("host", |quorum| quorum["committed"].as_u64() >= Some(1));
+    let said = bank.mint(10, &["--wait", "committed"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let committed = crate::support::objects(said.text())[1]["length"].as_u64().unwrap();
+
+    // The host's key on a second machine, and a payment that was never made there.
+    let copy = bank.world.path("copy");
+    bank.nodes.remove(0);
+    bank.world.ok("host", &["export", "money", copy.to_str().unwrap(), "--with-secret-key"]);
+    bank.world.ok("twin", &["import", copy.to_str().unwrap(), "money"]);
+    assert_eq!(bank.mint(11, &[]).code, Some(0));
+    let (_host, host) = bank.world.share("host", &[]);
+    let bob = bank.nodes[0].1.clone();
+    copy_directory(&bank.world.path("host/identities"), &bank.world.path("twin/identities"));
+    let action = json!({ "mint": { "to": bank.issuer, "amount": 99 } }).to_string();
+    bank.world.ok("twin", &["append", "money", &action, "--as", "bank"]);
+    let (_twin, _) = bank.world.share("twin", &["--peer", &bob, "--peer", &host]);
+
+    let quorum = bank.until("bob", |quorum| quorum["evidence"].as_array().is_some_and(|all| !all.is_empty()));
+    let evidence = &quorum["evidence"][0];
+    assert_eq!(evidence["kind"], "writer-fork");
+    assert!(evidence["bytes"].as_u64() <= Some(3 * 1024), "{evidence}");
+    assert!(quorum["committed"].as_u64() >= Some(committed), "{quorum}");
+    let id = evidence["id"].as_str().unwrap().to_string();
+
+    // It is a file that anyone can check, without a home that knows anything.
+    let file = bank.world.path("evidence");
+    let file = file.to_str().unwrap();
+    bank.world.ok("bob", &["fork", "export", "money", &id[..8], "--output", file]);
+    let said = bank.world.run("stranger", &["--json", "fork", "verify", file]);
+    let proven: Value = serde_json::from_str(said.text()).unwrap();
+    assert_eq!(
+        (said.code, &proven["kind"], &proven["id"]),
+        (Some(7), &json!("writer-fork"), &json!(id)),
+        "{said:?}"
+    );
+    let mut bytes = std::fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+    bank.world.run("stranger", &["--json", "fork", "verify", file]).failure("E3405", 1);
+    bank.world.run("bob", &["--json", "fork", "show", "money", "00000000"]).failure("E3403", 3);
+    let listed = bank.world.ndjson("bob", &["fork", "ls", "money"]);
+    assert_eq!(listed[0]["schema"], "quorate.evidence/1");
+
+    // New commits stop; readers still read.
+    bank.until("host", |quorum| quorum["evidence"].as_array().is_some_and(|all| !all.is_empty()));
+    bank.mint(12, &["--wait", "committed", "--timeout", "2"]).failure_after_data("E3402", 6);
+    assert!(bank.world.ok("bob", &["cat", "money", "--committed"]).contains("\"amount\":10"));
+}
+
+#[test]
+fn a_copied_home_does_not_vote() {
+    let mut bank = Bank::open(3);
+    bank.until("bob", |quorum| quorum["committed"].as_u64() >= Some(1));
+    bank.nodes.truncate(1);
+    copy_directory(&bank.world.path("bob"), &bank.world.path("restored"));
+    let silent = bank.quorum("restored")["silent"].clone();
+    assert!(silent.as_str().is_some_and(|why| why.contains("copy")), "{silent}");
+    assert!(bank.quorum("bob")["silent"].is_null());
+    assert!(bank.world.ok("restored", &["info", "money"]).contains("does not vote"));
+
+    // Records that are gone are lost: they are not begun anew as if nothing had been signed.
+    std::fs::remove_file(bank.world.path("bob/streams/money/quorum.redb")).unwrap();
+    for _ in 0..2 {
+        let silent = bank.quorum("bob")["silent"].clone();
+        assert!(silent.as_str().is_some_and(|why| why.contains("lost")), "{silent}");
+    }
+}
+
+#[test]
+fn what_is_no_quorum_is_refused() {
+    let world = World::new();
+    let key = vote_key(&world, "host");
+    assert_eq!(vote_key(&world, "host"), key, "a home has one vote key");
+    let twice = ["--json", "new", "money", "--validator", &key, "--validator", &key];
+    world.run("host", &twice).failure("E3404", 2);
+    let keys: Vec<String> = ["a", "b", "c", "d"].iter().map(|home| vote_key(&world, home)).collect();
+    let mut words = vec!["--json", "new", "money", "--quorum", "2"];
+    keys.iter().for_each(|key| words.extend(["--validator", key.as_str()]));
+    let failure = world.run("host", &words).failure("E3404", 2);
+    assert!(failure["message"].as_str().unwrap().contains("3 to 4"), "{failure}");
+    world.run("host", &["--json", "new", "money", "--quorum", "2"]).failure("E1011", 2);
+
+    // Where nobody commits, nothing waits for it.
+    world.ok("host", &["new", "plain"]);
+    world.ok("host", &["new", "room", "--room"]);
+    for words in [
+        &["--json", "votes", "plain"][..],
+        &["--json", "votes", "room"],
+        &["--json", "fork", "ls", "room"],
+        &["--json", "cat", "room", "--committed"],
+        &["--json", "append", "room", "1", "--wait", "committed"],
+    ] {
+        world.run("host", words).failure("E3401", 3);
+    }
+    assert_eq!(world.json("host", &["info", "room"])["length"], 1);
+}
+
+fn copy_directory(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
