@@ -1,7 +1,5 @@
 //! Votes that come together: QCs, Finals.
 
-use std::time::Instant;
-
 use super::Engine;
 use super::disk::After;
 use super::event::{Alarm, Output, Peer, Slot};
@@ -11,7 +9,7 @@ use crate::statement::{Ack, Verified, Vote};
 
 impl Engine {
     /// Counts a verified vote of this epoch.
-    pub(super) fn count(&mut self, now: Instant, vote: Verified<Vote>, from: Option<Peer>) {
+    pub(super) fn count(&mut self, vote: Verified<Vote>, from: Option<Peer>) {
         if from.is_some() && self.is_foreign(&vote) {
             return;
         }
@@ -22,10 +20,10 @@ impl Engine {
         }
         self.out.push_back(Output::Voted(Box::new(vote)));
         if let Some(qc) = self.here.tally.qc(&vote, self.current.epoch.validators()) {
-            self.certify(now, qc);
+            self.certify(qc);
         }
         if let Some(ack) = vote.ack {
-            self.try_final(now, &ack);
+            self.try_final(&ack);
         }
     }
 
@@ -71,7 +69,7 @@ impl Engine {
     }
 
     /// Takes a QC that holds, of this epoch or of one before it.
-    pub(super) fn certify(&mut self, now: Instant, qc: VerifiedQc) {
+    pub(super) fn certify(&mut self, qc: VerifiedQc) {
         let certified = *qc.certified();
         let key = (certified.epoch, certified.head().length(), *qc.hash());
         if self.qcs.contains_key(&key) {
@@ -91,7 +89,7 @@ impl Engine {
             self.commit(&certified);
         }
         let ack = certified.ack(self.current.epoch.room());
-        self.try_final(now, &ack);
+        self.try_final(&ack);
     }
 
     /// Keeps a QC, and writes it if it is the longest of its epoch.
@@ -121,8 +119,9 @@ impl Engine {
             let agrees = |certified: &Certified| {
                 self.here.heads.get(&certified.head().length()).map(|head| head.head == *certified.head())
             };
-            checked.filter(|_| agrees(longest) == Some(true) && agrees(found) == Some(false))?;
-            Some(*longest.head())
+            // A longer head only shows that this node holds another branch behind what is certified.
+            checked.filter(|_| length <= longest.head().length())?;
+            (agrees(longest) == Some(true) && agrees(found) == Some(false)).then(|| *longest.head())
         });
         if let Some(held) = held {
             let alarm = Alarm::Disagreement { epoch: found.epoch, held, found: *found.head() };
@@ -136,17 +135,17 @@ impl Engine {
         held.into_iter().find(|qc| qc.hash() == hash)
     }
 
-    fn try_final(&mut self, now: Instant, ack: &Ack) {
+    fn try_final(&mut self, ack: &Ack) {
         let number = self.current.epoch.number();
         let Some(qc) = self.qcs.get(&(number, ack.length, ack.qc)) else { return };
         let (room, validators) = (self.current.epoch.room(), self.current.epoch.validators());
         if let Some(last) = self.here.tally.last_final(qc.certified(), room, validators) {
-            self.finalize(now, last);
+            self.finalize(last);
         }
     }
 
     /// Takes a Final that holds.
-    pub(super) fn finalize(&mut self, now: Instant, last: VerifiedFinal) {
+    pub(super) fn finalize(&mut self, last: VerifiedFinal) {
         let certified = *last.certified();
         let rank = |certified: &Certified| (certified.epoch, certified.head().length());
         if let Some(held) = self.last_final.as_ref().map(|held| *held.certified())
@@ -173,7 +172,6 @@ impl Engine {
             self.here.tally.forget_below(length);
             let voted = self.last_vote().map(|head| head.length());
             self.here.heads.retain(|checked, _| *checked >= length || Some(*checked) == voted);
-            self.here.host.finalized(now, length);
         }
     }
 

@@ -8,8 +8,9 @@ use quorate_types::PublicKey;
 
 use super::Engine;
 use super::epochs::base_of;
-use super::event::{Append, Output};
+use super::event::{Append, Output, Timing};
 use super::limits::CERTIFICATE_BLOCKS;
+use crate::certificate::VerifiedFinal;
 
 /// What the host holds of an epoch.
 #[derive(Debug, Default)]
@@ -21,18 +22,14 @@ pub(super) struct Host {
     /// Substance that the newest certificate block covers, and when it was made.
     certified: u64,
     certified_at: Option<Instant>,
-    /// There is finality that no certificate block tells, since then.
-    news_since: Option<Instant>,
     is_feed_asked_for: bool,
     is_start_appended: bool,
 }
 
 impl Host {
-    /// Notes new finality.
-    pub(super) fn finalized(&mut self, now: Instant, length: u64) {
-        if length > self.certified {
-            self.news_since.get_or_insert(now);
-        }
+    /// Returns when the next certificate block may be made; `None` when nothing was made yet, so that it may be now.
+    fn certificate_due(&self, timing: Timing) -> Option<Instant> {
+        self.certified_at?.checked_add(timing.certificate)
     }
 
     /// Returns the lengths that are asked for, ascending.
@@ -119,30 +116,29 @@ impl Engine {
                 self.announced.now();
             }
         }
-        // What stands behind a change of validators would be no part of the room.
-        if self.here.closing().is_some() {
-            return;
-        }
-        let Some(last) = self.last_final.as_ref().filter(|last| last.certified().epoch == number) else {
-            return;
-        };
-        let length = last.certified().head().length();
-        let Some(checked) = self.here.heads.get(&length) else { return };
+        let Some(last) = self.uncertified() else { return };
+        let (length, body) = (last.certified().head().length(), last.last_final().encode());
         let host = &mut self.here.host;
-        if checked.substance.min(length) <= host.certified {
-            host.news_since = None;
-            return;
-        }
-        let is_due =
-            host.certified_at.is_none_or(|at| now.saturating_duration_since(at) >= timing.certificate)
-                || length.saturating_sub(host.certified) >= CERTIFICATE_BLOCKS;
+        let is_due = host.certificate_due(timing).is_none_or(|due| due <= now)
+            || length.saturating_sub(host.certified) >= CERTIFICATE_BLOCKS;
         if is_due {
             host.certified = length;
             host.certified_at = Some(now);
-            host.news_since = None;
-            let what = Append::Certificate(last.last_final().encode());
-            self.out.push_back(Output::Append { feed, what });
+            self.out.push_back(Output::Append { feed, what: Append::Certificate(body) });
         }
+    }
+
+    /// Returns the newest Final, if it is worth a certificate block.
+    fn uncertified(&self) -> Option<&VerifiedFinal> {
+        // What stands behind a change of validators would be no part of the room.
+        if self.here.closing().is_some() {
+            return None;
+        }
+        let number = self.current.epoch.number();
+        let last = self.last_final.as_ref().filter(|last| last.certified().epoch == number)?;
+        let length = last.certified().head().length();
+        let checked = self.here.heads.get(&length)?;
+        (checked.substance.min(length) > self.here.host.certified).then_some(last)
     }
 
     /// Returns when the host has something to do.
@@ -151,9 +147,7 @@ impl Engine {
             return None;
         }
         let host = &self.here.host;
-        let certificate = host
-            .news_since
-            .and_then(|since| Some(host.certified_at?.checked_add(self.timing.certificate)?.max(since)));
+        let certificate = self.uncertified().and_then(|_| host.certificate_due(self.timing));
         let tip = self.here.heads.last_key_value().map_or(0, |(_, checked)| checked.substance);
         let waits = tip > host.proposed && host.proposals.len() < MAX_PROPOSALS;
         let proposal = host.proposals.values().max().filter(|_| waits);

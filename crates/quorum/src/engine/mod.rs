@@ -216,11 +216,11 @@ impl Engine {
             Input::Refused(refused) => self.refused(&refused),
             Input::Started(start) => self.consider(now, vec![*start], true),
             Input::Pending { since } => self.pending_since = since,
-            Input::Certificate(last) => self.finalize(now, *last),
+            Input::Certificate(last) => self.finalize(*last),
             Input::Evidence(evidence) => self.expose(*evidence),
             Input::FeedCreated { epoch, feed } => self.feed_created(now, epoch, feed),
             Input::Storage { peer, message } => self.send_storage(peer, &message),
-            Input::Persisted { ticket } => self.persisted(now, ticket),
+            Input::Persisted { ticket } => self.persisted(ticket),
             Input::Timeout => {}
         }
         self.work(now);
@@ -269,14 +269,14 @@ impl Engine {
         ticket
     }
 
-    fn persisted(&mut self, now: Instant, ticket: Ticket) {
+    fn persisted(&mut self, ticket: Ticket) {
         if self.here.voting.is_some_and(|voting| voting <= ticket) {
             self.here.voting = None;
         }
         for after in self.disk.persisted(ticket) {
             match after {
                 After::Nothing => {}
-                After::Vote(vote) => self.vote_is_durable(now, *vote),
+                After::Vote(vote) => self.vote_is_durable(*vote),
                 After::Seal(seal) => self.seal_is_durable(*seal),
                 After::Granted(start) => self.granted_is_durable(&start),
             }

@@ -115,7 +115,7 @@ impl Engine {
                     && let Some(vote) = self.statement::<Vote>(now, peer, &bytes, QuorumMessage::Vote)?
                 {
                     self.pass_on(peer, QuorumMessage::Vote(bytes));
-                    self.count(now, vote, Some(peer));
+                    self.count(vote, Some(peer));
                 }
             }
             QuorumMessage::Seal(bytes) if bytes.first() == Some(&kind::ACCEPT) => {
@@ -266,7 +266,7 @@ impl Engine {
         match qc.verify(&epoch) {
             Ok(qc) => {
                 self.seen.insert(name);
-                self.certify(now, qc);
+                self.certify(qc);
                 Ok(())
             }
             Err(error) => blame(error),
@@ -291,7 +291,7 @@ impl Engine {
         match last.verify(&epoch) {
             Ok(last) => {
                 self.seen.insert(name);
-                self.finalize(now, last);
+                self.finalize(last);
                 Ok(())
             }
             Err(error) => blame(error),

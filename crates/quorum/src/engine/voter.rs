@@ -81,6 +81,7 @@ impl Engine {
             return;
         };
         if self.here.voting.is_some() || self.here.is_stuck || self.is_host_exposed() {
+            self.here.forget_dues();
             return;
         }
         let voted = self.last_vote();
@@ -88,6 +89,7 @@ impl Engine {
             self.here.heads.get(&head.length()).is_some_and(|checked| checked.head == head)
         };
         if voted.is_some_and(|head| !is_confirmed(head)) {
+            self.here.forget_dues();
             return;
         }
         let floor = voted.map_or(0, |head| head.length());
@@ -115,7 +117,7 @@ impl Engine {
         self.here.last_vote = Some(vote);
         self.here.resend_due = Some(now + RESEND);
         if self.sends_before_durable() {
-            self.vote_is_durable(now, vote);
+            self.vote_is_durable(vote);
             self.write(Slot::Vote { epoch }, vote.encode(), After::Nothing);
         } else {
             self.here.voting = self.write(Slot::Vote { epoch }, vote.encode(), After::Vote(Box::new(vote)));
@@ -123,12 +125,12 @@ impl Engine {
     }
 
     /// A vote counts and goes out only when its record is on the disk: what others may have seen is never forgotten.
-    pub(super) fn vote_is_durable(&mut self, now: Instant, vote: Verified<Vote>) {
+    pub(super) fn vote_is_durable(&mut self, vote: Verified<Vote>) {
         let message = vote_message(&vote);
         self.broadcast(None, &message);
         if vote.common.epoch == self.current.epoch.number() {
             self.here.durable_vote = Some(message);
-            self.count(now, vote, None);
+            self.count(vote, None);
         }
     }
 

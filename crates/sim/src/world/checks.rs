@@ -119,6 +119,11 @@ pub enum Violation {
         /// What.
         expected: String,
     },
+    /// An engine asks again and again to be called at a time that is past.
+    Spins {
+        /// Whose.
+        node: usize,
+    },
     /// Two runs of one seed differ.
     NotDeterministic,
 }

@@ -90,7 +90,10 @@ impl World {
             self.nodes[node].alarm = None;
             self.input(node, Input::Timeout);
             let wanted = self.nodes[node].engine.as_ref().and_then(Engine::poll_timeout);
-            self.coverage.spins += u64::from(wanted.is_some_and(|at| at <= self.instant(self.now)));
+            if wanted.is_some_and(|at| at <= self.instant(self.now)) && self.coverage.spins == 0 {
+                self.coverage.spins += 1;
+                self.violations.push(Violation::Spins { node });
+            }
         }
     }
 

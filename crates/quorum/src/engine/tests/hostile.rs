@@ -12,7 +12,7 @@ use quorate_types::{Hash, PublicKey, RoomId};
 use super::super::limits::{CHECKS_AT_ONCE, MAX_WAITING};
 use super::super::*;
 use super::world::World;
-use crate::certificate::tests::{FEED, ROOM, genesis, signer, target, vote};
+use crate::certificate::tests::{FEED, ROOM, genesis, qc, signer, target, vote};
 use crate::certificate::{Epoch, VerifiedQc};
 use crate::evidence::{Claim, Evidence, EvidenceKind, NoOracle};
 use crate::head::Head;
@@ -271,6 +271,28 @@ fn votes_for_both_sides_of_a_fork_are_found() {
     for node in 0..3 {
         assert!(exposed(&world, node).contains(&(EvidenceKind::DoubleVote, signer(3).public())));
     }
+}
+
+/// A longer certified head of another branch contradicts what this node holds, and no certificate.
+#[test]
+fn an_alarm_takes_two_certificates_that_contradict_each_other() {
+    let alarms = |found: Head| {
+        let mut world = World::new(4, 0);
+        world.nodes.iter_mut().for_each(|node| node.syncs = false);
+        for _ in 0..3 {
+            world.append(FEED, 2, true);
+        }
+        let epoch = genesis(4);
+        let held = Head::new(4, *world.head(&FEED, 4).tree_hash()).unwrap();
+        for head in [held, found] {
+            let qc = qc(&epoch, head).qc().encode();
+            send(&mut world, 1, 2, QuorumMessage::Qc { qc: Some(qc), last_final: None });
+        }
+        let outputs = world.nodes[1].outputs.iter();
+        outputs.filter(|output| matches!(output, Output::Alarm(Alarm::Disagreement { .. }))).count()
+    };
+    // Another head of the same length; a shorter one that the longer one does not contain; a longer one.
+    assert_eq!((alarms(head_of(4, 9)), alarms(head_of(2, 9)), alarms(head_of(6, 9))), (1, 1, 0));
 }
 
 #[test]

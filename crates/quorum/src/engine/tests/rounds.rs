@@ -317,3 +317,35 @@ fn a_restarted_engine_is_where_it_was() {
         Err(RecoverError::Statement { slot: Slot::Vote { epoch: 1 }, .. })
     ));
 }
+
+/// What cannot be done now is not waited for: a driver would come back at once, again and again.
+#[test]
+fn nothing_is_due_that_cannot_be_done() {
+    let mut world = World::new(4, 1);
+    // The disk hangs while a head waits for a proposal, and longer.
+    world.append(FEED, 1, true);
+    world.nodes[1].syncs = false;
+    world.append(FEED, 1, true);
+    world.run(Duration::from_secs(3));
+    world.nodes[1].syncs = true;
+    world.run(Duration::from_secs(3));
+    // A certificate block would be due, and a change of validators, which too few accept, allows none.
+    world.append(FEED, 1, true);
+    world.run(Duration::from_millis(20));
+    let body = encode_change(&validators(5), Some(signer(4).prove_possession()));
+    world.down.extend([3, 4]);
+    let block = Entry::Proof(Proof { kind: ProofKind::ValidatorChange, body }).encode();
+    world.change(FEED, validators(5), block);
+    let before = world.nodes[0].outputs.len();
+    world.run(LONG);
+    let mut outputs = world.nodes[0].outputs[before..].iter();
+    assert!(!outputs.any(|output| matches!(output, Output::Append { .. })));
+    assert!(world.nodes[0].engine.seals().count() == 3 && world.nodes[0].engine.epoch().number() == 0);
+    world.down.clear();
+    for node in [3, 4] {
+        world.restart(node, None);
+    }
+    world.run(LONG);
+    assert_eq!(world.nodes[0].engine.epoch().number(), 1);
+    world.check_peace();
+}

@@ -111,6 +111,9 @@ impl World {
     pub(super) fn input(&mut self, node: usize, input: Input) {
         if !self.down.contains(&node) {
             self.nodes[node].engine.handle(self.now, input);
+            // A driver that is to come back at once would never rest.
+            let wanted = self.nodes[node].engine.poll_timeout();
+            assert!(wanted.is_none_or(|at| at > self.now), "node {node} asks for a time that is past");
             self.drain(node);
         }
     }
