@@ -44,10 +44,7 @@ fn twins_of_four_and_of_seven() {
     let mut total = Total::default();
     for case in four.chain(seven) {
         let outcome = run_twice(0, |_| twins::run(&case));
-        // Evidence that stays behind is the matter of `evidence_of_twins_reaches_everyone`.
-        let is_other = |violation: &&Violation| !matches!(violation, Violation::EvidenceMissing { .. });
-        let violations: Vec<_> = outcome.violations.iter().filter(is_other).collect();
-        assert!(violations.is_empty(), "{case:?}: {violations:#?}");
+        assert_holds(&format!("{case:?}"), &outcome);
         total.add(&outcome.coverage);
     }
     println!("{total}");
@@ -56,7 +53,6 @@ fn twins_of_four_and_of_seven() {
 
 /// Evidence spreads after a partition, in every case.
 #[test]
-#[ignore = "the engine leaves evidence behind in this case"]
 fn evidence_of_twins_reaches_everyone() {
     let rounds = vec![vec![1, 1, 0, 1, 0], vec![1, 0, 1, 0, 0]];
     let case = twins::Case { validators: 4, twins: vec![1], rounds };
@@ -65,9 +61,9 @@ fn evidence_of_twins_reaches_everyone() {
 
 /// Validators come and go.
 #[test]
-#[ignore = "the engine stalls when a change is certified, is not final, and the host is left; see docs/simulation.md"]
 fn chance_with_changes_breaks_nothing() {
-    for seed in 1..=160 {
+    // 126 leaves a host whose change of validators has a QC; 32 hands over in two ways that disagree about the host.
+    for seed in (1..=12).chain([32, 102, 126, 145, 159]) {
         let extras = Extras { changes: true, ..Extras::default() };
         assert_holds(&format!("seed {seed}"), &random(seed, extras));
     }

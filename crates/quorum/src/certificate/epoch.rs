@@ -10,7 +10,10 @@ use super::qc::Certified;
 use crate::statement::Common;
 use crate::validators::ValidatorSet;
 
-/// Whose turn it is to host: 0 for the first host, then one more with each new host.
+/// Whose turn it is to host: the number of the epoch in which the turn began, 0 for the first host.
+///
+/// It is not how many hosts there were: two handovers of one step may disagree on whether the host goes on, and those
+/// who took different ones must still agree on who is next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostSlot(pub u32);
 

@@ -97,6 +97,12 @@ pub enum CertificateError {
         /// The epoch that ends.
         epoch: u64,
     },
+    /// The feed that goes on is not known to be that of the epoch that ends.
+    #[error("expected the feed of the epoch that ends to go on, found {found}")]
+    UnknownFeed {
+        /// Feed of the base.
+        found: PublicKey,
+    },
     /// A feed that goes on needs no grant.
     #[error("expected no grant where the feed goes on, found one")]
     StrayGrant,

@@ -449,9 +449,16 @@ impl Start {
         };
         match (goes_on, &grant) {
             (true, Some(_)) => return Err(CertificateError::StrayGrant),
-            (true, None) => begins.feed = base.as_ref().map(|base| base.certified().feed),
+            (true, None) => {
+                // The host is that of the feed. Who took another start of the epoch that ends counts another one.
+                let feed = base.as_ref().map(|base| base.certified().feed);
+                if let Some(found) = feed.filter(|_| feed != epoch.feed) {
+                    return Err(CertificateError::UnknownFeed { found });
+                }
+                begins.feed = feed;
+            }
             (false, grant) => {
-                begins.host = HostSlot(epoch.host.0.saturating_add(1));
+                begins.host = HostSlot(u32::try_from(number).unwrap_or(u32::MAX));
                 if let Some((feed, signature)) = grant {
                     check_grant(&begins, epoch, *feed, *signature)?;
                     begins.feed = Some(*feed);
@@ -491,6 +498,13 @@ impl VerifiedStart {
     /// Returns the start.
     pub const fn start(&self) -> &Start {
         &self.start
+    }
+
+    /// Returns the host's grant of its feed, which was verified.
+    pub(crate) fn grant(&self) -> Option<Signed<Grant>> {
+        let (feed, signature) = self.start.grant?;
+        let common = self.epoch.common(*self.epoch.host_key()?);
+        Some(Signed { statement: Grant { common, feed }, signature })
     }
 
     /// Returns the epoch that begins.

@@ -387,6 +387,36 @@ fn a_change_of_validators_goes_on_with_the_same_host() {
     assert_eq!(*again.next(), validators(5));
 }
 
+/// Two handovers of one step may disagree on whether the host goes on; who hosts after that does not depend on it.
+#[test]
+fn two_handovers_of_one_step_agree_on_the_next_host() {
+    let zero = genesis(4);
+    let closing = closing(validators(5), Some(signer(4).prove_possession()), 7);
+    let base = qc(&zero, closing.head());
+    let start_by = |reason| {
+        let seals: Vec<_> = (0..4).map(|i| seal(&zero, i, Some(base.reference()), reason)).collect();
+        let change = |certified: &Certified| Some(closing.change(&zero, certified, 0..5));
+        let made = VerifiedHandover::of_seals(&zero, &seals, |_| Some(base.clone()), change).unwrap();
+        Start { handover: made.handover().clone(), grant: None }.verify(&zero).unwrap()
+    };
+    let (stays, goes) = (start_by(SealReason::Membership), start_by(SealReason::Stalled));
+    assert_eq!((stays.epoch().host(), goes.epoch().host()), (HostSlot(0), HostSlot(1)));
+    let two = start(stays.epoch(), Some(&base), PublicKey::new([12; 32]));
+    let other = two.start().clone().verify(goes.epoch()).unwrap();
+    assert_eq!((two.epoch().host(), other.epoch().host()), (HostSlot(2), HostSlot(2)));
+    assert_eq!(other.epoch().feed(), Some(&PublicKey::new([12; 32])));
+    // A feed that goes on needs the start that says whose it is.
+    let again = self::closing(validators(4), None, 9);
+    let base = qc(stays.epoch(), again.head());
+    let membership = |i| seal(stays.epoch(), i, Some(base.reference()), SealReason::Membership);
+    let seals: Vec<_> = (0..5).map(membership).collect();
+    let change = |certified: &Certified| Some(again.change(stays.epoch(), certified, 0..4));
+    let made = VerifiedHandover::of_seals(stays.epoch(), &seals, |_| Some(base.clone()), change).unwrap();
+    let goes_on = Start { handover: made.handover().clone(), grant: None };
+    assert_eq!(goes_on.clone().verify(stays.epoch()).unwrap().epoch().feed(), Some(&FEED));
+    assert_eq!(goes_on.verify(goes.epoch()), Err(CertificateError::UnknownFeed { found: FEED }));
+}
+
 #[test]
 fn changes_that_may_not_be_made() {
     let current = validators(4);

@@ -11,8 +11,7 @@ use super::{Engine, Here, Step};
 use crate::certificate::{
     Certified, Change, Epoch, Start, VerifiedHandover, VerifiedStart, accept_statement,
 };
-use crate::evidence::Claim;
-use crate::statement::{Accept, Common, Grant, Seal, SealReason, Signed, Verified};
+use crate::statement::{Accept, Grant, Seal, SealReason, Verified};
 
 impl Step {
     pub(super) fn new(start: &VerifiedStart) -> Self {
@@ -85,6 +84,7 @@ impl Engine {
     /// Considers starts of consecutive epochs, each verified by the one before it. `is_carried` is set for one that a
     /// feed holds: what the validators vote on decides between several.
     pub(super) fn consider(&mut self, now: Instant, starts: Vec<VerifiedStart>, is_carried: bool) {
+        self.learn_grants(now, &starts);
         let (Some(first), Some(last)) = (starts.first(), starts.last()) else { return };
         let (first, last) = (first.epoch().number(), last.epoch());
         let here = self.current.epoch.number();
@@ -93,7 +93,6 @@ impl Engine {
         }
         if last.number() == here {
             let Some(start) = starts.last().filter(|_| first == here) else { return };
-            self.check_grants(start);
             let is_same = self.current.start.as_ref().is_some_and(|(_, _, hash)| *hash == start.hash());
             let is_better = match (self.current.epoch.feed(), start.epoch().feed()) {
                 (None, Some(_)) => true,
@@ -142,7 +141,9 @@ impl Engine {
         let (before_number, before_vset) = (before.epoch.number(), *before.epoch.validators().hash());
         if before_number < number {
             self.past.push(before);
+            self.complete(before_number);
         }
+        self.peers.values_mut().for_each(|remote| remote.back = 0);
         let mut here = Here::default();
         let validators = self.current.epoch.validators();
         if before_number == number && before_vset == *validators.hash() {
@@ -195,6 +196,7 @@ impl Engine {
             return;
         }
         let base = base_of(epoch);
+        self.granted.learn(start.grant());
         self.current = Step::new(start);
         let bytes = start.start().encode();
         self.out.push_back(self.entered());
@@ -202,22 +204,6 @@ impl Engine {
         let message = Message::Quorum(QuorumMessage::Handover(vec![bytes])).encode();
         self.broadcast(None, &message);
         self.announced.now();
-    }
-
-    /// Two grants of one host for one epoch are a contradiction.
-    fn check_grants(&mut self, found: &VerifiedStart) {
-        let signed = |epoch: &Epoch, start: &Start| {
-            let (feed, signature) = start.grant?;
-            let common: Common = epoch.common(*epoch.host_key()?);
-            Some(Signed { statement: Grant { common, feed }, signature })
-        };
-        let held = self.current.start.as_ref();
-        let held = held.and_then(|(start, _, _)| signed(&self.current.epoch, start));
-        if let (Some(held), Some(found)) = (held, signed(found.epoch(), found.start()))
-            && held.statement.feed != found.statement.feed
-        {
-            self.claim_all(vec![Claim::double_grant(held, found)]);
-        }
     }
 }
 

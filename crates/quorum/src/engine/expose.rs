@@ -86,7 +86,11 @@ impl Engine {
     pub(super) fn expose(&mut self, evidence: VerifiedEvidence) {
         let room = *self.epoch().room();
         let (kind, culprit) = (evidence.kind(), *evidence.culprit());
-        if evidence.evidence().room != room || !self.is_known_signer(kind, &culprit) {
+        if evidence.evidence().room != room {
+            return;
+        }
+        if !self.is_known_signer(kind, &culprit) {
+            self.granted.keep(evidence);
             return;
         }
         if !self.exposed.insert(&evidence) {
@@ -122,7 +126,10 @@ impl Engine {
     /// their own making.
     pub(super) fn is_known_signer(&self, kind: EvidenceKind, key: &PublicKey) -> bool {
         let epochs = || self.past.iter().chain([&self.current]).map(|step| &step.epoch);
-        let is_host = || epochs().any(|epoch| epoch.feed() == Some(key) || epoch.host_key() == Some(key));
+        let is_host = || {
+            epochs().any(|epoch| epoch.feed() == Some(key) || epoch.host_key() == Some(key))
+                || self.granted.names(key)
+        };
         let is_validator = || epochs().any(|epoch| epoch.validators().contains(key));
         if kind.is_of_host() {
             is_host()

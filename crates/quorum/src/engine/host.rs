@@ -46,15 +46,10 @@ impl Engine {
             _ if epoch.host().0 == 0 => self.is_genesis_host,
             Some(host) => {
                 self.host_key.as_ref().is_some_and(|key| key.public() == *host)
-                    && self.granted().is_some_and(|granted| epoch.feed() == Some(&granted))
+                    && self.grants.values().any(|granted| epoch.feed() == Some(granted))
             }
             None => false,
         }
-    }
-
-    /// Returns the feed that this node granted: that of the epoch in which its turn began.
-    fn granted(&self) -> Option<PublicKey> {
-        self.grants.values().next_back().copied()
     }
 
     /// Begins what a host does at the start of an epoch.

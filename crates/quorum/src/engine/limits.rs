@@ -23,6 +23,12 @@ pub const MAX_SEEN: usize = 64 * 1024;
 /// Messages of an epoch that is not known yet.
 pub const MAX_WAITING: usize = 256;
 
+/// Evidence against keys that are not known, 512 KiB.
+pub const MAX_STRAYS: usize = 8;
+
+/// Grants of one epoch: two of one host are evidence, and there is one host for each set of validators.
+pub const MAX_GRANTS_OF_EPOCH: usize = 4;
+
 /// Evidence against one key.
 pub const MAX_EVIDENCE_OF_CULPRIT: usize = 8;
 

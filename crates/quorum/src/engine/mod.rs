@@ -6,6 +6,7 @@ mod disk;
 mod epochs;
 mod event;
 mod expose;
+mod granted;
 mod host;
 pub mod limits;
 #[cfg(feature = "planted-bugs")]
@@ -42,6 +43,7 @@ pub use recover::RecoverError;
 use bucket::Bucket;
 use disk::{After, Disk};
 use expose::Exposed;
+use granted::Granted;
 use host::Host;
 use limits::{CHECKS_AT_ONCE, CHECKS_PER_SECOND_IN_ALL};
 use seen::Seen;
@@ -82,7 +84,9 @@ pub struct Engine {
     waiting: Waiting,
     announced: Announced,
     promises: BTreeMap<PublicKey, Verified<Have>>,
+    /// Feeds that this node granted.
     grants: BTreeMap<u64, PublicKey>,
+    granted: Granted,
     disk: Disk,
     out: VecDeque<Output>,
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::disk::Disk;
 use super::event::{Config, Guard, Slot};
 use super::expose::Exposed;
+use super::granted::Granted;
 use super::seen::Seen;
 use super::status::Announced;
 use super::traffic::Waiting;
@@ -89,6 +90,7 @@ impl Engine {
             announced: Announced::default(),
             promises: BTreeMap::new(),
             grants: BTreeMap::new(),
+            granted: Granted::default(),
             disk: Disk::default(),
             out: VecDeque::new(),
         };
@@ -110,6 +112,7 @@ impl Engine {
             }
             let start = Start::decode(bytes.clone()).and_then(|start| start.verify(&self.current.epoch));
             let start = start.map_err(|error| RecoverError::Certificate { slot: *slot, error })?;
+            self.granted.learn(start.grant());
             self.past.push(std::mem::replace(&mut self.current, Step::new(&start)));
         }
         Ok(())

@@ -11,11 +11,13 @@ use quorate_types::{Hash, QcHash};
 use super::Engine;
 use super::bucket::Bucket;
 use super::event::{Fault, Output, Peer, Storage};
-use super::limits::{ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_PER_SECOND, MAX_PROMISES, MAX_WAITING};
+use super::limits::{
+    ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_PER_SECOND, MAX_PROMISES, MAX_STRAYS, MAX_WAITING,
+};
 use super::seen::hash;
 use super::voter::vote_message;
-use crate::certificate::{CertificateError, Final, Qc, Start, VerifiedStart};
-use crate::evidence::{Claim, Evidence, EvidenceError, NoOracle, PromiseBreak};
+use crate::certificate::{CertificateError, Epoch, Final, Qc, Start, VerifiedStart};
+use crate::evidence::{Claim, Evidence, EvidenceError, EvidenceKind, NoOracle, PromiseBreak};
 use crate::statement::{
     Accept, Challenge, Have, Reject, Response, Seal, Signed, Statement, StatementError, Verified, Vote, kind,
 };
@@ -28,12 +30,16 @@ pub(super) struct Remote {
     answers: Bucket,
     /// When it was asked, by the type of the question.
     pub(super) asked: BTreeMap<u8, Instant>,
+    /// Epochs by which its starts must begin earlier than those that it sent last: its line left ours there.
+    pub(super) back: u64,
 }
 
 /// Messages of an epoch that is not known yet.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     messages: VecDeque<(Peer, QuorumMessage)>,
+    /// Evidence against keys that are not known yet, the oldest first.
+    strays: VecDeque<(Peer, Bytes)>,
 }
 
 impl Engine {
@@ -46,6 +52,7 @@ impl Engine {
             checks: Bucket::new(CHECKS_PER_SECOND, CHECKS_AT_ONCE),
             answers: Bucket::new(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND),
             asked: BTreeMap::new(),
+            back: 0,
         };
         self.peers.insert(peer, remote);
         let status = Message::Quorum(QuorumMessage::Status(self.status())).encode();
@@ -84,7 +91,19 @@ impl Engine {
 
     /// Reads what waited for this epoch.
     pub(super) fn read_waiting(&mut self, now: Instant) {
-        for (peer, message) in std::mem::take(&mut self.waiting.messages) {
+        let messages = std::mem::take(&mut self.waiting.messages);
+        self.read_all(now, messages);
+        self.read_strays(now);
+    }
+
+    /// Reads evidence that waited for its culprit to be known.
+    pub(super) fn read_strays(&mut self, now: Instant) {
+        let strays = std::mem::take(&mut self.waiting.strays);
+        self.read_all(now, strays.into_iter().map(|(peer, bytes)| (peer, QuorumMessage::Evidence(bytes))));
+    }
+
+    fn read_all(&mut self, now: Instant, messages: impl IntoIterator<Item = (Peer, QuorumMessage)>) {
+        for (peer, message) in messages {
             if self.peers.contains_key(&peer)
                 && let Err(fault) = self.read(now, peer, message)
             {
@@ -300,7 +319,8 @@ impl Engine {
 
     fn starts_of(&mut self, now: Instant, peer: Peer, starts: Vec<Bytes>) -> Result<(), Fault> {
         let mut verified: Vec<VerifiedStart> = Vec::new();
-        for bytes in starts {
+        let mut starts = starts.into_iter().peekable();
+        while let Some(bytes) = starts.next() {
             let name = hash(&bytes);
             let start = Start::decode(bytes.clone())?;
             let ends = start.handover.epoch;
@@ -319,7 +339,9 @@ impl Engine {
                 .seals
                 .len()
                 .saturating_add(start.handover.base.as_ref().map_or(0, |qc| qc.votes.len()));
-            if self.seen.contains(&name) && verified.is_empty() || !self.pay(now, peer, cost) {
+            // What was seen alone led to nothing; it may still be what a later one stands on.
+            let is_known = self.seen.contains(&name) && verified.is_empty() && starts.peek().is_none();
+            if is_known || !self.pay(now, peer, cost) {
                 break;
             }
             match start.verify(&parent) {
@@ -329,12 +351,25 @@ impl Engine {
                 }
                 Err(error) => {
                     blame(error)?;
+                    if verified.is_empty() {
+                        self.ask_further_back(peer, begins);
+                    }
                     break;
                 }
             }
         }
         self.consider(now, verified, false);
         Ok(())
+    }
+
+    /// Asks for starts from an earlier epoch on: those of a peer do not continue the line of epochs that is held here.
+    fn ask_further_back(&mut self, peer: Peer, begins: u64) {
+        let Some(remote) = self.peers.get_mut(&peer) else { return };
+        remote.back = remote.back.saturating_add(1);
+        match begins.checked_sub(remote.back).filter(|from| *from > 0) {
+            Some(from) => self.send(peer, Message::Quorum(QuorumMessage::GetHandover(from)).encode()),
+            None => remote.back = 0,
+        }
     }
 
     fn evidence_of(&mut self, now: Instant, peer: Peer, bytes: Bytes) -> Result<(), Fault> {
@@ -344,10 +379,14 @@ impl Engine {
         }
         let evidence = Evidence::decode(bytes)?;
         let (room, claim) = (*self.current.epoch.room(), &evidence.claim);
-        if evidence.room != room
-            || !self.is_known_signer(claim.kind(), claim.culprit())
-            || !self.pay(now, peer, 2)
-        {
+        if evidence.room != room {
+            return Ok(());
+        }
+        if !self.is_known_signer(claim.kind(), claim.culprit()) {
+            self.stray(now, peer, claim.kind(), evidence.encode());
+            return Ok(());
+        }
+        if !self.pay(now, peer, 2) {
             return Ok(());
         }
         self.seen.insert(name);
@@ -357,6 +396,25 @@ impl Engine {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// Keeps evidence against a key that is not known, and asks for the starts of the epochs that were entered before
+    /// their hosts showed up: they name the feeds.
+    fn stray(&mut self, now: Instant, peer: Peer, kind: EvidenceKind, bytes: Bytes) {
+        if !kind.is_of_host() && !kind.is_of_validator() {
+            return;
+        }
+        if !self.waiting.strays.iter().any(|(_, known)| *known == bytes) {
+            self.waiting.strays.push_back((peer, bytes));
+            if self.waiting.strays.len() > MAX_STRAYS {
+                self.waiting.strays.pop_front();
+            }
+        }
+        let epochs = self.past.iter().chain([&self.current]).map(|step| &step.epoch);
+        let unknown = epochs.filter(|epoch| epoch.feed().is_none()).map(Epoch::number).next();
+        if self.current.epoch.number() > 0 {
+            self.ask(now, peer, &QuorumMessage::GetHandover(unknown.unwrap_or(1)));
+        }
     }
 
     /// Keeps the newest promise of a storage peer, and looks whether it is less than was promised.
@@ -503,6 +561,7 @@ fn blame(error: CertificateError) -> Result<(), Fault> {
         | CertificateError::Vset { .. }
         | CertificateError::Feed { .. }
         | CertificateError::UsedFeed { .. }
+        | CertificateError::UnknownFeed { .. }
         | CertificateError::NoHost => Ok(()),
         error => Err(error.into()),
     }

@@ -224,6 +224,16 @@ impl Engine {
         self.here.closing().zip(last).is_some_and(|(closing, last)| last.head().length() >= closing)
     }
 
+    /// Tells whether the epoch is being left while the change that would end it is certified: it need not become final
+    /// any more, and every handover from that QC takes acceptances.
+    fn is_left_behind_change(&self) -> bool {
+        let (number, validators) = (self.current.epoch.number(), self.current.epoch.validators());
+        let certified = self.longest.get(&number).map(|qc| *qc.certified().head());
+        let closing = self.here.heads.last_key_value().filter(|(_, checked)| checked.closes.is_some());
+        let is_certified = closing.is_some_and(|(_, checked)| Some(checked.head) == certified);
+        is_certified && (self.here.seal.is_some() || self.here.tally.seals().len() > validators.f())
+    }
+
     /// Returns when the patience with the host ends.
     pub(super) fn stall_due(&self) -> Option<Instant> {
         self.signs()?;
@@ -235,9 +245,11 @@ impl Engine {
         since.checked_add(patience)
     }
 
-    /// Accepts the base of the next epoch, as one of its validators.
+    /// Accepts the base of the next epoch, as one of its validators. It locks nothing: who accepts one base may enter by
+    /// a handover with another.
     pub(super) fn try_accept(&mut self) {
-        if self.here.accept.is_some() || self.is_silent || !self.is_closed() {
+        let may_accept = self.is_closed() || self.is_left_behind_change();
+        if self.here.accept.is_some() || self.is_silent || !may_accept {
             return;
         }
         let Some(signer) = self.vote_key.clone() else { return };

@@ -7,13 +7,14 @@ use quorate_feed::fork::{ForkProof, find_link};
 use quorate_feed::sign::{Form, Signer as FeedSigner, key_pair};
 use quorate_feed::{Flavour, MemoryTree, SignedRoots};
 use quorate_proto::quorate1::{Message, QuorumMessage};
+use quorate_proto::stream::{Entry, Proof, ProofKind};
 use quorate_types::{Hash, PublicKey, RoomId};
 
 use super::super::limits::{CHECKS_AT_ONCE, MAX_WAITING};
 use super::super::*;
 use super::world::World;
-use crate::certificate::tests::{FEED, ROOM, genesis, qc, signer, target, vote};
-use crate::certificate::{Epoch, VerifiedQc};
+use crate::certificate::tests::{FEED, ROOM, genesis, qc, signer, target, validators, vote};
+use crate::certificate::{Epoch, Start, VerifiedQc, encode_change};
 use crate::evidence::{Claim, Evidence, EvidenceKind, NoOracle};
 use crate::head::Head;
 use crate::key::KeyError;
@@ -250,6 +251,91 @@ fn a_forking_host_loses_the_room() {
     world.run(MOMENT);
     assert!(world.last(3).unwrap() >= (1, PublicKey::new([201; 32]), 2));
     world.check_agreement();
+}
+
+/// A change of validators has a QC, and the host is left before the change is final.
+#[test]
+fn a_change_that_is_not_final_stops_nothing() {
+    let (key, secret) = key_pair(&[79; 32]);
+    let mut world = World::of(4, 1, key);
+    world.append(key, 2, true);
+    world.run(Duration::from_secs(3));
+    let body = encode_change(&validators(5), Some(signer(4).prove_possession()));
+    let block = Entry::Proof(Proof { kind: ProofKind::ValidatorChange, body }).encode();
+    world.change(key, validators(5), block);
+    world.settle();
+    let length = world.feeds[&key].tree.roots().length();
+    for node in 0..5 {
+        assert_eq!(world.nodes[node].engine.last_qc().unwrap().certified().head().length(), length);
+        assert!(world.last(node).unwrap().2 < length);
+    }
+    let evidence = writer_fork(&key, &secret).verify(&ROOM, &NoOracle).unwrap();
+    world.input(2, Input::Evidence(Box::new(evidence)));
+    world.settle();
+    let feed = PublicKey::new([201; 32]);
+    for node in 0..5 {
+        let epoch = world.nodes[node].engine.epoch();
+        assert_eq!((epoch.number(), epoch.feed(), epoch.validators().n()), (1, Some(&feed), 5));
+        assert_eq!(epoch.base().unwrap().head().length(), length);
+    }
+    world.append(feed, 1, true);
+    world.run(Duration::from_secs(3));
+    assert!((0..5).all(|node| world.last(node).unwrap() >= (1, feed, 2)));
+    assert_eq!((0..5).flat_map(|node| faults(&world, node)).count(), 0);
+}
+
+/// Evidence against the feed of an epoch that was entered, and left, before its host showed up here.
+#[test]
+fn evidence_against_an_earlier_feed_is_taken() {
+    let (key, secret) = key_pair(&[80; 32]);
+    let mut world = World::new(4, 0);
+    world.append(FEED, 3, true);
+    world.run(Duration::from_secs(3));
+    // The next host's disk hangs: it grants nothing, and is left as well.
+    world.down.insert(0);
+    world.nodes[1].syncs = false;
+    world.append(FEED, 1, true);
+    for node in 1..4 {
+        let seal = crate::certificate::tests::seal;
+        let epoch = world.nodes[node].engine.epoch().clone();
+        let qc = world.nodes[node].engine.last_qc().map(VerifiedQc::reference);
+        for i in [0, 1, 3] {
+            let seal = seal(&epoch, i, qc, SealReason::Stalled);
+            send(&mut world, node, (node as u64 + 1) % 4, QuorumMessage::Seal(seal.encode().into()));
+        }
+    }
+    world.run(MOMENT);
+    let node = 2;
+    let one = world.nodes[node].engine.epoch().clone();
+    assert_eq!((one.number(), one.feed()), (1, None));
+    let start = Start::decode(world.nodes[node].engine.start_of(1).unwrap().clone()).unwrap();
+    for i in [0, 1, 3] {
+        let qc = world.nodes[node].engine.last_qc().map(VerifiedQc::reference);
+        let seal = crate::certificate::tests::seal(&one, i, qc, SealReason::Stalled);
+        send(&mut world, node, 3, QuorumMessage::Seal(seal.encode().into()));
+    }
+    assert_eq!(world.nodes[node].engine.epoch().number(), 2);
+    let asked = |world: &World| {
+        let sent = world.sent.iter();
+        sent.filter(|sent| **sent == (node, QuorumMessage::GetHandover(1))).count()
+    };
+    world.now += Duration::from_secs(1);
+    let before = asked(&world);
+    send(&mut world, node, 3, QuorumMessage::Evidence(writer_fork(&key, &secret).encode()));
+    assert_eq!((asked(&world), exposed(&world, node)), (before + 1, Vec::new()));
+    // The peer knows the grant.
+    let host = crate::certificate::tests::host(1);
+    let grant = crate::statement::Grant { common: one.common(host.public()), feed: key };
+    let signature = *Verified::sign(grant, &host).signature();
+    let start = Start { grant: Some((key, signature)), ..start };
+    send(&mut world, node, 3, QuorumMessage::Handover(vec![start.encode()]));
+    assert_eq!(exposed(&world, node), [(EvidenceKind::WriterFork, key)]);
+    // Others learn it from here.
+    let engine = &world.nodes[node].engine;
+    assert_eq!((engine.epoch().number(), engine.start_of(1)), (2, Some(&start.encode())));
+    world.sync(node);
+    let again = Engine::new(world.nodes[node].config.clone(), world.nodes[node].records.clone()).unwrap();
+    assert_eq!(again.epoch_at(1).and_then(Epoch::feed), Some(&key));
 }
 
 /// The writer's two histories show who voted for both.

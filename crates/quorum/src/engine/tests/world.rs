@@ -71,7 +71,8 @@ impl World {
         Self::of(n, 0, feed)
     }
 
-    fn of(n: u8, more: u8, key: PublicKey) -> Self {
+    /// The same with nodes that are no validators.
+    pub(super) fn of(n: u8, more: u8, key: PublicKey) -> Self {
         let set = validators(n);
         let node = |i| {
             let config = Config { feed: key, ..config(i, &set) };
