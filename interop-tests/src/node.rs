@@ -60,6 +60,11 @@ impl Node {
         Self::open(NodeOptions::default()).await
     }
 
+    /// Returns its home.
+    pub fn home(&self) -> &std::path::Path {
+        &self.home
+    }
+
     /// Directory of a stream of this node.
     pub fn directory(&self, stream: &Stream) -> PathBuf {
         self.home.join("streams").join(stream.name())

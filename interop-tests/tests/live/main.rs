@@ -10,6 +10,7 @@ mod finite;
 mod forks;
 mod keep_alive;
 mod noise;
+mod quorum;
 mod reconnect;
 mod rooms;
 mod several;

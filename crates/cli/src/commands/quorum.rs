@@ -48,7 +48,7 @@ struct Votes<'a> {
 #[derive(Serialize)]
 struct Written<'a> {
     schema: &'static str,
-    file: &'a str,
+    path: &'a str,
     bytes: usize,
 }
 
@@ -174,7 +174,7 @@ pub(crate) async fn fork(command: ForkCommand, context: &mut Context) -> Outcome
             let shown = args.output.display().to_string();
             let output = &mut context.output;
             if output.json {
-                output.object(&Written { schema: "quorate.written/1", file: &shown, bytes: bytes.len() })?;
+                output.object(&Written { schema: "quorate.written/1", path: &shown, bytes: bytes.len() })?;
             } else {
                 output.line(&format!("{} in {}", text::bytes(bytes.len() as u64), text::clean(&shown)))?;
             }

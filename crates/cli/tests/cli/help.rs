@@ -107,8 +107,12 @@ fn listed(words: &[&str]) -> Vec<String> {
 #[test]
 fn help_says_what_json_is() {
     let rule = RULE_COMMANDS.iter().map(|command| vec!["rule", command, "--help"]);
-    for words in COMMANDS.iter().map(|command| vec![*command, "--help"]).chain(rule) {
-        if matches!(words[0], "completions" | "man" | "key") || words == ["rule", "--help"] {
+    let validator = VALIDATOR_COMMANDS.iter().map(|command| vec!["validator", command, "--help"]);
+    let fork = FORK_COMMANDS.iter().map(|command| vec!["fork", command, "--help"]);
+    let all = COMMANDS.iter().map(|command| vec![*command, "--help"]);
+    for words in all.chain(rule).chain(validator).chain(fork) {
+        let is_group = matches!(words[..], ["rule" | "validator" | "fork", "--help"]);
+        if matches!(words[0], "completions" | "man" | "key") || is_group {
             continue;
         }
         let text = help(&words).split_whitespace().collect::<Vec<_>>().join(" ");

@@ -72,6 +72,8 @@ pub(crate) struct Checker<S: RoomStore = RedbStore> {
     fresh: BTreeMap<u64, Bytes>,
     /// Where the room stood after each block since they were last taken; none in a room without validators.
     heads: Vec<CheckedHead>,
+    /// Certificates and evidence among the blocks since they were last taken.
+    proofs: Vec<Proof>,
     rules_hash: RulesHash,
     /// Length up to the last block that is no certificate.
     substance: u64,
@@ -115,7 +117,16 @@ impl<S: RoomStore> Checker<S> {
         let history = History { recent: &recent, fresh: &fresh, known };
         let room = Room::open(feed, header, store, engine, &history)?;
         let rules_hash = room.rules_hash();
-        Ok(Self { room, roots: Roots::default(), recent, fresh, heads: Vec::new(), rules_hash, substance: 0 })
+        Ok(Self {
+            room,
+            roots: Roots::default(),
+            recent,
+            fresh,
+            heads: Vec::new(),
+            proofs: Vec::new(),
+            rules_hash,
+            substance: 0,
+        })
     }
 
     /// Takes back what the feed does not contain; returns the length at which it stands then.
@@ -280,6 +291,9 @@ impl<S: RoomStore> Checker<S> {
         let checked = self.room.check_authentic(entry, self.hash_before(), &history);
         let noted = self.finish(checked, block)?;
         self.note_head(is_substance);
+        if let AuthenticEntry::Proof(proof) = entry {
+            self.proofs.push(proof.clone());
+        }
         Ok(noted)
     }
 
@@ -306,6 +320,11 @@ impl<S: RoomStore> Checker<S> {
             _ => self.room.store().position_at(length).ok().flatten()?,
         };
         Some(CheckedHead { position, ..self.head() })
+    }
+
+    /// Takes the certificates and evidence that were accepted since the last time.
+    pub(crate) fn take_proofs(&mut self) -> Vec<Proof> {
+        std::mem::take(&mut self.proofs)
     }
 
     /// Takes what was noted since the last time.

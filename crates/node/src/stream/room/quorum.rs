@@ -119,6 +119,9 @@ impl StreamTask {
 
     /// Tells the machine which signed heads were checked since the last time.
     pub(super) async fn tell_heads(&mut self, keeper: &mut RoomKeeper, checker: &mut Checker) {
+        for proof in checker.take_proofs() {
+            self.tell_proof(keeper, proof);
+        }
         let heads = checker.take_heads();
         if keeper.quorum.is_none() || heads.is_empty() {
             return;
@@ -136,6 +139,32 @@ impl StreamTask {
                 Ok(None) | Err(_) => break,
             }
         }
+    }
+
+    /// Tells the machine what stands in a block. The room has checked it.
+    fn tell_proof(&mut self, keeper: &mut RoomKeeper, proof: Proof) {
+        let Some(quorum) = &mut keeper.quorum else { return };
+        let input = match proof.kind {
+            ProofKind::Certificate => match quorum.engine.check_final(proof.body) {
+                Ok(last) => Input::Certificate(Box::new(last)),
+                Err(error) => {
+                    tracing::debug!("a certificate is of no use here: {error}");
+                    return;
+                }
+            },
+            ProofKind::Evidence => {
+                let evidence = Evidence::decode(proof.body);
+                match evidence.and_then(|evidence| evidence.verify(&keeper.id, &NoOracle)) {
+                    Ok(evidence) => Input::Evidence(Box::new(evidence)),
+                    Err(error) => {
+                        tracing::debug!("evidence is of no use here: {error}");
+                        return;
+                    }
+                }
+            }
+            ProofKind::ValidatorChange | ProofKind::EpochStart => return,
+        };
+        quorum.engine.handle(self.runtime.now(), input);
     }
 
     async fn is_signed(&mut self, length: u64) -> bool {
