@@ -28,6 +28,8 @@
 //!   `EpochStart` block. The caller verifies it by
 //!   [`check_start`](engine::Engine::check_start) before it takes the block, checks that it
 //!   [may stand](certificate::VerifiedStart::may_stand) there, and says so before any head above it.
+//! * [`Input::Evidence`](engine::Input::Evidence): a feed forks, or what
+//!   [`Output::Judge`](engine::Output::Judge) and [`Output::Compare`](engine::Output::Compare) ask is so.
 //! * [`Input::Pending`](engine::Input::Pending): since when a signed action waits that is not committed. It is what
 //!   the patience with a host is measured by.
 //! * [`Input::Persisted`](engine::Input::Persisted) for each [`Output::Persist`](engine::Output::Persist), in their

@@ -19,6 +19,7 @@ impl Engine {
             return;
         }
         self.out.push_back(Output::Voted(Box::new(vote)));
+        self.compare_votes(vote.common.epoch, vote.signer(), &vote.feed);
         if let Some(qc) = self.here.tally.qc(&vote, self.current.epoch.validators()) {
             self.certify(qc);
         }
@@ -33,6 +34,9 @@ impl Engine {
             if !self.is_foreign(&vote) {
                 let counted = self.here.tally.vote(vote);
                 self.claim_all(counted.claims);
+                if counted.is_new {
+                    self.compare_votes(vote.common.epoch, vote.signer(), &vote.feed);
+                }
             }
         }
     }
@@ -147,6 +151,15 @@ impl Engine {
     /// Takes a Final that holds.
     pub(super) fn finalize(&mut self, last: VerifiedFinal) {
         let certified = *last.certified();
+        let is_here = certified.epoch == self.current.epoch.number();
+        if let Some(epoch) = self.epoch_at(certified.epoch) {
+            let votes = last.votes(epoch.room(), epoch.validators());
+            if is_here {
+                self.count_all(votes);
+            } else {
+                votes.iter().for_each(|vote| self.look_back(vote.signed()));
+            }
+        }
         let rank = |certified: &Certified| (certified.epoch, certified.head().length());
         if let Some(held) = self.last_final.as_ref().map(|held| *held.certified())
             && rank(&certified) <= rank(&held)
@@ -158,11 +171,6 @@ impl Engine {
         }
         self.compare(&certified);
         self.write(Slot::Final, last.last_final().encode(), After::Nothing);
-        let is_here = certified.epoch == self.current.epoch.number();
-        if is_here {
-            let votes = last.votes(self.current.epoch.room(), self.current.epoch.validators());
-            self.count_all(votes);
-        }
         self.last_final = Some(last);
         if !self.is_one_phase() {
             self.commit(&certified);

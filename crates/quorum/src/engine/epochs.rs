@@ -7,6 +7,7 @@ use quorate_types::PublicKey;
 
 use super::disk::After;
 use super::event::{Base, Output, Peer, Slot};
+use super::limits::MAX_LEFT;
 use super::{Engine, Here, Step};
 use crate::certificate::{
     Certified, Change, Epoch, Start, VerifiedHandover, VerifiedStart, accept_statement,
@@ -114,6 +115,7 @@ impl Engine {
             let Some(place) = usize::try_from(parent).ok().filter(|place| *place < self.past.len()) else {
                 return;
             };
+            self.leave(here);
             let mut left = self.past.split_off(place);
             left.truncate(1);
             let Some(step) = left.pop() else { return };
@@ -140,6 +142,7 @@ impl Engine {
         let before = std::mem::replace(&mut self.current, step);
         let (before_number, before_vset) = (before.epoch.number(), *before.epoch.validators().hash());
         if before_number < number {
+            self.leave(before_number);
             self.past.push(before);
             self.complete(before_number);
         }
@@ -152,12 +155,29 @@ impl Engine {
         }
         self.here = here;
         self.entered_at = Some(now);
+        if let Some(base) = start.base()
+            && let Some(validators) = self.epoch_at(base.certified().epoch).map(Epoch::validators)
+        {
+            let votes = base.votes(self.current.epoch.room(), validators);
+            votes.iter().for_each(|vote| self.look_back(vote.signed()));
+        }
         self.out.push_back(self.entered());
         let message = Message::Quorum(QuorumMessage::Handover(vec![start_bytes])).encode();
         self.broadcast(None, &message);
         self.announced.now();
         self.begin_hosting(now);
         self.read_waiting(now);
+    }
+
+    /// Keeps the votes of an epoch that is over.
+    fn leave(&mut self, number: u64) {
+        let tally = std::mem::take(&mut self.here.tally);
+        if !tally.is_empty() {
+            self.left.insert(number, tally);
+        }
+        while self.left.len() > MAX_LEFT {
+            self.left.pop_first();
+        }
     }
 
     /// Says which epoch is on.

@@ -328,6 +328,10 @@ pub enum Output {
     },
     /// A peer brings evidence that takes the history to check: verify it, and report [`Input::Evidence`] if it holds.
     Judge(Box<Evidence>),
+    /// Votes of one validator in one epoch, ascending by length, for a feed that is known to fork. Whoever holds both
+    /// histories looks whether two of them contradict each other
+    /// ([`Claim::linked_votes`](crate::evidence::Claim::linked_votes)), and reports [`Input::Evidence`] then.
+    Compare(Vec<Verified<Vote>>),
     /// A validator's vote came for the first time, for those who watch.
     Voted(Box<Verified<Vote>>),
     /// A validator says that a rule says no.

@@ -71,10 +71,18 @@ impl Engine {
         }
     }
 
-    /// Compares a vote of an epoch that is over with the seal that its validator signed then. The vote need not be
-    /// verified.
+    /// Compares a vote of an epoch that is over with what its validator signed then. The vote need not be verified.
     pub(super) fn look_back(&mut self, vote: &Signed<Vote>) {
         let Common { epoch: number, signer, .. } = vote.statement.common;
+        let Some(epoch) = self.epoch_at(number) else { return };
+        let verified = (*vote).verify_in(epoch.room(), number, epoch.validators());
+        if let (Ok(verified), Some(tally)) = (verified, self.left.get_mut(&number)) {
+            let counted = tally.vote(verified);
+            self.claim_all(counted.claims);
+            if counted.is_new {
+                self.compare_votes(number, &signer, &vote.statement.feed);
+            }
+        }
         let Some(epoch) = self.epoch_at(number) else { return };
         let seal = self.step(number.saturating_add(1)).and_then(|step| step.start.as_ref());
         if let Some(seal) = seal.and_then(|(start, _, _)| start.handover.seal_of(epoch, &signer)) {
@@ -93,7 +101,12 @@ impl Engine {
             self.granted.keep(evidence);
             return;
         }
-        if !self.exposed.insert(&evidence) {
+        let is_new = self.exposed.insert(&evidence);
+        if let Claim::WriterFork(proof) = &evidence.evidence().claim {
+            // It may have come before the histories.
+            self.compare_all(&proof.key);
+        }
+        if !is_new {
             return;
         }
         let id = *evidence.id();
@@ -140,13 +153,42 @@ impl Engine {
         }
     }
 
+    /// Asks whoever holds the histories of a feed that forks to compare the votes of a validator, unless it is exposed.
+    pub(super) fn compare_votes(&mut self, number: u64, signer: &PublicKey, feed: &PublicKey) {
+        let is_about =
+            |evidence: &VerifiedEvidence, kind, key| evidence.kind() == kind && evidence.culprit() == key;
+        let mut evidence = self.exposed.iter();
+        let is_forked = evidence.any(|evidence| is_about(evidence, EvidenceKind::WriterFork, feed));
+        let mut evidence = self.exposed.iter();
+        let is_named = evidence.any(|evidence| is_about(evidence, EvidenceKind::DoubleVote, signer));
+        let here = Some(&self.here.tally).filter(|_| number == self.current.epoch.number());
+        let tally = here.or_else(|| self.left.get(&number));
+        let Some(tally) = tally.filter(|_| is_forked && !is_named) else { return };
+        let votes = tally.of(signer, feed);
+        if votes.len() > 1 {
+            self.out.push_back(Output::Compare(votes));
+        }
+    }
+
+    fn compare_all(&mut self, feed: &PublicKey) {
+        let here = [(self.current.epoch.number(), &self.here.tally)];
+        let tallies = self.left.iter().map(|(number, tally)| (*number, tally)).chain(here);
+        let signers =
+            tallies.flat_map(|(number, tally)| tally.signers().map(move |signer| (number, *signer)));
+        let signers: Vec<(u64, PublicKey)> = signers.collect();
+        for (number, signer) in signers {
+            self.compare_votes(number, &signer, feed);
+        }
+    }
+
     /// A writer's two histories show which votes for them contradict each other.
     fn votes_for_both(&self, proof: &ForkProof) -> Vec<Claim> {
         let head =
             |signed: &SignedRoots| Head::new(signed.roots.length(), signed.roots.tree_hash(proof.flavour));
         let (Some(first), Some(second)) = (head(&proof.a), head(&proof.b)) else { return Vec::new() };
         let of = |head: Head| {
-            let votes = self.here.tally.at(head.length());
+            let tallies = self.left.values().chain([&self.here.tally]);
+            let votes = tallies.flat_map(move |tally| tally.at(head.length()));
             votes.filter(move |vote| vote.target.head == head && vote.feed == proof.key)
         };
         let link = || VoteLink {
@@ -161,7 +203,8 @@ impl Engine {
             Claim::DoubleVote { first: *a.signed(), second: *b.signed(), link: Some(Box::new(link())) }
         };
         let pairs = of(first).filter_map(|a| {
-            let b = of(second).find(|b| b.signer() == a.signer())?;
+            let is_pair = |b: &&Verified<Vote>| b.signer() == a.signer() && b.common.epoch == a.common.epoch;
+            let b = of(second).find(is_pair)?;
             Some(claim(a, b))
         });
         pairs.collect()

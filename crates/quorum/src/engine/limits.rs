@@ -32,6 +32,9 @@ pub const MAX_GRANTS_OF_EPOCH: usize = 4;
 /// Evidence against one key.
 pub const MAX_EVIDENCE_OF_CULPRIT: usize = 8;
 
+/// Epochs that are over and whose votes are still compared with those that come.
+pub const MAX_LEFT: usize = 2;
+
 /// QCs that are kept to be handed on, of the newest lengths.
 pub const MAX_QCS: usize = 64;
 

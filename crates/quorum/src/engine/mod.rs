@@ -71,6 +71,8 @@ pub struct Engine {
     /// When the epoch was entered here.
     entered_at: Option<Instant>,
     here: Here,
+    /// Votes of the newest epochs that are over: who contradicts itself there is named as well.
+    left: BTreeMap<u64, Tally>,
     /// Longest QC of each epoch, on the disk or on its way there.
     longest: BTreeMap<u64, VerifiedQc>,
     /// QCs by epoch and length, the newest of them, to be handed on.

@@ -78,6 +78,7 @@ impl Engine {
             current: Step { epoch: genesis, start: None },
             entered_at: None,
             here: Here::default(),
+            left: BTreeMap::new(),
             longest: BTreeMap::new(),
             qcs: BTreeMap::new(),
             last_final: None,

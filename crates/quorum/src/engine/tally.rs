@@ -110,6 +110,22 @@ impl Tally {
         self.votes.values().flat_map(BTreeMap::values).flatten()
     }
 
+    /// Tells whether there is no vote.
+    pub(super) fn is_empty(&self) -> bool {
+        self.votes.is_empty()
+    }
+
+    /// Returns the votes of a validator for a feed, ascending by length.
+    pub(super) fn of(&self, signer: &PublicKey, feed: &PublicKey) -> Vec<Verified<Vote>> {
+        let votes = self.votes.get(signer).into_iter().flat_map(BTreeMap::values).flatten();
+        votes.filter(|vote| vote.feed == *feed).copied().collect()
+    }
+
+    /// Returns the validators that voted.
+    pub(super) fn signers(&self) -> impl Iterator<Item = &PublicKey> {
+        self.votes.keys()
+    }
+
     /// Returns the longest vote of each validator.
     pub(super) fn longest(&self) -> impl Iterator<Item = &Verified<Vote>> {
         self.votes.values().filter_map(|votes| votes.last_key_value()?.1.last())

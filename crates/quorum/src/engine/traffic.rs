@@ -214,7 +214,7 @@ impl Engine {
             if S::KIND == kind::SEAL {
                 self.answer_starts(now, peer, common.epoch.saturating_add(1));
             }
-            if S::KIND == kind::VOTE && self.pay(now, peer, 2) {
+            if S::KIND == kind::VOTE && self.pay(now, peer, 3) {
                 self.seen.insert(name);
                 self.look_back(&Signed::<Vote>::decode(bytes)?);
             }

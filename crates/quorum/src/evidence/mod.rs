@@ -25,10 +25,10 @@ mod error;
 mod tests;
 
 use bytes::Bytes;
-use quorate_feed::fork::ForkProof;
+use quorate_feed::fork::{ForkProof, find_link};
 use quorate_feed::{Roots, SignedRoots};
 use quorate_proto::quorum::NodeContent;
-use quorate_types::{Hash, Node, PublicKey, RoomId, RulesHash, Signature, StateRoot};
+use quorate_types::{Hash, Node, NodeIndex, PublicKey, RoomId, RulesHash, Signature, StateRoot};
 
 use crate::head::Head;
 use crate::statement::{Grant, Have, Reject, Response, Seal, Signed, Vote};
@@ -305,6 +305,20 @@ impl Claim {
         let order = |vote: &Signed<Vote>| (vote.statement.target.head.length(), vote.statement_bytes());
         let (first, second) = if order(&a) <= order(&b) { (a, b) } else { (b, a) };
         Self::DoubleVote { first, second, link: None }
+    }
+
+    /// Makes a claim of two votes of one feed with what shows that they contradict each other: the peaks of both
+    /// histories, the shorter one first, and the nodes of the longer one, which `node` finds. `None` when nothing does.
+    pub fn linked_votes(
+        shorter: Signed<Vote>,
+        longer: Signed<Vote>,
+        first: Roots,
+        second: Roots,
+        node: impl Fn(NodeIndex) -> Option<Node>,
+    ) -> Option<Self> {
+        let nodes = find_link(&first, &second, node)?;
+        let link = Some(Box::new(VoteLink { first, second, nodes }));
+        Some(Self::DoubleVote { first: shorter, second: longer, link })
     }
 
     /// Puts two grants into their order.

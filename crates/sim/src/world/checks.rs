@@ -8,7 +8,7 @@ use quorate_feed::fork::ForkProof;
 use quorate_quorum::engine::{Alarm, Guard, Input};
 use quorate_quorum::evidence::{Claim, Evidence, EvidenceKind, Judgement, Oracle, VerifiedEvidence};
 use quorate_quorum::head::Head;
-use quorate_quorum::statement::Target;
+use quorate_quorum::statement::{Target, Verified, Vote};
 use quorate_types::PublicKey;
 
 use super::World;
@@ -218,6 +218,30 @@ impl World {
     pub(super) fn found_fork(&mut self, node: usize, proof: ForkProof) {
         let claim = Claim::WriterFork(Box::new(proof));
         self.accuse(node, claim);
+    }
+
+    /// A node compares the votes of a validator for a feed of which it holds several histories.
+    pub(super) fn compare_votes(&mut self, node: usize, votes: &[Verified<Vote>]) {
+        let claim = votes.iter().enumerate().find_map(|(at, longer)| {
+            votes.iter().take(at).find_map(|shorter| self.linked_votes(node, shorter, longer))
+        });
+        if let Some(claim) = claim {
+            self.accuse(node, claim);
+        }
+    }
+
+    fn linked_votes(&self, node: usize, shorter: &Verified<Vote>, longer: &Verified<Vote>) -> Option<Claim> {
+        let histories = &self.nodes[node].feeds.get(&shorter.feed)?.histories;
+        let of = |vote: &Verified<Vote>| histories.iter().find(|held| held.contains(&vote.target.head));
+        let roots = |vote: &Verified<Vote>| of(vote)?.tree().roots_at(vote.target.head.length());
+        let nodes = of(longer)?.tree();
+        let (first, second) = (roots(shorter)?, roots(longer)?);
+        if first.length() == second.length() {
+            return None;
+        }
+        Claim::linked_votes(*shorter.signed(), *longer.signed(), first, second, |index| {
+            nodes.node(index.get())
+        })
     }
 
     /// A node finds evidence by itself.

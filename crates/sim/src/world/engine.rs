@@ -177,6 +177,7 @@ impl World {
                     self.input(node, Input::Evidence(Box::new(evidence)));
                 }
             }
+            Output::Compare(votes) => self.compare_votes(node, &votes),
             Output::Voted(_) | Output::Rejected(_) | Output::Storage { .. } => {}
             Output::Exposed(evidence) => {
                 self.note(

@@ -359,6 +359,39 @@ fn votes_for_both_sides_of_a_fork_are_found() {
     }
 }
 
+/// Whoever votes on both sides is named, also when the epoch is over and its lengths differ.
+#[test]
+fn votes_of_an_epoch_that_is_over_are_compared() {
+    let (key, secret) = key_pair(&[81; 32]);
+    let mut world = World::with_feed(4, key);
+    let epoch = Epoch::genesis(ROOM, key, genesis(4).validators().clone(), []);
+    world.down.insert(3);
+    send(&mut world, 1, 2, vote_bytes(&vote(&epoch, 3, head_of(5, 7), None)));
+    let evidence = writer_fork(&key, &secret).verify(&ROOM, &NoOracle).unwrap();
+    world.input(1, Input::Evidence(Box::new(evidence)));
+    world.run(MOMENT);
+    assert_eq!(world.nodes[1].engine.epoch().number(), 1);
+    let compared = |world: &World| {
+        let outputs = world.nodes[1].outputs.iter();
+        let lengths = outputs.filter_map(|output| match output {
+            Output::Compare(votes) => Some(votes.iter().map(|vote| vote.target.head.length()).collect()),
+            _ => None,
+        });
+        lengths.collect::<Vec<Vec<u64>>>()
+    };
+    assert_eq!(compared(&world), Vec::<Vec<u64>>::new());
+    // In a QC that comes late.
+    let late: Vec<_> = [0, 2, 3].map(|i| vote(&epoch, i, head_of(4, 8), None)).to_vec();
+    let certified = crate::certificate::Certified::of(&late[0]);
+    let qc = VerifiedQc::of_votes(&certified, epoch.validators(), &late).unwrap().qc().encode();
+    send(&mut world, 1, 2, QuorumMessage::Qc { qc: Some(qc), last_final: None });
+    assert_eq!(compared(&world), [[4, 5]]);
+    let named = (EvidenceKind::DoubleVote, signer(3).public());
+    assert!(!exposed(&world, 1).contains(&named));
+    send(&mut world, 1, 2, vote_bytes(&vote(&epoch, 3, head_of(5, 9), None)));
+    assert!(exposed(&world, 1).contains(&named));
+}
+
 /// A longer certified head of another branch contradicts what this node holds, and no certificate.
 #[test]
 fn an_alarm_takes_two_certificates_that_contradict_each_other() {
@@ -511,6 +544,7 @@ fn a_refused_block_is_said_and_not_voted_for() {
 #[cfg(feature = "planted-bugs")]
 mod planted {
     use super::*;
+    use crate::validators::ValidatorSet;
 
     /// A vote that is sent before it is durable is a second vote after the crash.
     #[test]
@@ -559,5 +593,37 @@ mod planted {
         world.run(MOMENT);
         assert_eq!(world.last(0), Some((0, FEED, 1)));
         assert_eq!(world.nodes[0].engine.last_final(), None);
+    }
+
+    /// Two majorities of five share one validator, who need not be honest.
+    #[test]
+    fn a_majority_commits_two_histories() {
+        let keys = || (0..5).map(|i| signer(i).public());
+        let committed = |set: &ValidatorSet, side: [u8; 3], head: Head| {
+            let epoch = Epoch::genesis(ROOM, FEED, set.clone(), []);
+            let config = Config { vote_key: None, host_key: None, ..super::super::world::config(1, set) };
+            let (mut engine, now) = (Engine::new(config, []).unwrap(), std::time::Instant::now());
+            engine.handle(now, Input::PeerOpened { peer: Peer(9) });
+            let ack = crate::certificate::tests::certified(&epoch, head).ack(&ROOM);
+            for ack in [None, Some(ack)] {
+                for i in side {
+                    let message = Message::Quorum(vote_bytes(&vote(&epoch, i, head, ack)));
+                    engine.handle(now, Input::Message { peer: Peer(9), payload: message.encode() });
+                }
+            }
+            let outputs = std::iter::from_fn(|| engine.poll_output());
+            let heads = outputs.filter_map(|output| match output {
+                Output::Committed { target, .. } => Some(target.head),
+                _ => None,
+            });
+            heads.collect::<Vec<Head>>()
+        };
+        // Validator 2 votes on both sides.
+        let (one, other) = (([0, 1, 2], head_of(1, 7)), ([2, 3, 4], head_of(1, 8)));
+        let planted = ValidatorSet::with_planted_majority(keys()).unwrap();
+        for (side, head) in [one, other] {
+            assert_eq!(committed(&validators(5), side, head), []);
+            assert_eq!(committed(&planted, side, head), [head]);
+        }
     }
 }

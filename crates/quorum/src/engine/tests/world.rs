@@ -44,7 +44,7 @@ pub(super) struct World {
     pub(super) sent: Vec<(usize, QuorumMessage)>,
 }
 
-fn config(i: u8, set: &ValidatorSet) -> Config {
+pub(super) fn config(i: u8, set: &ValidatorSet) -> Config {
     Config {
         room: ROOM,
         feed: FEED,
