@@ -22,6 +22,11 @@ fn run(input: &[u8]) {
 }
 
 fn seeds() -> Vec<Vec<u8>> {
+    proofs().iter().map(ForkProof::encode).collect()
+}
+
+/// Forks of one length and of different lengths.
+pub(super) fn proofs() -> Vec<ForkProof> {
     [Flavour::Dat, Flavour::Hypercore10]
         .iter()
         .flat_map(|flavour| [proof(*flavour, 0), proof(*flavour, 9)])
@@ -29,7 +34,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Two histories that part in their last block, the second one longer by `more` blocks.
-fn proof(flavour: Flavour, more: u64) -> Vec<u8> {
+fn proof(flavour: Flavour, more: u64) -> ForkProof {
     let (key, _) = world::keys();
     let tree = world::tree(flavour);
     let mut other = MemoryTree::new(flavour);
@@ -53,5 +58,5 @@ fn proof(flavour: Flavour, more: u64) -> Vec<u8> {
     };
     let proof = ForkProof { key, flavour, a: signed(&tree), b: signed(&other), link };
     assert!(proof.clone().verify().is_ok(), "the seed is a fork");
-    proof.encode()
+    proof
 }

@@ -2,6 +2,7 @@
 
 mod bitfield;
 mod entries;
+mod evidence;
 mod fork;
 mod frames;
 mod handshake;
@@ -16,7 +17,7 @@ mod world;
 use crate::Target;
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     links::TARGET,
     messages::TARGET,
     bitfield::RUN_LENGTH,
@@ -24,6 +25,7 @@ pub const TARGETS: [Target; 15] = [
     sleep::TARGET,
     proofs::TARGET,
     fork::TARGET,
+    evidence::TARGET,
     handshake::TARGET,
     frames::WIRE_A,
     frames::WIRE_B2,
