@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use quorate_feed::Roots;
 use quorate_feed::fork::VerifiedForkProof;
 use quorate_quorum::engine::{
     Alarm, Append, Checked, Config, Engine, Guard, Input, Output, Peer as Voter, Slot, Ticket,
 };
-use quorate_quorum::evidence::{Claim, Evidence, NoOracle, VerifiedEvidence};
+use quorate_quorum::evidence::{Claim, Evidence, NoOracle, VerifiedEvidence, VoteLink};
 use quorate_quorum::head::Head;
+use quorate_quorum::statement::{Verified, Vote};
 use quorate_replicate::Peer;
 use quorate_store::vote_records::VoteRecords;
 use quorate_stream::entry::{Proof, ProofKind};
@@ -206,6 +208,7 @@ impl StreamTask {
                         records.push((slot, record));
                         tickets.push(ticket);
                     }
+                    Output::Compare(votes) => self.compare(&mut quorum, keeper.id, &votes),
                     output => self.do_for_quorum(keeper, output),
                 }
             }
@@ -225,6 +228,35 @@ impl StreamTask {
         }
         quorum.answer_commits();
         keeper.quorum = Some(quorum);
+    }
+
+    /// Looks whether a validator voted for both histories of a fork. Both are known as far as the proof of the fork shows
+    /// them: at its two lengths.
+    fn compare(&mut self, quorum: &mut Quorum, room: RoomId, votes: &[Verified<Vote>]) {
+        let mut found = Vec::new();
+        for evidence in quorum.engine.evidence() {
+            let Claim::WriterFork(fork) = &evidence.evidence().claim else { continue };
+            let head = |roots: &Roots| Head::new(roots.length(), roots.tree_hash(fork.flavour));
+            let of = |head: Option<Head>| {
+                votes.iter().find(|vote| vote.feed == fork.key && Some(vote.target.head) == head)
+            };
+            let (a, b) = (of(head(&fork.a.roots)), of(head(&fork.b.roots)));
+            let (Some(a), Some(b)) = (a, b) else { continue };
+            let claim = if a.target.head.length() == b.target.head.length() {
+                Claim::double_vote(*a.signed(), *b.signed())
+            } else {
+                let (first, second) = (fork.a.roots.clone(), fork.b.roots.clone());
+                let link = Some(Box::new(VoteLink { first, second, nodes: fork.link.clone() }));
+                Claim::DoubleVote { first: *a.signed(), second: *b.signed(), link }
+            };
+            match (Evidence { room, claim }).verify(&room, &NoOracle) {
+                Ok(evidence) => found.push(evidence),
+                Err(error) => tracing::debug!("two votes contradict nothing: {error}"),
+            }
+        }
+        for evidence in found {
+            quorum.engine.handle(self.runtime.now(), Input::Evidence(Box::new(evidence)));
+        }
     }
 
     fn do_for_quorum(&mut self, keeper: &mut RoomKeeper, output: Output) {
@@ -266,6 +298,7 @@ impl StreamTask {
             Output::Append { .. }
             | Output::Entered { .. }
             | Output::Judge(_)
+            | Output::Compare(_)
             | Output::Voted(_)
             | Output::Rejected(_)
             | Output::Storage { .. }
