@@ -2,12 +2,13 @@
 //!
 //! [`listen`] and [`dial`] make connections and find out which wire the peer speaks; [`drive`] moves
 //! bytes between such a connection and its session, and takes [`Command`]s from other tasks through
-//! an [`outbox`]. [`http`] is the transport of the local API. All of it runs on a [`runtime`] that is
+//! an [`outbox`]. [`discovery`] finds peers. [`http`] is the transport of the local API. All of it runs on a [`runtime`] that is
 //! named nowhere else.
 
 mod command;
 mod connection;
 pub mod dial;
+pub mod discovery;
 pub mod drive;
 pub mod http;
 pub mod listen;

@@ -56,6 +56,19 @@ pub trait UnixAcceptor: fmt::Debug + Send + Sync + 'static {
     async fn accept(&self) -> io::Result<BoxStream>;
 }
 
+/// A UDP socket that is bound.
+#[async_trait]
+pub trait Datagrams: fmt::Debug + Send + Sync + 'static {
+    /// Waits for the next datagram; what does not fit into `buffer` is lost. Cancel-safe.
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)>;
+
+    /// Sends a datagram.
+    async fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()>;
+
+    /// The socket, for its options.
+    fn socket(&self) -> SockRef<'_>;
+}
+
 /// An async runtime: tasks, time and sockets.
 #[async_trait]
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
@@ -74,6 +87,9 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Binds a TCP socket that accepts connections, with `TCP_NODELAY` and kernel keep-alive on each.
     /// `[::]` takes IPv4 as well.
     async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn TcpAcceptor>>;
+
+    /// Takes a UDP socket that is bound.
+    fn udp(&self, socket: std::net::UdpSocket) -> io::Result<Box<dyn Datagrams>>;
 
     /// Opens a connection to a Unix socket.
     async fn connect_unix(&self, path: &Path) -> io::Result<BoxStream>;
@@ -139,6 +155,25 @@ mod tests {
                     ours.read_to_end(&mut received).await.unwrap();
                     assert_eq!(received, b"pong");
                 }
+            });
+        }
+    }
+
+    #[test]
+    fn udp_carries_datagrams() {
+        for runtime in runtimes() {
+            AsyncStd::block_on(async {
+                let bind = || {
+                    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+                    let address = socket.local_addr().unwrap();
+                    (runtime.udp(socket).unwrap(), address)
+                };
+                let ((ours, our_address), (theirs, their_address)) = (bind(), bind());
+                ours.send(b"ping", their_address).await.unwrap();
+                let mut buffer = [0; 16];
+                let (count, from) = theirs.receive(&mut buffer).await.unwrap();
+                assert_eq!((&buffer[..count], from), (&b"ping"[..], our_address));
+                assert!(ours.socket().reuse_address().is_ok());
             });
         }
     }

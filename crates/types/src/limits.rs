@@ -145,5 +145,35 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Default TCP port of Dat (dat-node `3282`).
 pub const DEFAULT_PORT: u16 = 3282;
 
+/// Longest path of a file in an archive, bytes (POSIX `PATH_MAX`).
+pub const MAX_PATH_BYTES: usize = 4096;
+
+/// Files and directories of an archive that are listed.
+pub const MAX_ARCHIVE_FILES: usize = 1 << 20;
+
+/// Largest multicast DNS message that is read, bytes (RFC 6762 section 17: 9000).
+pub const MAX_DNS_BYTES: usize = 9000;
+
+/// Questions and records in a DNS message that is read; what has more is no answer to us.
+pub const MAX_DNS_RECORDS: usize = 128;
+
+/// Addresses that one answer about a feed may name (dns-discovery 6 `_onquestion`: 100).
+pub const MAX_DNS_PEERS: usize = 100;
+
+/// Feeds that are looked for on the local network at once.
+pub const MAX_TOPICS: usize = 1024;
+
+/// Addresses that discovery remembers at once.
+pub const MAX_FOUND_PEERS: usize = 256;
+
+/// Of these, addresses with the same IP: one host cannot crowd out the others.
+pub const MAX_FOUND_PEERS_PER_HOST: usize = 32;
+
+/// Feeds that one discovered address is remembered for.
+pub const MAX_TOPICS_PER_PEER: usize = 64;
+
+/// Discovered addresses that are dialled at once.
+pub const MAX_DIALS: usize = 16;
+
 const _: () = assert!(MAX_BLOCK_BYTES < MAX_FRAME_BYTES);
 const _: () = assert!(WANT_WINDOW_BLOCKS.is_multiple_of(WANT_ALIGNMENT_BLOCKS));

@@ -9,14 +9,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use async_std::net::{TcpListener, TcpStream};
+use async_std::net::{TcpListener, TcpStream, UdpSocket};
 use async_std::os::unix::net::{UnixListener, UnixStream};
 use async_std::task;
 use async_trait::async_trait;
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
-use super::{BoxFuture, BoxStream, Runtime, TcpAcceptor, UnixAcceptor, tune};
+use super::{BoxFuture, BoxStream, Datagrams, Runtime, TcpAcceptor, UnixAcceptor, tune};
 
 /// The default runtime: `async-std` 1.13 with its global executor.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,6 +53,11 @@ impl Runtime for AsyncStd {
         Ok(Box::new(TcpListener::bind(address).await?))
     }
 
+    fn udp(&self, socket: std::net::UdpSocket) -> io::Result<Box<dyn Datagrams>> {
+        socket.set_nonblocking(true)?;
+        Ok(Box::new(UdpSocket::from(socket)))
+    }
+
     async fn connect_unix(&self, path: &Path) -> io::Result<BoxStream> {
         Ok(Box::new(HalfClosing(UnixStream::connect(path).await?)))
     }
@@ -73,6 +78,21 @@ impl TcpAcceptor for TcpListener {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         TcpListener::local_addr(self)
+    }
+}
+
+#[async_trait]
+impl Datagrams for UdpSocket {
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.recv_from(buffer).await
+    }
+
+    async fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.send_to(bytes, to).await.map(|_| ())
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        SockRef::from(self)
     }
 }
 

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use smol::net::unix::{UnixListener, UnixStream};
-use smol::net::{TcpListener, TcpStream};
+use smol::net::{TcpListener, TcpStream, UdpSocket};
 use smol::{Async, Timer};
 use socket2::SockRef;
 
-use super::{BoxFuture, BoxStream, Runtime, TcpAcceptor, UnixAcceptor, tune};
+use super::{BoxFuture, BoxStream, Datagrams, Runtime, TcpAcceptor, UnixAcceptor, tune};
 
 /// `smol` 2 with its global executor (one thread unless `SMOL_THREADS` says more).
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,6 +52,10 @@ impl Runtime for Smol {
         Ok(Box::new(TcpListener::bind(address).await?))
     }
 
+    fn udp(&self, socket: std::net::UdpSocket) -> io::Result<Box<dyn Datagrams>> {
+        Ok(Box::new(UdpSocket::from(Async::new(socket)?)))
+    }
+
     async fn connect_unix(&self, path: &Path) -> io::Result<BoxStream> {
         Ok(Box::new(UnixStream::connect(path).await?))
     }
@@ -71,6 +75,21 @@ impl TcpAcceptor for TcpListener {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         TcpListener::local_addr(self)
+    }
+}
+
+#[async_trait]
+impl Datagrams for UdpSocket {
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.recv_from(buffer).await
+    }
+
+    async fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.send_to(bytes, to).await.map(|_| ())
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        SockRef::from(self)
     }
 }
 
