@@ -1,6 +1,7 @@
 //! The targets.
 
 mod bitfield;
+mod dns;
 mod entries;
 mod evidence;
 mod fork;
@@ -34,4 +35,5 @@ pub const TARGETS: [Target; 16] = [
     modules::WHOLE,
     modules::DAMAGED,
     modules::SMITH,
+    dns::TARGET,
 ];
