@@ -8,6 +8,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod archive;
 mod canonical;
 pub mod dat;
 mod error;
@@ -30,6 +31,12 @@ mod pb {
 mod pb_header {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     include!("generated/header.rs");
+}
+
+/// Generated from `proto/archive.proto`.
+mod pb_archive {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    include!("generated/archive.rs");
 }
 
 /// Generated from `proto/stream.proto`.
