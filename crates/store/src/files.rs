@@ -18,6 +18,8 @@ pub struct FeedFiles {
     prefix: String,
     /// Where the secret key is, when it is not beside the others.
     secret_key: Option<PathBuf>,
+    /// Where the blocks are, when they are not beside the others.
+    data: Option<PathBuf>,
 }
 
 impl FeedFiles {
@@ -29,7 +31,7 @@ impl FeedFiles {
     /// A directory that holds several feeds, with a prefix such as `content.` before each file name,
     /// as dat-storage 1.1.1 makes it.
     pub fn prefixed(directory: impl Into<PathBuf>, prefix: impl Into<String>) -> Self {
-        Self { directory: directory.into(), prefix: prefix.into(), secret_key: None }
+        Self { directory: directory.into(), prefix: prefix.into(), secret_key: None, data: None }
     }
 
     /// Takes the secret key from a directory of secret keys, such as `~/.dat/secret_keys`, in which
@@ -39,6 +41,13 @@ impl FeedFiles {
         let name = discovery_key.to_string();
         let (first, rest) = name.split_at(2);
         self.secret_key = Some(directory.join(first).join(rest));
+        self
+    }
+
+    /// Takes the blocks from another file: a folder that `dat` shares has those of its content as files.
+    #[must_use]
+    pub fn with_data(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data = Some(path.into());
         self
     }
 
@@ -64,7 +73,7 @@ impl FeedFiles {
 
     /// Returns the path of the blocks.
     pub fn data(&self) -> PathBuf {
-        self.file("data")
+        self.data.clone().unwrap_or_else(|| self.file("data"))
     }
 
     /// Returns the path of the bitfield.
