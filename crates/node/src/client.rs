@@ -7,8 +7,8 @@ use quorate_types::BlockRange;
 
 use crate::api::RemoteNode;
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, NewStream, PeerInfo, ProofFile, Said, Say,
-    StreamInfo,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, DiscoveryInfo, NewStream, PeerInfo,
+    ProofFile, Said, Say, StreamInfo,
 };
 use crate::{EventStream, Failure, Node, NodeConfig};
 
@@ -186,6 +186,14 @@ impl Client {
         match self {
             Self::Local(node) => node.peers(stream).await,
             Self::Remote(node) => node.peers(stream).await,
+        }
+    }
+
+    /// Says how each discovery service stands; none when no node runs.
+    pub async fn discovery(&self) -> Result<Vec<DiscoveryInfo>, Failure> {
+        match self {
+            Self::Local(node) => Ok(node.discovery()),
+            Self::Remote(node) => node.discovery().await,
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures_lite::future;
 use quorate_net::dial::{Attempt, DialError, Dialled, persist};
+use quorate_net::discovery::DialEnd;
 use quorate_net::drive::{Ended, drive};
 use quorate_net::http::{self, LocalSocket};
 use quorate_net::listen::{self, ListenConfig, ListenError, Listening, Port};
@@ -31,6 +32,9 @@ enum Offer {
     All,
     /// One stream; others only when the peer asks for them.
     One(PublicKey),
+    /// The streams that the peer is said to carry. The peer was found, not named: the connection ends when there is
+    /// another one with the same peer.
+    Found(Vec<PublicKey>),
 }
 
 /// How a connection ended.
@@ -160,6 +164,7 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
     let mut offered: Vec<PublicKey> = match offer {
         Offer::All => inner.streams().values().map(|stream| *stream.key()).collect(),
         Offer::One(key) => vec![*key],
+        Offer::Found(keys) => keys.clone(),
     };
     let mut failure = unreachable("no address".into());
     let mut addresses: VecDeque<SocketAddr> = addresses.into_iter().collect();
@@ -190,6 +195,7 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
             wire,
             offered: offered.clone(),
             offers_all: matches!(offer, Offer::All),
+            found: matches!(offer, Offer::Found(_)).then_some(address),
         };
         let outcome = run_apart(inner, connection, session, parts).await;
         if outcome.connected {
@@ -221,6 +227,20 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
     Err(failure)
 }
 
+/// Dials a peer that was found, and stays connected as long as it lasts.
+///
+/// # Errors
+///
+/// The peer was not reached, or the handshake was not completed.
+pub(crate) async fn connect_found(
+    inner: &Arc<Inner>,
+    address: SocketAddr,
+    keys: Vec<PublicKey>,
+) -> Result<DialEnd, Failure> {
+    connect(inner, &address.to_string(), &Offer::Found(keys)).await?;
+    Ok(inner.peers.take_end(&address))
+}
+
 /// Takes peers as they come.
 async fn accept(inner: Arc<Inner>, listening: Listening) {
     loop {
@@ -242,6 +262,7 @@ async fn accept(inner: Arc<Inner>, listening: Listening) {
                 wire,
                 offered: Vec::new(),
                 offers_all: false,
+                found: None,
             };
             run(&inner, incoming.connection, session, parts).await;
         }));
@@ -276,17 +297,17 @@ async fn run(
     let (sender, receiver) = outbox();
     let id = inner.next_number();
     let address = connection.remote.map_or_else(|| "unknown".into(), |remote| remote.to_string());
-    inner.peers.add(id, address.clone(), parts.direction, parts.offers_all, sender.clone());
+    inner.peers.add(id, &address, &parts, sender.clone());
     let connected = Arc::new(AtomicBool::new(false));
     let mut handler =
         Connection::new(Arc::clone(inner), id, address.clone(), sender, parts, Arc::clone(&connected));
     let ended = drive(Arc::clone(&inner.config.runtime), connection, session, receiver, &mut handler).await;
-    inner.peers.remove(id);
+    let shown = inner.peers.remove(id);
     handler.end().await;
     let connected = connected.load(Ordering::Relaxed);
-    if connected {
+    if connected && shown {
         inner.events.send(Event::Disconnected { peer: address, reason: ended.to_string() });
-    } else {
+    } else if !connected {
         tracing::debug!(peer = address, "ended before the handshake was complete: {ended}");
     }
     Outcome { connected, ended }
@@ -299,8 +320,16 @@ impl Inner {
         let feed = match offer {
             Offer::All => None,
             Offer::One(key) => Some(*key),
+            // Discovery keeps its own account of whom it dials.
+            Offer::Found(_) => return false,
         };
         !dialled.contains(&(peer.to_owned(), None)) && dialled.insert((peer.to_owned(), feed))
+    }
+
+    /// Tells whether an address was named, and is dialled for good.
+    pub(crate) fn is_dialled(&self, peer: &str) -> bool {
+        let dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
+        dialled.iter().any(|(named, _)| named == peer)
     }
 
     /// Makes the session of a new connection.

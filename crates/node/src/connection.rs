@@ -1,11 +1,13 @@
 //! One connection: which streams are open on it, and who hears what comes.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_lock::Semaphore;
+use quorate_net::discovery::DialEnd;
 use quorate_net::drive::{Handler, Link};
 use quorate_proto::dat::FeedMessage;
 use quorate_replicate::{Peer, PeerProfile};
@@ -61,6 +63,8 @@ pub(crate) struct ConnectionParts {
     pub(crate) offered: Vec<PublicKey>,
     /// Streams that are opened later are offered too.
     pub(crate) offers_all: bool,
+    /// Address that discovery dialled.
+    pub(crate) found: Option<SocketAddr>,
 }
 
 impl Connection {
@@ -103,7 +107,7 @@ impl Connection {
         profile.remote_live = self.remote_live;
         profile.probe = self.node.probes.take(&self.address, discovery_key);
         let remote_length = Arc::new(AtomicU64::new(0));
-        self.node.peers.join(self.id, discovery_key, Arc::clone(&remote_length));
+        self.node.peers.join(self.id, key, Arc::clone(&remote_length));
         let opened = OpenedPeer {
             channel,
             outbox: self.outbox.clone(),
@@ -116,6 +120,9 @@ impl Connection {
         }
         if self.quorate {
             let _ = stream.tell(Command::PeerIsQuorate { peer }).await;
+        }
+        if let Some(content) = self.node.archives.content_of(&discovery_key) {
+            let _ = self.outbox.try_send(quorate_net::Command::Open(content));
         }
         self.open.insert(channel, Open { stream, peer, quorate: self.quorate });
     }
@@ -170,9 +177,21 @@ impl Connection {
         self.connected.store(true, Ordering::Relaxed);
         if is_self(&self.node, &link.session()) {
             tracing::info!(peer = self.address, "closing: this is a connection to ourselves");
+            self.node.peers.ended_as(self.parts.found, DialEnd::Ourselves);
             return END;
         }
         self.node.peers.connected(self.id, self.parts.wire, id.clone());
+        if let (Some(address), Some(id)) = (self.parts.found, &id) {
+            self.node.discovery.identified(address, id);
+        }
+        let own = match self.parts.wire {
+            Wire::A => self.node.id.to_string(),
+            Wire::B2 => self.node.noise.public().to_string(),
+        };
+        if self.node.peers.settle_duplicates(self.id, &own, &self.parts.offered) {
+            tracing::debug!(peer = self.address, "closing: there is another connection with the same peer");
+            return END;
+        }
         self.node.events.send(Event::Connected {
             peer: self.address.clone(),
             direction: self.parts.direction,

@@ -87,6 +87,8 @@ codes! {
     IdentityTaken = "E1013", Usage, "the identity exists";
     /// The stream is no room.
     NotARoom = "E1014", Usage, "the stream is not a room";
+    /// The stream is no Dat archive.
+    NotAnArchive = "E1020", Usage, "the stream is not a Dat archive";
     /// Another process holds the stream.
     Locked = "E2001", Storage, "the stream is in use";
     /// What is on disk does not verify.

@@ -4,10 +4,12 @@
 //! that moves bytes. A stream never waits for a connection; a connection waits for a stream.
 //! [`Client`] is the same face on a node in this process and on one in another.
 
+mod archive;
 mod client;
 mod connect;
 mod connection;
 mod content;
+mod discovery;
 mod events;
 mod failure;
 mod identities;
@@ -25,12 +27,16 @@ pub mod evidence;
 pub mod model;
 pub mod proof_file;
 
+pub use archive::{Archive, ArchiveFile, Checkout, CheckoutReport, FolderContent};
 pub use client::Client;
 pub use content::message_of;
+pub use discovery::Discover;
 pub use events::EventStream;
 pub use failure::{Code, Failure, FailureBody, FailureKind};
 pub use identities::Identities;
 pub use node::{Listen, Node, NodeConfig};
+pub use quorate_net::discovery::servers::ServerName;
+pub use quorate_replicate::Selection;
 pub use stream::{ExtensionMessage, Stream};
 
 /// Name of the extension by which quorate nodes know each other; its messages carry votes and evidence.

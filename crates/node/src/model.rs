@@ -205,6 +205,46 @@ impl PeerInfo {
     pub const SCHEMA: &'static str = "quorate.peer/1";
 }
 
+/// Where peers are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// The local network: multicast DNS in the words of dat 13 and of hyperswarm 2.
+    Lan,
+    /// DNS-discovery servers.
+    Dns,
+}
+
+/// How a discovery service stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveryInfo {
+    /// `quorate.discovery/1`.
+    pub schema: String,
+    /// The service.
+    pub service: Service,
+    /// Whether it can be used now.
+    pub working: bool,
+    /// What it works with, or why it does not work.
+    pub state: String,
+    /// TCP port that is announced; absent where nothing is.
+    pub port: Option<u16>,
+    /// Questions asked, one for each feed and dialect.
+    pub asked: u64,
+    /// Answers given, one for each feed and dialect.
+    pub answered: u64,
+    /// Answers of others about feeds that are open here.
+    pub heard: u64,
+    /// Addresses that are remembered.
+    pub known: usize,
+    /// Connections that came of it and last.
+    pub connected: usize,
+}
+
+impl DiscoveryInfo {
+    /// Value of the `schema` field.
+    pub const SCHEMA: &'static str = "quorate.discovery/1";
+}
+
 /// A stream on a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerStream {

@@ -16,6 +16,8 @@ use quorate_types::limits::DEFAULT_PORT;
 use quorate_types::{DiscoveryKey, Link, NoiseSecretKey, PeerId, PublicKey};
 use quorate_wire::NoiseKeyPair;
 
+use crate::archive::Archives;
+use crate::discovery::Discovery;
 use crate::events::EventSender;
 use crate::model::{ChangeRules, Said, Say};
 use crate::peers::Peers;
@@ -93,6 +95,8 @@ pub(crate) struct Inner {
     pub(crate) rules: Arc<RuleHost>,
     pub(crate) peers: Peers,
     pub(crate) dialer: Dialer,
+    pub(crate) discovery: Discovery,
+    pub(crate) archives: Archives,
     pub(crate) streams: Mutex<BTreeMap<DiscoveryKey, Stream>>,
     /// Held while a stream is opened, created or closed, so that none is opened twice.
     pub(crate) opening: AsyncMutex<()>,
@@ -121,12 +125,14 @@ impl Node {
             inner: Arc::new(Inner {
                 home,
                 noise: NoiseKeyPair::from_secret(secret),
-                id: PeerId::new(random()?),
+                id: PeerId::new(large(random()?)),
                 events: EventSender::new(),
                 probes: Arc::new(Probes::default()),
                 rules: Arc::new(RuleHost::default()),
                 peers: Peers::default(),
                 dialer: Dialer::new(Arc::clone(&config.runtime)),
+                discovery: Discovery::default(),
+                archives: Archives::default(),
                 streams: Mutex::default(),
                 opening: AsyncMutex::new(()),
                 stop: Mutex::new(Some(stop)),
@@ -264,6 +270,17 @@ impl Inner {
     pub(crate) fn next_number(&self) -> u64 {
         self.counter.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// Makes an identity of wire A larger than those of stock peers.
+///
+/// Of two connections that cross, the one stays that the smaller identity dialled: the peer's. dat 14, which does not
+/// look at identities, would dial again each second if we ended its connection instead of ours.
+fn large(mut id: [u8; 32]) -> [u8; 32] {
+    for byte in id.iter_mut().take(4) {
+        *byte = u8::MAX;
+    }
+    id
 }
 
 /// Takes bytes of the operating system's randomness.

@@ -175,9 +175,23 @@ impl Node {
         Ok(found)
     }
 
+    /// Takes the secret key of a feed from the directory in which `dat` keeps them, if it is there; a feed that has its
+    /// own beside it keeps that.
+    pub fn with_dat_secret_key(files: &FeedFiles, secret_keys: &Path) -> FeedFiles {
+        if files.secret_key().is_file() {
+            return files.clone();
+        }
+        let key = std::fs::read(files.key()).ok().and_then(|key| PublicKey::from_slice(&key));
+        match key {
+            Some(key) => files.clone().with_secret_keys(secret_keys, &key.discovery_key()),
+            None => files.clone(),
+        }
+    }
+
     async fn close_stream(&self, key: &PublicKey) -> Result<(), Failure> {
         let _opening = self.inner.opening.lock().await;
         let open = self.inner.streams().remove(&key.discovery_key());
+        self.inner.discovery.wake();
         match open {
             Some(stream) => stream.close().await,
             None => Ok(()),
@@ -267,7 +281,9 @@ impl Node {
             }
         }));
         self.inner.streams().insert(identity.discovery_key, stream.clone());
+        self.inner.discovery.wake();
         self.offer(&stream);
+        self.examine(&stream);
         if self.inner.listens.load(Ordering::Relaxed) {
             self.inner.events.send(Event::Sharing {
                 stream: identity.name.clone(),

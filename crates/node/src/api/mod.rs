@@ -13,6 +13,7 @@
 //! | `POST /v1/streams/S/clear` (`{"start": N, "end": N}`) | `{"cleared": N}` |
 //! | `POST /v1/streams/S/audit` | lines: `{"progress": [done, total]}`, then `{"audit": ...}` or `{"failure": ...}` |
 //! | `GET /v1/peers?stream=S` | array of peers |
+//! | `GET /v1/discovery` | array of discovery services |
 //! | `GET /v1/events` | lines: events as they happen |
 //!
 //! S is a name, a short key or a key. A failure is a body with `code`, `kind`, `message` and `next`.

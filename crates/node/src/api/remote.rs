@@ -15,8 +15,8 @@ use super::MAX_APPEND_BYTES;
 use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
 use crate::event::Event;
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, NewStream, PeerInfo, ProofFile, Said, Say,
-    StreamInfo,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, DiscoveryInfo, NewStream, PeerInfo,
+    ProofFile, Said, Say, StreamInfo,
 };
 use crate::{Code, Failure, FailureBody};
 
@@ -142,6 +142,11 @@ impl RemoteNode {
             Some(stream) => self.get_json(format!("/v1/peers?stream={}", name(stream)?)).await,
             None => self.get_json("/v1/peers".into()).await,
         }
+    }
+
+    /// Says how each discovery service stands.
+    pub async fn discovery(&self) -> Result<Vec<DiscoveryInfo>, Failure> {
+        self.get_json("/v1/discovery".into()).await
     }
 
     /// Listens to what happens.

@@ -75,6 +75,7 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
         }
         ("POST", ["v1", "streams", stream, "audit"]) => audit(node, stream).await,
         ("GET", ["v1", "peers"]) => json(&node.peers(query.get("stream").map(String::as_str)).await?),
+        ("GET", ["v1", "discovery"]) => json(&node.discovery()),
         ("GET", ["v1", "events"]) => Ok(events(node)),
         _ => Err(Failure::new(
             Code::BadRequest,
