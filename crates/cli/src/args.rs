@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use quorate_node::{Discover, ServerName};
 use quorate_types::PublicKey;
 use quorate_types::limits::DEFAULT_PORT;
 
@@ -133,10 +134,14 @@ pub(crate) enum Command {
     #[command(after_help = "With --json: newline-delimited JSON, one quorate.stream/1 a stream.")]
     Ls,
     /// Tell all about a stream
-    #[command(after_help = "With --json: a single JSON object, quorate.stream/1.")]
+    #[command(
+        after_help = "With --json: a single JSON object, quorate.stream/1, with `discovery`: an array of \
+                            quorate.discovery/1."
+    )]
     Info(StreamArg),
     /// List the connections of the running node
-    #[command(after_help = "With --json: newline-delimited JSON, one quorate.peer/1 a connection.")]
+    #[command(after_help = "With --json: newline-delimited JSON, one quorate.peer/1 a connection, then one \
+                            quorate.discovery/1 a discovery service.")]
     Peers(PeersArgs),
     /// Run the node: serve streams and follow them, until Ctrl-C
     #[command(after_help = "While it runs, the other commands on this home go through it.\n\n\
@@ -148,6 +153,16 @@ pub(crate) enum Command {
                             With --json: a single JSON object, quorate.stream/1; with --live as well: \
                             newline-delimited JSON, that object and then one quorate.event/1 an event.")]
     Clone(CloneArgs),
+    /// List the files of a Dat archive; what is not here of their names is fetched
+    #[command(after_help = "With --json: newline-delimited JSON, one quorate.file/1 a file.")]
+    LsFiles(LsFilesArgs),
+    /// Write the files of a Dat archive into a directory; only what is not here is fetched
+    #[command(
+        after_help = "Files that are there already, with the size and the time that they have in the archive, \
+                            are kept. Nothing else is replaced: the command refuses, and writes nothing.\n\n\
+                            With --json: a single JSON object, quorate.checkout/1."
+    )]
+    Checkout(CheckoutArgs),
     /// Hash every block again, check every signature, run every rule
     #[command(
         after_help = "Exits 0 when all that is here verifies, 9 when something does not, 5 when the rules \
@@ -338,6 +353,60 @@ pub(crate) struct PeersArgs {
     pub(crate) stream: Option<String>,
 }
 
+/// Where to look for peers and to be found.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AnnounceArgs {
+    /// Where to find peers and be found: lan, the local network; dns, discovery servers; none; may be repeated
+    #[arg(
+        long,
+        value_name = "WHERE",
+        env = "QUORATE_ANNOUNCE",
+        hide_env_values = true,
+        value_delimiter = ',',
+        default_value = "lan",
+        hide_possible_values = true
+    )]
+    announce: Vec<Announce>,
+    /// Discovery server of --announce dns; may be repeated [default: those of dat]
+    #[arg(
+        long = "dns-server",
+        value_name = "HOST[:PORT]",
+        env = "QUORATE_DNS_SERVERS",
+        value_delimiter = ' ',
+        hide_env_values = true
+    )]
+    dns_servers: Vec<ServerName>,
+}
+
+/// Servers that dat 13 uses (dat-swarm-defaults).
+const DNS_SERVERS: [&str; 2] = ["discovery1.datprotocol.com", "discovery2.datprotocol.com"];
+
+/// One place to look for peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Announce {
+    /// The local network
+    Lan,
+    /// DNS-discovery servers
+    Dns,
+    /// Nowhere
+    None,
+}
+
+impl AnnounceArgs {
+    /// What was asked for; `none` is none whatever else is said.
+    pub(crate) fn discover(&self, port: Option<u16>) -> Discover {
+        if self.announce.contains(&Announce::None) {
+            return Discover::default();
+        }
+        let servers = match (self.announce.contains(&Announce::Dns), self.dns_servers.as_slice()) {
+            (false, _) => Vec::new(),
+            (true, []) => DNS_SERVERS.iter().filter_map(|name| name.parse().ok()).collect(),
+            (true, named) => named.to_vec(),
+        };
+        Discover { lan: self.announce.contains(&Announce::Lan), servers, port }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ShareArgs {
     /// Streams to serve [default: all]
@@ -352,6 +421,8 @@ pub(crate) struct ShareArgs {
     /// Peer to dial, and to dial again when it is lost; may be repeated
     #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer)]
     pub(crate) peers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) announce: AnnounceArgs,
 }
 
 #[derive(Debug, Args)]
@@ -363,6 +434,8 @@ pub(crate) struct CloneArgs {
     /// Peer to fetch from; may be repeated
     #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer)]
     pub(crate) peers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) announce: AnnounceArgs,
     /// Fetch the newest signed head and no block
     #[arg(long)]
     pub(crate) sparse: bool,
@@ -372,6 +445,37 @@ pub(crate) struct CloneArgs {
     /// Go on with what comes, until Ctrl-C
     #[arg(long)]
     pub(crate) live: bool,
+}
+
+/// Which archive, at which version, and from whom.
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveArgs {
+    /// Name, first digits of the key, or link; `dat://KEY+VERSION` names a version
+    #[arg(value_name = "STREAM")]
+    pub(crate) stream: String,
+    /// Version of the archive [default: the one in the link, or the newest]
+    #[arg(long, value_name = "N")]
+    pub(crate) version: Option<u64>,
+    /// Peer to fetch from; may be repeated
+    #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer)]
+    pub(crate) peers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) announce: AnnounceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LsFilesArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckoutArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    /// The directory; made where it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -549,6 +653,25 @@ mod tests {
     #[test]
     fn the_command_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn discovery_is_as_it_is_asked_for() {
+        let discover = |words: &[&str]| {
+            let words = ["quorate", "share"].iter().chain(words);
+            match Cli::try_parse_from(words).unwrap().command {
+                Command::Share(args) => args.announce.discover(Some(1)),
+                other => panic!("{other:?}"),
+            }
+        };
+        let lan = discover(&["--announce", "lan", "--announce", "lan"]);
+        assert_eq!((lan.lan, lan.servers.len(), lan.port), (true, 0, Some(1)));
+        assert_eq!(discover(&["--announce", "none"]), Discover::default());
+        assert_eq!(discover(&["--announce", "lan,none"]), Discover::default());
+        let dns = discover(&["--announce", "dns"]);
+        assert_eq!((dns.lan, dns.servers.len()), (false, DNS_SERVERS.len()));
+        let named = discover(&["--announce", "dns", "--dns-server", "10.0.0.1:53"]);
+        assert_eq!(named.servers, ["10.0.0.1:53".parse().unwrap()]);
     }
 
     #[test]

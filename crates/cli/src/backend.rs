@@ -2,17 +2,20 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::event::Event;
 use quorate_node::model::{
-    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, IdentityInfo, NewStream, PeerInfo,
-    ProofFile, Said, Say, StreamInfo,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Content, DiscoveryInfo, IdentityInfo,
+    NewStream, PeerInfo, ProofFile, Said, Say, StreamInfo,
 };
-use quorate_node::{Client, Code, EventStream, Failure, Identities, Listen, Node, NodeConfig};
+use quorate_node::{
+    Archive, Checkout, CheckoutReport, Client, Code, Discover, EventStream, Failure, Identities, Listen,
+    MAX_BLOCKS_DESCRIBED, Node, NodeConfig, Selection,
+};
 use quorate_types::limits::DEFAULT_PORT;
 use quorate_types::{BlockRange, PublicKey};
 
@@ -58,6 +61,11 @@ impl Backend {
             }
             Client::Remote(_) => Ok(0),
         }
+    }
+
+    /// Returns the face of the node library.
+    pub(crate) fn node_client(&self) -> &Client {
+        &self.client
     }
 
     /// Tells whether a running node does the work.
@@ -178,6 +186,10 @@ impl Backend {
         self.answer(self.client.peers(stream)).await
     }
 
+    pub(crate) async fn discovery(&self) -> Result<Vec<DiscoveryInfo>, Failure> {
+        self.answer(self.client.discovery()).await
+    }
+
     pub(crate) async fn events(&self) -> Result<Events, Failure> {
         Ok(Events(self.answer(self.client.events()).await?))
     }
@@ -218,7 +230,9 @@ pub(crate) struct Serving {
 impl Serving {
     /// Opens a home.
     pub(crate) async fn open(home: &Path, timeout: Duration) -> Result<Self, Failure> {
-        Ok(Self { node: Node::open(NodeConfig::new(home)).await?, timeout })
+        let node = Node::open(NodeConfig::new(home)).await?;
+        node.carry_archives();
+        Ok(Self { node, timeout })
     }
 
     /// Listens to what happens from now on.
@@ -262,9 +276,19 @@ impl Serving {
         stream.info().await
     }
 
+    /// Returns the link of a stream of the home.
+    pub(crate) async fn link_of(&self, stream: &str) -> Result<String, Failure> {
+        Ok(self.node.open_stream(stream).await?.link().to_string())
+    }
+
     /// Dials a peer, and again when it is lost.
     pub(crate) fn add_peer(&self, peer: &str) {
         self.node.add_peer(peer);
+    }
+
+    /// Looks for peers, and is found.
+    pub(crate) fn discover(&self, discover: Discover) -> Result<(), Failure> {
+        self.node.discover(discover)
     }
 
     /// Begins to carry a stream of somebody else; without a peer, from those that it came from before.
@@ -281,6 +305,157 @@ impl Serving {
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         self.node.shutdown().await
     }
+}
+
+/// An archive that is reached: in the files of the home, through the node on it, or from peers.
+pub(crate) struct Reached {
+    client: Client,
+    /// The metadata, where this process is the node.
+    metadata: Option<quorate_node::Stream>,
+    timeout: Duration,
+}
+
+impl Serving {
+    /// Fetches the names of the files of an archive, and begins to carry its content.
+    pub(crate) async fn reach_archive(
+        &self,
+        wanted: CloneStream,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Reached, Failure> {
+        let remembered = wanted.peers.is_empty();
+        let metadata = self.node.clone_stream(wanted, true).await?;
+        if remembered {
+            self.node.add_remembered_peers(&metadata);
+        }
+        let reached = Reached {
+            client: Client::Local(self.node.clone()),
+            metadata: Some(metadata.clone()),
+            timeout: self.timeout,
+        };
+        let known = metadata.info().await?.length;
+        let length = match reached.in_time(metadata.synced()).await {
+            Ok(length) => length,
+            // Nobody is there, but something is here.
+            Err(failure) if failure.code == Code::NoPeers && known > 0 => known,
+            Err(failure) => return Err(failure),
+        };
+        reached
+            .fetch(&metadata, &[BlockRange::new(0, length)], &mut |done, _| progress(done, length))
+            .await?;
+        if let Content::Hyperdrive { content } = metadata.info().await?.content {
+            self.node.carry_content(&metadata, content).await?;
+        }
+        Ok(reached)
+    }
+}
+
+impl Reached {
+    /// Reaches an archive of which all that is needed should be here.
+    pub(crate) fn here(backend: &Backend) -> Self {
+        Self { client: backend.client.clone(), metadata: None, timeout: backend.timeout }
+    }
+
+    /// Reads the names of the files.
+    pub(crate) async fn read(&self, stream: &str, version: Option<u64>) -> Result<Archive, Failure> {
+        match &self.metadata {
+            Some(metadata) => Archive::read(&self.client, metadata.name(), version).await,
+            None => Archive::read(&self.client, stream, version).await,
+        }
+    }
+
+    /// Writes the files that are not in the directory; `progress` is told bytes written and bytes in all.
+    pub(crate) async fn checkout(
+        &self,
+        archive: &Archive,
+        directory: &Path,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<CheckoutReport, Failure> {
+        let checkout = Checkout::new(archive, directory)?;
+        let missing = checkout.missing()?;
+        let content = archive.content.to_string();
+        let total = missing.iter().map(|file| file.size).sum();
+        let stream = match (&self.client, missing.is_empty()) {
+            (Client::Local(node), false) => Some(node.open_stream(&content).await?),
+            _ => None,
+        };
+        if let Some(stream) = stream.as_ref().filter(|stream| stream.is_sparse()) {
+            let ranges = missing.iter().map(|file| file.blocks()).filter(|range| !range.is_empty());
+            stream.select(Selection::Ranges(joined(ranges.collect()))).await?;
+        }
+        let mut report = CheckoutReport {
+            kept: (archive.files.len() - missing.len()) as u64,
+            ..CheckoutReport::default()
+        };
+        for file in missing {
+            let mut writer = checkout.begin(file)?;
+            let mut start = file.start;
+            while start < file.end {
+                let range = BlockRange::new(start, file.end);
+                for index in range.start..range.end.min(range.start + MAX_BLOCKS_DESCRIBED) {
+                    let block = match &stream {
+                        Some(stream) => self.in_time(stream.fetch(index)).await?,
+                        None => self.client.get(&content, index).await?,
+                    };
+                    let hash = self.client.blocks(&content, BlockRange::new(index, index + 1)).await?;
+                    writer.block(&block, hash.first().and_then(|block| block.hash))?;
+                    progress(report.bytes + writer.written(), total);
+                    start = index + 1;
+                }
+            }
+            report.bytes += writer.finish()?;
+            report.written += 1;
+        }
+        Ok(report)
+    }
+
+    async fn fetch(
+        &self,
+        stream: &quorate_node::Stream,
+        ranges: &[BlockRange],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), Failure> {
+        let total = ranges.iter().map(|range| range.len()).sum();
+        if stream.is_sparse() {
+            stream.select(Selection::Ranges(ranges.to_vec())).await?;
+        }
+        let mut done = 0;
+        for range in ranges {
+            for index in range.start..range.end {
+                self.in_time(stream.fetch(index)).await?;
+                done += 1;
+                progress(done, total);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up when nobody answers.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        before(&AsyncStd, deadline, work).await.unwrap_or_else(|| {
+            Err(Failure::new(
+                Code::NoPeers,
+                format!(
+                    "expected a peer that carries the archive, found none for {} s",
+                    self.timeout.as_secs()
+                ),
+            )
+            .next("name one: --peer HOST:PORT; on the same network, see whether it runs"))
+        })
+    }
+}
+
+/// Joins ranges that touch or overlap.
+fn joined(mut ranges: Vec<BlockRange>) -> Vec<BlockRange> {
+    ranges.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut joined: Vec<BlockRange> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 /// Reads the key by which peers know the node of a home.
@@ -311,8 +486,10 @@ pub(crate) fn identities(home: &Path) -> Result<Vec<IdentityInfo>, Failure> {
 pub(crate) struct Imported {
     /// Streams that are here now.
     pub(crate) streams: Vec<StreamInfo>,
-    /// The content feed of an archive whose blocks are nowhere but in the folder's own files, and why it was left out.
+    /// The content feed of an archive that could not be taken, and why.
     pub(crate) left_out: Option<Failure>,
+    /// Blocks of the content whose bytes are in no file of the folder any more.
+    pub(crate) missing: u64,
 }
 
 /// Copies the feeds in a directory of another program into the home, with their secret keys.
@@ -327,17 +504,46 @@ pub(crate) async fn import(
     feeds.sort_by_key(|feed| feed.role == Some("content"));
     let node = Node::open(NodeConfig::new(home)).await?;
     let mut imported = Imported::default();
+    let mut streams = Vec::new();
     for feed in &feeds {
         let is_content = feed.role == Some("content");
         let name = if is_content { format!("{name}-content") } else { name.to_string() };
-        match node.import(&feed.files, &name, true, progress).await {
-            Ok(stream) => imported.streams.push(stream.info().await?),
-            Err(failure) if is_content && failure.code == Code::NotAFeed => imported.left_out = Some(failure),
+        let files = match secret_keys().filter(|_| feed.role.is_some()) {
+            Some(secret_keys) => Node::with_dat_secret_key(&feed.files, &secret_keys),
+            None => feed.files.clone(),
+        };
+        match node.import(&files, &name, true, progress).await {
+            Ok(stream) => {
+                imported.streams.push(stream.info().await?);
+                streams.push(stream);
+            }
+            // A folder that dat shares has the blocks of its content as its files.
+            Err(failure) if is_content && failure.code == Code::NotAFeed => {
+                let folder = if directory.ends_with(".dat") { directory.parent() } else { Some(directory) };
+                let taken = match (streams.first(), folder) {
+                    (Some(metadata), Some(folder)) => {
+                        node.import_folder_content(&files, folder, metadata, &name, progress).await
+                    }
+                    _ => Err(failure),
+                };
+                match taken {
+                    Ok(content) => {
+                        imported.streams.push(content.stream.info().await?);
+                        imported.missing = content.missing;
+                    }
+                    Err(failure) => imported.left_out = Some(failure),
+                }
+            }
             Err(failure) => return Err(failure),
         }
     }
     node.shutdown().await?;
     Ok(imported)
+}
+
+/// Where `dat` keeps its secret keys.
+fn secret_keys() -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("HOME")?).join(".dat/secret_keys"))
 }
 
 /// Copies a stream into a directory that stock clients open.

@@ -98,9 +98,11 @@ impl Watch {
         if self.connected.is_empty() && self.named.is_empty() {
             Failure::new(
                 Code::NoPeers,
-                "expected a peer to fetch from, found none: none was named or is remembered",
+                "expected a peer to fetch from, found none: none was named, is remembered or was found",
             )
-            .next("name one: --peer HOST:PORT")
+            .next(
+                "name one: --peer HOST:PORT; on the same network, see whether it runs: quorate share STREAM",
+            )
         } else if !self.joined.is_empty() {
             Failure::new(
                 Code::TimedOut,

@@ -112,7 +112,7 @@ pub(crate) async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
         None => name_of(&args.directory)?,
     };
     let mut progress = Progress::new(&context.output, "importing", Unit::Bytes);
-    let Imported { streams, left_out } =
+    let Imported { streams, left_out, missing } =
         backend::import(&context.home, &args.directory, &name, &mut |done, total| {
             progress.update(done, total)
         })
@@ -135,9 +135,12 @@ pub(crate) async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
     }
     context.output.flush()?;
     if let Some(failure) = left_out {
+        context.output.note(&format!("only the metadata came: {}", text::clean(&failure.message)));
+    }
+    if missing > 0 {
         context.output.note(&format!(
-            "only the metadata came: the blocks of the content are the files of the folder, which are not read. {}",
-            text::clean(&failure.message)
+            "{} of the content are left out: files that were changed or deleted since, which no folder keeps",
+            text::count(missing, "block")
         ));
     }
     if let Some(info) = streams.first() {

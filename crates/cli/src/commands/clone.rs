@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future;
 use quorate_node::event::Event;
-use quorate_node::model::{CloneStream, StreamInfo};
-use quorate_types::Link;
+use quorate_node::model::{CloneStream, Content, StreamInfo};
+use quorate_node::{Archive, Code, Discover};
+use quorate_types::{Link, PublicKey};
+use serde::Serialize;
 
+use super::archive::summary;
 use super::share::print_events;
 use crate::args::CloneArgs;
 use crate::backend::{Backend, Events, Serving, sleep};
@@ -17,6 +20,9 @@ use crate::stop::{Outcome, Stop};
 use crate::text;
 use crate::watch::{Verdict, Watch};
 
+/// Time between two looks at the content of an archive.
+const LOOK_AT_CONTENT: Duration = Duration::from_millis(50);
+
 /// Time between two looks at a stream that another process fetches.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -26,6 +32,8 @@ pub(crate) async fn clone(args: CloneArgs, context: &mut Context) -> Outcome {
         quorate_node::Failure::new(quorate_node::Code::BadLink, error.to_string())
             .next("copy the link again, whole; its owner has it from quorate info STREAM")
     })?;
+    // Nothing is announced: only who is found is dialled.
+    let discover = args.announce.discover(None);
     let wanted = CloneStream {
         link: link.to_string(),
         name: args.name,
@@ -44,7 +52,7 @@ pub(crate) async fn clone(args: CloneArgs, context: &mut Context) -> Outcome {
     }
     backend.close().await?;
     let node = Serving::open(&context.home, context.timeout).await?;
-    let result = fetch(&node, &wanted, args.live, context).await;
+    let result = fetch(&node, &wanted, discover, args.live, context).await;
     if context.interrupt.is_set() && !args.live {
         context.output.note("ending; the same command resumes; again Ctrl-C ends at once");
     }
@@ -54,12 +62,19 @@ pub(crate) async fn clone(args: CloneArgs, context: &mut Context) -> Outcome {
 }
 
 /// Fetches with a node of our own.
-async fn fetch(node: &Serving, wanted: &CloneStream, live: bool, context: &mut Context) -> Outcome {
+async fn fetch(
+    node: &Serving,
+    wanted: &CloneStream,
+    discover: Discover,
+    live: bool,
+    context: &mut Context,
+) -> Outcome {
     if live {
         node.serve_api().await?;
     }
     let mut events = node.events();
     let info = node.clone_stream(wanted.clone(), live).await?;
+    node.discover(discover)?;
     follow(&node.client(), info, &mut events, wanted, live, context).await
 }
 
@@ -83,18 +98,28 @@ async fn follow(
     // A room is only as good as the verdicts on its blocks.
     check(backend, &name, context).await?;
     let info = backend.info(&name).await?;
+    let archive = match info.content {
+        Content::Hyperdrive { content } if !info.sparse => {
+            Some(content_of(backend, &name, &content, events, context).await?)
+        }
+        _ => None,
+    };
     let output = &mut context.output;
     if output.json {
-        output.object(&info)?;
+        output.object(&ClonedObject { info: &info, archive: archive.as_ref().map(archive_object) })?;
     } else {
         output.line(&told(&info, before, started))?;
+        if let Some(archive) = &archive {
+            output.line(&summary(archive))?;
+        }
     }
     output.flush()?;
     if live {
         return print_events(events, context).await;
     }
     let name = text::shell(&name);
-    let next = [context.command(&format!("cat {name}")), context.command(&format!("share {name}"))];
+    let look = if archive.is_some() { format!("checkout {name} DIR") } else { format!("cat {name}") };
+    let next = [context.command(&look), context.command(&format!("share {name}"))];
     context.output.next(&next);
     Ok(())
 }
@@ -108,6 +133,83 @@ async fn check(backend: &Backend, name: &str, context: &Context) -> Outcome {
     };
     let checked = async { Ok(backend.checked(name).await.map(|_| ())?) };
     future::or(ended, checked).await
+}
+
+#[derive(Serialize)]
+struct ClonedObject<'a> {
+    #[serde(flatten)]
+    info: &'a StreamInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveObject>,
+}
+
+#[derive(Serialize)]
+struct ArchiveObject {
+    version: u64,
+    files: usize,
+    bytes: u64,
+}
+
+fn archive_object(archive: &Archive) -> ArchiveObject {
+    ArchiveObject { version: archive.version, files: archive.files.len(), bytes: archive.bytes() }
+}
+
+/// Waits until the content of an archive is here, too.
+async fn content_of(
+    backend: &Backend,
+    metadata: &str,
+    content: &PublicKey,
+    events: &mut Events,
+    context: &mut Context,
+) -> Outcome<Archive> {
+    let archive = Archive::read(backend.node_client(), metadata, None).await?;
+    let needed = archive.content_length();
+    let mut progress = Progress::new(&context.output, "content", Unit::Blocks);
+    let mut heard = Instant::now();
+    let (mut here, mut watch) = (0, None);
+    loop {
+        match backend.info(&content.to_string()).await {
+            Ok(info) => {
+                if info.length >= needed && info.here == info.length && info.durable == info.length {
+                    return Ok(archive);
+                }
+                if info.here > here {
+                    heard = Instant::now();
+                }
+                here = info.here;
+                progress.update(here, info.length.max(needed));
+                watch.get_or_insert_with(|| Watch::new(&info.name, &[]));
+            }
+            // It is opened as soon as the first block of the metadata has come.
+            Err(failure) if failure.code == Code::StreamNotFound => {}
+            Err(failure) => return Err(failure.into()),
+        }
+        let look = Instant::now() + LOOK_AT_CONTENT;
+        loop {
+            let interrupt = context.interrupt.clone();
+            let ended = async move {
+                interrupt.wait().await;
+                Err(Stop::Interrupted)
+            };
+            let late = async {
+                sleep(look).await;
+                Ok(None)
+            };
+            let news = async { Ok(Some(events.next().await?)) };
+            let Some(event) = future::or(ended, future::or(late, news)).await? else { break };
+            tell(&event, &progress, context);
+            let Some(watch) = &mut watch else { continue };
+            match watch.take(&event) {
+                Verdict::Failed(failure) => return Err(failure.into()),
+                Verdict::Done => break,
+                Verdict::Nothing | Verdict::Alive | Verdict::Progress { .. } => {}
+            }
+        }
+        if heard.elapsed() > context.timeout {
+            let watch = watch.get_or_insert_with(|| Watch::new(metadata, &[]));
+            return Err(watch.timed_out(context.timeout).into());
+        }
+    }
 }
 
 /// Waits for the end of the work, good or bad.

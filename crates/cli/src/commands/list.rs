@@ -1,9 +1,13 @@
 //! `quorate ls`, `quorate info` and `quorate peers`.
 
 use quorate_node::model::{
-    Content, Direction, Encoding, PeerInfo, QuorumInfo, RoomInfo, RuleInfo, StreamInfo,
+    Content, Direction, DiscoveryInfo, Encoding, PeerInfo, QuorumInfo, RoomInfo, RuleInfo, Service, StreamInfo,
 };
 
+use quorate_node::Archive;
+use serde::Serialize;
+
+use super::archive::summary;
 use crate::args::{PeersArgs, StreamArg};
 use crate::context::Context;
 use crate::output::Output;
@@ -56,24 +60,60 @@ fn here(info: &StreamInfo, output: &Output) -> String {
     }
 }
 
+/// A stream, and how its peers are found.
+#[derive(Serialize)]
+struct InfoObject<'a> {
+    #[serde(flatten)]
+    info: &'a StreamInfo,
+    discovery: &'a [DiscoveryInfo],
+}
+
+fn discovery_line(info: &DiscoveryInfo) -> String {
+    let service = match info.service {
+        Service::Lan => "lan",
+        Service::Dns => "dns",
+    };
+    let state = text::clean(&info.state);
+    if !info.working {
+        return format!("{service}: not working: {state}");
+    }
+    let announced = match info.port {
+        Some(port) => format!("announcing port {port}"),
+        None => "not announcing".into(),
+    };
+    format!(
+        "{service}: {state}; {announced}; {} known, {} connected",
+        text::count(info.known as u64, "peer"),
+        info.connected
+    )
+}
+
 /// `quorate info STREAM`.
 pub(crate) async fn info(args: StreamArg, context: &mut Context) -> Outcome {
     let backend = context.backend().await?;
     let info = backend.settled(&args.stream).await?;
+    let discovery = backend.discovery().await?;
+    // Of an archive whose names are not all here nothing more is said.
+    let archive = match info.content {
+        Content::Hyperdrive { .. } => Archive::read(backend.node_client(), &args.stream, None).await.ok(),
+        _ => None,
+    };
     backend.close().await?;
     let output = &mut context.output;
     if output.json {
-        return output.object(&info);
+        return output.object(&InfoObject { info: &info, discovery: &discovery });
     }
     let name = output.paint.bold(&text::clean(&info.name));
     output.line(&name)?;
-    let rows: Vec<Vec<String>> =
+    let mut rows: Vec<Vec<String>> =
         facts(&info, output).into_iter().map(|(label, value)| vec![format!("  {label}"), value]).collect();
+    rows.extend(archive.iter().map(|archive| vec!["  archive".into(), summary(archive)]));
+    rows.extend(discovery.iter().map(|service| vec!["  discovery".into(), discovery_line(service)]));
     for line in text::table(&rows, &[]) {
         output.line(&line)?;
     }
-    if let Content::Hyperdrive { content } = &info.content {
-        let next = context.command(&format!("clone dat://{content} --peer HOST:PORT"));
+    if let Content::Hyperdrive { .. } = &info.content {
+        let next = context.command(&format!("checkout {} DIR", text::shell(&info.name)));
         context.output.next(&[next]);
     }
     Ok(())
@@ -201,14 +241,19 @@ pub(crate) async fn peers(args: PeersArgs, context: &mut Context) -> Outcome {
     let backend = context.backend().await?;
     let running = backend.is_remote();
     let peers = backend.peers(args.stream.as_deref()).await?;
+    let discovery = backend.discovery().await?;
     backend.close().await?;
     let output = &mut context.output;
     if output.json {
-        return peers.iter().try_for_each(|peer| output.object(peer));
+        peers.iter().try_for_each(|peer| output.object(peer))?;
+        return discovery.iter().try_for_each(|service| output.object(service));
     }
     let rows: Vec<Vec<String>> = peers.iter().map(|peer| peer_row(peer, output)).collect();
     for line in text::table(&rows, &[]) {
         output.line(&line)?;
+    }
+    for service in &discovery {
+        context.output.note(&discovery_line(service));
     }
     if !running {
         context.output.note("no node runs on this home, so nobody is connected");

@@ -1,6 +1,7 @@
 //! The commands, one module for each group.
 
 mod append;
+mod archive;
 mod cat;
 mod change;
 mod clone;
@@ -34,6 +35,8 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Log(args) if args.range.live => cat::log(args, context).await,
         Command::Share(args) => share::share(args, context).await,
         Command::Clone(args) => clone::clone(args, context).await,
+        Command::LsFiles(args) => archive::ls_files(args, context).await,
+        Command::Checkout(args) => archive::checkout(args, context).await,
         Command::Demo(args) => demo::demo(&args, context).await,
         // These change nothing that an end in the middle could harm.
         Command::New(args) => or_end(new::new(args, context), &interrupt).await,

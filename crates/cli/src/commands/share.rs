@@ -2,8 +2,9 @@
 
 use futures_lite::future;
 use quorate_node::event::Event;
-use quorate_node::model::StreamInfo;
+use quorate_node::model::{Content, StreamInfo};
 use quorate_node::{Code, Failure};
+use quorate_types::PublicKey;
 use serde::Serialize;
 
 use crate::args::ShareArgs;
@@ -73,10 +74,20 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
     for peer in &args.peers {
         node.add_peer(peer);
     }
+    node.discover(args.announce.discover(Some(address.port())))?;
     if !context.output.json {
         let host = if address.ip().is_unspecified() { "HOST".to_string() } else { host_of(address) };
+        // The content of an archive comes with its metadata.
+        let contents: Vec<PublicKey> = streams
+            .iter()
+            .filter_map(|info| match info.content {
+                Content::Hyperdrive { content } => Some(content),
+                _ => None,
+            })
+            .collect();
         let next: Vec<String> = streams
             .iter()
+            .filter(|info| !contents.contains(&info.key))
             .take(8)
             .map(|info| format!("quorate clone {} --peer {host}:{}", info.link, address.port()))
             .collect();

@@ -19,6 +19,8 @@ const COMMANDS: &[&str] = &[
     "peers",
     "share",
     "clone",
+    "ls-files",
+    "checkout",
     "audit",
     "clear",
     "import",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{World, objects};
 
@@ -281,18 +281,73 @@ fn colours_and_homes_are_chosen() {
 }
 
 #[test]
-fn a_dat_folder_gives_its_metadata() {
+fn a_dat_folder_gives_its_archive() {
     let world = World::new();
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../store/tests/fixtures/dat/shared");
-    let said = world.run("home", &["--json", "import", fixture, "archive"]);
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../store/tests/fixtures/dat");
+    let shared = format!("{fixtures}/shared");
+    let said = world.run("home", &["--json", "import", &shared, "archive"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let imported = objects(said.text());
-    assert_eq!(imported.len(), 1);
-    assert_eq!((&imported[0]["name"], &imported[0]["kind"]), (&json!("archive"), &json!("hyperdrive")));
-    let said = world.run("home", &["import", fixture, "again"]);
+    let named: Vec<&Value> = imported.iter().map(|info| &info["name"]).collect();
+    assert_eq!(named, ["archive", "archive-content"], "{said:?}");
+    assert_eq!((&imported[0]["kind"], &imported[1]["kind"]), (&json!("hyperdrive"), &json!("plain")));
+    for info in &imported {
+        assert_eq!((&info["here"], &info["writable"]), (&info["length"], &json!(false)), "{said:?}");
+        world.ok("home", &["audit", info["name"].as_str().unwrap()]);
+    }
+    let said = world.run("home", &["import", &shared, "again"]);
     assert_eq!(said.code, Some(2), "the feed is here already: {said:?}");
+    // The files come out as they went in.
+    let out = world.path("out");
+    world.ok("home", &["checkout", "archive", out.to_str().unwrap()]);
+    for file in ["b.txt", "hello.txt"] {
+        let (there, here) = (std::fs::read(format!("{shared}/{file}")), std::fs::read(out.join(file)));
+        assert_eq!(there.unwrap(), here.unwrap(), "{file}");
+    }
+    let said = world.run("home", &["ls-files", "archive"]);
+    assert!(said.text().contains("hello.txt"), "{said:?}");
+    let said = world.run("home", &["ls-files", "archive", "--version", "99"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+}
+
+#[test]
+fn a_dat_folder_is_writable_with_the_secret_key_that_dat_keeps() {
     let world = World::new();
-    let said = world.run("home", &["import", fixture, "archive"]);
-    assert!(said.stderr.contains("only the metadata came"), "{said:?}");
-    world.ok("home", &["audit", "archive"]);
+    let fixtures = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../store/tests/fixtures/dat"));
+    let key = "78/25d0d1839b7628bc98d77e28cde69e7ee1ee2ca78c75e622b6fc2a1d7d96d0";
+    let kept = world.path("user").join(".dat/secret_keys").join(key);
+    std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    std::fs::copy(fixtures.join("secret_keys").join(key), &kept).unwrap();
+    let shared = fixtures.join("shared");
+    let mut command = crate::support::bare(&["--json", "import", shared.to_str().unwrap(), "archive"]);
+    command.env("QUORATE_HOME", world.path("home")).env("HOME", world.path("user"));
+    let said = crate::support::finish(&mut command, b"");
+    let imported = objects(said.text());
+    assert_eq!(imported[0]["writable"], json!(true), "{said:?}");
+}
+
+#[test]
+fn files_that_were_changed_since_are_left_out_of_an_archive() {
+    let world = World::new();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../store/tests/fixtures/dat/shared");
+    let shared = world.path("shared");
+    std::fs::create_dir_all(shared.join(".dat")).unwrap();
+    for name in ["", ".dat"] {
+        for entry in std::fs::read_dir(std::path::Path::new(fixture).join(name)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), shared.join(name).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let length = std::fs::metadata(shared.join("hello.txt")).unwrap().len();
+    std::fs::write(shared.join("hello.txt"), vec![b'?'; length as usize]).unwrap();
+    let said = world.run("home", &["--json", "import", shared.to_str().unwrap(), "archive"]);
+    let imported = objects(said.text());
+    let content = &imported[1];
+    assert!(content["here"].as_u64() < content["length"].as_u64(), "{said:?}");
+    world.ok("home", &["audit", "archive-content"]);
+    let out = world.path("out");
+    let said = world.run("home", &["checkout", "archive", out.to_str().unwrap(), "--timeout", "1"]);
+    assert_eq!(said.code, Some(4), "a peer would be needed: {said:?}");
 }
