@@ -69,6 +69,8 @@ impl Quorate {
     pub fn command<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("--home").arg(&self.home).env("NO_COLOR", "1").env_remove("QUORATE_HOME");
+        // Whoever wants discovery says so, and runs in a network of its own.
+        command.env("QUORATE_ANNOUNCE", "none");
         for argument in arguments {
             command.arg(argument.as_ref());
         }

@@ -10,9 +10,13 @@ use crate::run::{output, root, run, target_directory};
 
 /// Folders with a `package-lock.json` each, and a file that says that all of it is there: the stock peers, and the
 /// compiler of the shipped rules.
-const FOLDERS: [(&str, &str); 3] = [
+const FOLDERS: [(&str, &str); 7] = [
     ("interop-tests/js/hypercore-7", "node_modules/hypercore/package.json"),
     ("interop-tests/js/hypercore-9", "node_modules/hypercore/package.json"),
+    ("interop-tests/js/dat-13", "node_modules/dat/package.json"),
+    ("interop-tests/js/dat-14", "node_modules/dat/package.json"),
+    ("interop-tests/js/dat-sdk-2", "node_modules/dat-sdk/package.json"),
+    ("interop-tests/js/hyperspace-3", "node_modules/hyperspace/package.json"),
     ("rules", "node_modules/assemblyscript/package.json"),
 ];
 

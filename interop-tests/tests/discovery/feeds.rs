@@ -1,0 +1,151 @@
+//! Plain feeds: dat-sdk 2, hyperspace 3, and our own nodes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use quorate_interop_tests::{DatVersion, Lan, SwarmPackage, SwarmPeer, Workspace};
+
+use crate::support::{Ours, until};
+
+/// Time within which a late joiner is found.
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn stock_peers_find_a_feed_of_ours() -> Result<()> {
+    for package in SwarmPackage::ALL {
+        let (lan, workspace) = (Lan::new(2)?, Workspace::new()?);
+        let ours = Ours::new(&lan, 1, &workspace)?;
+        let key = ours.create("feed", &["one", "two"])?;
+        let mut share = ours.share()?;
+        let mut peer = SwarmPeer::start(package, &lan, 2, &workspace.join("peer"), Some(&key))?;
+        let started = Instant::now();
+        assert_eq!(peer.get(1)?, b"two", "{package:?}");
+        assert!(started.elapsed() < SOON, "{package:?} took {:?}", started.elapsed());
+        assert_eq!(peer.get(0)?, b"one");
+        // What is appended later comes, too.
+        ours.run(&["append", "feed", "three"])?;
+        assert_eq!(peer.get(2)?, b"three");
+        share.event("connected", SOON)?;
+        let states = ours.run(&["peers"])?;
+        let lan_state = states.iter().find(|state| state["schema"] == "quorate.discovery/1");
+        assert!(
+            lan_state.is_some_and(|state| state["working"] == true && state["answered"] != 0),
+            "{states:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_feed_of_stock_peers_is_found() -> Result<()> {
+    for package in SwarmPackage::ALL {
+        let (lan, workspace) = (Lan::new(2)?, Workspace::new()?);
+        let mut peer = SwarmPeer::start(package, &lan, 2, &workspace.join("peer"), None)?;
+        peer.append(["one", "two"])?;
+        let ours = Ours::new(&lan, 1, &workspace)?;
+        let started = Instant::now();
+        let cloned = ours.run(&["clone", peer.key(), "feed"])?;
+        assert!(started.elapsed() < SOON, "{package:?} took {:?}", started.elapsed());
+        assert_eq!(cloned[0]["here"], 2, "{package:?}");
+        let payloads = ours.run(&["cat", "feed", "--encoding", "utf-8"])?;
+        assert_eq!(payloads.iter().map(|block| &block["payload"]).collect::<Vec<_>>(), ["one", "two"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_late_sharer_is_found_by_a_clone_that_waits() -> Result<()> {
+    for package in SwarmPackage::ALL {
+        let (lan, workspace) = (Lan::new(2)?, Workspace::new()?);
+        let directory = workspace.join("peer");
+        let mut peer = SwarmPeer::start(package, &lan, 2, &directory, None)?;
+        peer.append(["one"])?;
+        let key = peer.key().to_owned();
+        drop(peer);
+        let ours = Ours::new(&lan, 1, &workspace)?;
+        let _clone = ours.start(&["clone", &key, "feed", "--live"])?;
+        // The first questions are over, and nobody was there.
+        std::thread::sleep(Duration::from_secs(6));
+        let peer = SwarmPeer::start(package, &lan, 2, &directory, None)?;
+        assert_eq!(peer.key(), key, "the peer goes on with its feed");
+        let started = Instant::now();
+        until("the block", SOON, || Ok(ours.run(&["info", "feed"])?[0]["here"] == 1))?;
+        assert!(started.elapsed() < SOON, "{package:?} took {:?}", started.elapsed());
+    }
+    Ok(())
+}
+
+#[test]
+fn our_nodes_find_each_other_and_keep_one_connection() -> Result<()> {
+    let (lan, workspace) = (Lan::new(3)?, Workspace::new()?);
+    let first = Ours::new(&lan, 1, &workspace)?;
+    let key = first.create("feed", &["one", "two", "three"])?;
+    let _first = first.share()?;
+    let others = [Ours::new(&lan, 2, &workspace)?, Ours::new(&lan, 3, &workspace)?];
+    for other in &others {
+        assert_eq!(other.run(&["clone", &key, "feed"])?[0]["here"], 3);
+    }
+    let _shares = [others[0].share()?, others[1].share()?];
+    let connections = |node: &Ours| -> Result<usize> {
+        let listed = node.run(&["peers"])?;
+        Ok(listed.iter().filter(|peer| peer["schema"] == "quorate.peer/1").count())
+    };
+    // Everyone dials everyone, and connections that cross are settled.
+    for node in [&first, &others[0], &others[1]] {
+        until("two connections", Duration::from_secs(10), || Ok(connections(node)? == 2))?;
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    for node in [&first, &others[0], &others[1]] {
+        assert_eq!(connections(node)?, 2);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_discovery_server_of_dat_13_brings_nodes_together() -> Result<()> {
+    let (lan, workspace) = (Lan::new(3)?, Workspace::new()?);
+    let mut server = DatVersion::dns_server(&lan, 1)?;
+    let at = format!("{}:5300", lan.address(1));
+    let by_server = ["--announce", "dns", "--dns-server", &at];
+    let ours = Ours::new(&lan, 2, &workspace)?;
+    let key = ours.create("feed", &["one"])?;
+    let _share = ours.start(&[&["share"], &by_server[..]].concat())?;
+    let announced = server.event("announced", Duration::from_secs(10))?;
+    assert_eq!((&announced["host"], &announced["port"]), (&lan.address(2).into(), &3282.into()));
+    let other = Ours::new(&lan, 3, &workspace)?;
+    let cloned = other.run(&[&["clone", key.as_str(), "feed"], &by_server[..]].concat())?;
+    assert_eq!(cloned[0]["here"], 1);
+    let states = ours.run(&["peers"])?;
+    let state = states.iter().find(|state| state["service"] == "dns");
+    assert!(state.is_some_and(|state| state["working"] == true), "{states:?}");
+    assert!(!states.iter().any(|state| state["service"] == "lan"), "{states:?}");
+    Ok(())
+}
+
+#[test]
+fn a_clone_that_waits_hears_of_a_sharer_from_the_server() -> Result<()> {
+    let (lan, workspace) = (Lan::new(3)?, Workspace::new()?);
+    let _server = DatVersion::dns_server(&lan, 1)?;
+    let at = format!("{}:5300", lan.address(1));
+    let by_server = ["--announce", "dns", "--dns-server", &at];
+    let ours = Ours::new(&lan, 2, &workspace)?;
+    let key = ours.create("feed", &["one"])?;
+    let other = Ours::new(&lan, 3, &workspace)?;
+    let _clone = other.start(&[&["clone", key.as_str(), "feed", "--live"], &by_server[..]].concat())?;
+    std::thread::sleep(Duration::from_secs(3));
+    // It has asked, and asks again in a minute: the server tells it before that.
+    let _share = ours.start(&[&["share"], &by_server[..]].concat())?;
+    until("the block", Duration::from_secs(15), || Ok(other.run(&["info", "feed"])?[0]["here"] == 1))
+}
+
+#[test]
+fn nothing_is_said_where_none_is_asked_for() -> Result<()> {
+    let (lan, workspace) = (Lan::new(2)?, Workspace::new()?);
+    let ours = Ours::new(&lan, 1, &workspace)?;
+    let key = ours.create("feed", &["one"])?;
+    let _share = ours.start(&["share", "--announce", "none"])?;
+    let other = Ours::new(&lan, 2, &workspace)?;
+    let refused = other.run(&["clone", &key, "--timeout", "3"]).unwrap_err().to_string();
+    assert!(refused.contains("E4001"), "{refused}");
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Peers that find each other with no address typed, in a network of their own.
+
+mod archives;
+mod feeds;
+mod support;

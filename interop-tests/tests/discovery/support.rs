@@ -1,0 +1,79 @@
+//! Our command on a host of a private network.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use quorate_interop_tests::{EventProcess, Lan, PATIENCE, Quorate, Workspace};
+use serde_json::Value;
+
+/// A host with our command, which finds peers on the local network.
+pub(crate) struct Ours<'a> {
+    lan: &'a Lan,
+    host: u8,
+    quorate: Quorate,
+}
+
+impl<'a> Ours<'a> {
+    pub(crate) fn new(lan: &'a Lan, host: u8, workspace: &Workspace) -> Result<Self> {
+        Ok(Self { lan, host, quorate: Quorate::new(workspace.join(&format!("home-{host}")))? })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.quorate.command([&["--json"], arguments].concat());
+        command.env("QUORATE_ANNOUNCE", "lan");
+        self.lan.on(self.host, &command)
+    }
+
+    /// Runs to a good end and returns the objects that were printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let output = self.command(arguments).output().context("cannot run quorate")?;
+        ensure!(
+            output.status.success(),
+            "expected exit code 0 of quorate {arguments:?}, found {}:\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let lines = String::from_utf8(output.stdout)?;
+        lines.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    /// Runs `share` until it is dropped.
+    pub(crate) fn share(&self) -> Result<EventProcess> {
+        let mut process = EventProcess::start("quorate share", &mut self.command(&["share"]))?;
+        process.event("listening", PATIENCE)?;
+        Ok(process)
+    }
+
+    /// Starts a command that goes on.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Result<EventProcess> {
+        EventProcess::start(&format!("quorate {arguments:?}"), &mut self.command(arguments))
+    }
+
+    /// Creates a stream with these blocks; returns its key.
+    pub(crate) fn create(&self, name: &str, blocks: &[&str]) -> Result<String> {
+        let made = self.run(&["new", name])?;
+        for block in blocks {
+            self.run(&["append", name, block])?;
+        }
+        Ok(made[0]["key"].as_str().context("a key")?.to_owned())
+    }
+}
+
+/// Names a directory of a test.
+pub(crate) fn directory(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let path = workspace.join(name);
+    std::fs::create_dir_all(&path)?;
+    Ok(path)
+}
+
+/// Looks again and again until it is so.
+pub(crate) fn until(what: &str, patience: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    while !is_so()? {
+        ensure!(Instant::now() < deadline, "expected {what} within {patience:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
