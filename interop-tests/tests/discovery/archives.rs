@@ -10,7 +10,7 @@ use quorate_interop_tests::{DatVersion, Lan, Workspace, archive_key, files_in, g
 use crate::support::{Ours, directory, until};
 
 /// Time in which a change comes through.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn write_files(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder.join("sub/deeper"))?;
@@ -36,7 +36,8 @@ fn an_archive_that_only_stock_dat_shares_is_cloned_with_its_changes() -> Result<
         let ours = Ours::new(&lan, 2, &workspace)?;
         let started = Instant::now();
         let cloned = ours.run(&["clone", &format!("dat://{key}"), "site"])?;
-        assert!(started.elapsed() < Duration::from_secs(10), "{dat:?} took {:?}", started.elapsed());
+        // Less than dat waits before it asks again.
+        assert!(started.elapsed() < Duration::from_secs(50), "{dat:?} took {:?}", started.elapsed());
         assert_eq!(cloned[0]["archive"]["files"], 3, "{dat:?}: {cloned:?}");
         assert_eq!(cloned[0]["archive"]["bytes"], 1_500_005);
         let out = workspace.join("out");

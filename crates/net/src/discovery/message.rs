@@ -156,7 +156,7 @@ pub fn parse(bytes: &[u8]) -> Result<Heard, MessageError> {
     Ok(heard)
 }
 
-/// Asks for feeds; at most [`TOPICS_PER_MESSAGE`] of them go into one datagram.
+/// Asks for feeds; five of them go into one datagram.
 pub fn questions(dialect: Dialect, topics: &[Topic]) -> Vec<u8> {
     let mut packet = Packet::new_query(0);
     for topic in topics {
