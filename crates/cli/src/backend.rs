@@ -519,7 +519,11 @@ pub(crate) async fn import(
             }
             // A folder that dat shares has the blocks of its content as its files.
             Err(failure) if is_content && failure.code == Code::NotAFeed => {
-                let folder = if directory.file_name().is_some_and(|name| name == ".dat") { directory.parent() } else { Some(directory) };
+                let folder = if directory.file_name().is_some_and(|name| name == ".dat") {
+                    directory.parent()
+                } else {
+                    Some(directory)
+                };
                 let taken = match (streams.first(), folder) {
                     (Some(metadata), Some(folder)) => {
                         node.import_folder_content(&files, folder, metadata, &name, progress).await
