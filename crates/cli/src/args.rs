@@ -197,6 +197,14 @@ pub(crate) enum Command {
     /// Write rules for rooms, and try them out
     #[command(subcommand)]
     Rule(RuleCommand),
+    /// Look for what keeps this node from being found and from sharing; with a link, look for its stream
+    #[command(
+        after_help = "Looks at the home, the disk, the clock, the streams and who holds them, the port, multicast, \
+                            discovery servers, and the pinned stock clients of a checkout; with a link also \
+                            for a peer that carries the stream. Exits 0 when nothing is in the way, 1 otherwise.\n\n\
+                            With --json: a single JSON object, quorate.doctor/1."
+    )]
+    Doctor(DoctorArgs),
     /// See it work: nodes, and stock clients where they are installed, on this machine
     #[command(after_help = "With --json: a single JSON object, quorate.demo/1.")]
     Demo(DemoArgs),
@@ -458,6 +466,18 @@ pub(crate) struct ArchiveArgs {
     pub(crate) version: Option<u64>,
     /// Peer to fetch from; may be repeated
     #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer)]
+    pub(crate) peers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) announce: AnnounceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Stream to look for: dat:// link, key, or a URL that holds a key
+    #[arg(value_name = "LINK")]
+    pub(crate) link: Option<String>,
+    /// Peer to look at; may be repeated
+    #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer, requires = "link")]
     pub(crate) peers: Vec<String>,
     #[command(flatten)]
     pub(crate) announce: AnnounceArgs,

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use quorate_node::model::{
 };
 use quorate_node::{
     Archive, Checkout, CheckoutReport, Client, Code, Discover, EventStream, Failure, Identities, Listen,
-    MAX_BLOCKS_DESCRIBED, Node, NodeConfig, Selection,
+    MAX_BLOCKS_DESCRIBED, Multicast, Node, NodeConfig, Selection, ServerAnswer, ServerName,
 };
 use quorate_types::limits::DEFAULT_PORT;
 use quorate_types::{BlockRange, PublicKey};
@@ -190,6 +191,14 @@ impl Backend {
         self.answer(self.client.discovery()).await
     }
 
+    /// Opens every stream of the home; a running node has done so.
+    pub(crate) async fn inspect(&self) -> Result<Vec<(String, Option<Failure>)>, Failure> {
+        match &self.client {
+            Client::Local(node) => node.inspect().await,
+            Client::Remote(_) => Ok(Vec::new()),
+        }
+    }
+
     pub(crate) async fn events(&self) -> Result<Events, Failure> {
         Ok(Events(self.answer(self.client.events()).await?))
     }
@@ -298,6 +307,22 @@ impl Serving {
         if remembered {
             self.node.add_remembered_peers(&stream);
         }
+        stream.info().await
+    }
+
+    /// Fetches the newest signed head of a stream.
+    pub(crate) async fn reach_head(&self, wanted: CloneStream) -> Result<StreamInfo, Failure> {
+        let stream = self.node.clone_stream(wanted, true).await?;
+        let deadline = Instant::now() + self.timeout;
+        let reached = before(&AsyncStd, deadline, stream.synced()).await.unwrap_or_else(|| {
+            let seconds = self.timeout.as_secs();
+            Err(Failure::new(
+                Code::NoPeers,
+                format!("expected a peer that carries the stream, found none for {seconds} s"),
+            )
+            .next("see whether it runs and is on the same network; name it: --peer HOST:PORT"))
+        });
+        reached?;
         stream.info().await
     }
 
@@ -443,6 +468,23 @@ impl Reached {
             .next("name one: --peer HOST:PORT; on the same network, see whether it runs"))
         })
     }
+}
+
+/// Says something to the local network and listens for it.
+pub(crate) async fn probe_multicast(patience: Duration) -> Result<Vec<Multicast>, String> {
+    quorate_node::probe_multicast(&runtime(), patience).await
+}
+
+/// Asks discovery servers whether they answer.
+pub(crate) async fn probe_servers(
+    names: Vec<ServerName>,
+    patience: Duration,
+) -> Result<Vec<ServerAnswer>, String> {
+    quorate_node::probe_servers(&runtime(), names, patience).await
+}
+
+fn runtime() -> Arc<dyn Runtime> {
+    Arc::new(AsyncStd)
 }
 
 /// Joins ranges that touch or overlap.

@@ -89,6 +89,8 @@ codes! {
     NotARoom = "E1014", Usage, "the stream is not a room";
     /// The stream is no Dat archive.
     NotAnArchive = "E1020", Usage, "the stream is not a Dat archive";
+    /// The doctor found something in the way.
+    Unwell = "E1021", Other, "something is in the way";
     /// Another process holds the stream.
     Locked = "E2001", Storage, "the stream is in use";
     /// What is on disk does not verify.

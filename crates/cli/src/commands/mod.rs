@@ -5,6 +5,7 @@ mod archive;
 mod cat;
 mod change;
 mod clone;
+mod doctor;
 mod key;
 pub(crate) mod list;
 mod new;
@@ -48,6 +49,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Ls => or_end(list::ls(context), &interrupt).await,
         Command::Info(args) => or_end(list::info(args, context), &interrupt).await,
         Command::Peers(args) => or_end(list::peers(args, context), &interrupt).await,
+        Command::Doctor(args) => or_end(doctor::doctor(args, context), &interrupt).await,
         Command::Audit(args) => or_end(proof::audit(args, context), &interrupt).await,
         Command::Clear(args) => or_end(change::clear(args, context), &interrupt).await,
         Command::Import(args) => or_end(change::import(args, context), &interrupt).await,

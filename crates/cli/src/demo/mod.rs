@@ -8,6 +8,8 @@ mod room;
 mod share;
 mod stock;
 
+pub(crate) use stock::stock_peers;
+
 use std::time::Duration;
 
 use quorate_node::{Code, Failure};

@@ -46,16 +46,19 @@ pub(crate) fn present() -> (Vec<Stock>, Option<&'static str>) {
     }
 }
 
-/// Looks for the stock clients around the working directory and around this program.
-fn find() -> Found {
+/// Looks for the folders of the stock clients around the working directory and around this program.
+pub(crate) fn stock_peers() -> Option<PathBuf> {
     let places = [std::env::current_dir().ok(), std::env::current_exe().ok()];
-    let checkout = places
+    places
         .iter()
         .flatten()
         .flat_map(|place| place.ancestors())
         .map(|place| place.join(PEERS))
-        .find(|place| place.is_dir());
-    let Some(checkout) = checkout else {
+        .find(|place| place.is_dir())
+}
+
+fn find() -> Found {
+    let Some(checkout) = stock_peers() else {
         return Found::NoCheckout;
     };
     let stocks = installed(&checkout);

@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "clone",
     "ls-files",
     "checkout",
+    "doctor",
     "audit",
     "clear",
     "import",

@@ -1,5 +1,6 @@
 //! The `quorate` binary from the outside: output, exit codes, JSON.
 
+mod doctor;
 mod errors;
 mod help;
 mod home;
