@@ -58,7 +58,8 @@ fn live_commands_follow_and_end_with_ctrl_c() {
     assert_eq!((&first["schema"], &first["here"]), (&json!("quorate.stream/1"), &json!(10)));
     let mut cat = world.start("bob", &["cat", "chess", "--tail", "1", "--live", "--encoding", "utf-8"]);
     assert_eq!(cat.line(), "block 9");
-    let mut log = world.start("bob", &["log", "chess", "--tail", "0", "--live"]);
+    let mut log = world.start("bob", &["log", "chess", "--tail", "1", "--live"]);
+    assert!(log.line().split_whitespace().next() == Some("9"), "it follows before anything is appended");
     for number in 10..30 {
         world.ok("alice", &["append", "chess", &format!("block {number}")]);
         assert_eq!(cat.line(), format!("block {number}"));
