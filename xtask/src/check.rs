@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, is_there, run as call, target_directory};
-use crate::{codegen, floors, fuzz, rules};
+use crate::{codegen, floors, fuzz, lan, rules};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -79,5 +79,11 @@ fn tests() -> Result<()> {
     call(&mut cargo(&[runner, &all, &["--no-run"]].concat()))?;
     let mut binary = target_directory().join("debug").join("quorate").into_os_string();
     binary.push(OsString::from(std::env::consts::EXE_SUFFIX));
-    call(cargo(&[runner, &all, &["--no-fail-fast"]].concat()).env("QUORATE_BIN", binary))
+    let mut tests = cargo(&[runner, &all, &["--no-fail-fast"]].concat());
+    tests.env("QUORATE_BIN", binary);
+    if let Err(reason) = lan::probe() {
+        eprintln!("gate: tests: SKIPPING those of discovery, which need a network of their own: {reason:#}");
+        tests.env("QUORATE_WITHOUT_LAN", format!("{reason:#}"));
+    }
+    call(&mut tests)
 }

@@ -7,6 +7,7 @@ mod codegen;
 mod crash;
 mod floors;
 mod fuzz;
+mod lan;
 mod model;
 mod peers;
 mod rules;

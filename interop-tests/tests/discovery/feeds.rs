@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use quorate_interop_tests::{DatVersion, Lan, SwarmPackage, SwarmPeer, Workspace};
+use quorate_interop_tests::{DatVersion, SwarmPackage, SwarmPeer, Workspace};
 
-use crate::support::{Ours, until};
+use crate::support::{Ours, network, until};
 
 /// Time within which a peer is found on a busy machine: less than any client waits before it asks again (30 s), so that
 /// nobody is found by that. On an idle one it takes less than a second.
@@ -14,7 +14,8 @@ const SOON: Duration = Duration::from_secs(25);
 #[test]
 fn stock_peers_find_a_feed_of_ours() -> Result<()> {
     for package in SwarmPackage::ALL {
-        let (lan, workspace) = (Lan::new(2)?, Workspace::new()?);
+        let Some(lan) = network(2)? else { return Ok(()) };
+        let workspace = Workspace::new()?;
         let ours = Ours::new(&lan, 1, &workspace)?;
         let key = ours.create("feed", &["one", "two"])?;
         let mut share = ours.share()?;
@@ -40,7 +41,8 @@ fn stock_peers_find_a_feed_of_ours() -> Result<()> {
 #[test]
 fn a_feed_of_stock_peers_is_found() -> Result<()> {
     for package in SwarmPackage::ALL {
-        let (lan, workspace) = (Lan::new(2)?, Workspace::new()?);
+        let Some(lan) = network(2)? else { return Ok(()) };
+        let workspace = Workspace::new()?;
         let mut peer = SwarmPeer::start(package, &lan, 2, &workspace.join("peer"), None)?;
         peer.append(["one", "two"])?;
         let ours = Ours::new(&lan, 1, &workspace)?;
@@ -57,7 +59,8 @@ fn a_feed_of_stock_peers_is_found() -> Result<()> {
 #[test]
 fn a_late_sharer_is_found_by_a_clone_that_waits() -> Result<()> {
     for package in SwarmPackage::ALL {
-        let (lan, workspace) = (Lan::new(2)?, Workspace::new()?);
+        let Some(lan) = network(2)? else { return Ok(()) };
+        let workspace = Workspace::new()?;
         let directory = workspace.join("peer");
         let mut peer = SwarmPeer::start(package, &lan, 2, &directory, None)?;
         peer.append(["one"])?;
@@ -78,7 +81,8 @@ fn a_late_sharer_is_found_by_a_clone_that_waits() -> Result<()> {
 
 #[test]
 fn our_nodes_find_each_other_and_keep_one_connection() -> Result<()> {
-    let (lan, workspace) = (Lan::new(3)?, Workspace::new()?);
+    let Some(lan) = network(3)? else { return Ok(()) };
+    let workspace = Workspace::new()?;
     let first = Ours::new(&lan, 1, &workspace)?;
     let key = first.create("feed", &["one", "two", "three"])?;
     let _first = first.share()?;
@@ -104,7 +108,8 @@ fn our_nodes_find_each_other_and_keep_one_connection() -> Result<()> {
 
 #[test]
 fn a_discovery_server_of_dat_13_brings_nodes_together() -> Result<()> {
-    let (lan, workspace) = (Lan::new(3)?, Workspace::new()?);
+    let Some(lan) = network(3)? else { return Ok(()) };
+    let workspace = Workspace::new()?;
     let mut server = DatVersion::dns_server(&lan, 1)?;
     let at = format!("{}:5300", lan.address(1));
     let by_server = ["--announce", "dns", "--dns-server", &at];
@@ -125,7 +130,8 @@ fn a_discovery_server_of_dat_13_brings_nodes_together() -> Result<()> {
 
 #[test]
 fn a_clone_that_waits_hears_of_a_sharer_from_the_server() -> Result<()> {
-    let (lan, workspace) = (Lan::new(3)?, Workspace::new()?);
+    let Some(lan) = network(3)? else { return Ok(()) };
+    let workspace = Workspace::new()?;
     let _server = DatVersion::dns_server(&lan, 1)?;
     let at = format!("{}:5300", lan.address(1));
     let by_server = ["--announce", "dns", "--dns-server", &at];
@@ -141,12 +147,45 @@ fn a_clone_that_waits_hears_of_a_sharer_from_the_server() -> Result<()> {
 
 #[test]
 fn nothing_is_said_where_none_is_asked_for() -> Result<()> {
-    let (lan, workspace) = (Lan::new(2)?, Workspace::new()?);
+    let Some(lan) = network(2)? else { return Ok(()) };
+    let workspace = Workspace::new()?;
     let ours = Ours::new(&lan, 1, &workspace)?;
     let key = ours.create("feed", &["one"])?;
     let _share = ours.start(&["share", "--announce", "none"])?;
     let other = Ours::new(&lan, 2, &workspace)?;
     let refused = other.run(&["clone", &key, "--timeout", "3"]).unwrap_err().to_string();
     assert!(refused.contains("E4001"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn the_doctor_hears_itself_and_finds_who_shares() -> Result<()> {
+    let Some(lan) = network(3)? else { return Ok(()) };
+    let workspace = Workspace::new()?;
+    let _server = DatVersion::dns_server(&lan, 3)?;
+    let at = format!("{}:5300", lan.address(3));
+    let ours = Ours::new(&lan, 1, &workspace)?;
+    let key = ours.create("feed", &["one", "two"])?;
+    let _share = ours.share()?;
+    let other = Ours::new(&lan, 2, &workspace)?;
+    let asked = ["doctor", &key, "--announce", "lan,dns", "--dns-server", &at];
+    let report = other.run(&asked)?.pop().unwrap_or_default();
+    assert_eq!(report["healthy"], true, "{report}");
+    let says = |check: &str| {
+        let checks = report["checks"].as_array();
+        let found = checks.and_then(|checks| checks.iter().find(|found| found["check"] == check));
+        found.and_then(|found| found["says"].as_str()).unwrap_or_default().to_owned()
+    };
+    assert_eq!(says("multicast"), format!("works on eth0 {}", lan.address(2)), "{report}");
+    assert_eq!(says("servers"), format!("{} answers", lan.address(3)), "{report}");
+    assert!(says("link").starts_with(&format!("2 blocks, from {}:3282", lan.address(1))), "{report}");
+    // The node that shares is reached where it announces.
+    let report = ours.run(&["doctor"])?.pop().unwrap_or_default();
+    assert!(report.to_string().contains("3282: the node on this home announces it"), "{report}");
+    // A server that is not there is said.
+    let nobody = format!("{}:5301", lan.address(3));
+    let refused =
+        other.run(&["doctor", "--announce", "dns", "--dns-server", &nobody]).unwrap_err().to_string();
+    assert!(refused.contains("does not answer") && refused.contains("E1021"), "{refused}");
     Ok(())
 }

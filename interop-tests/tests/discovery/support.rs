@@ -61,6 +61,15 @@ impl<'a> Ours<'a> {
     }
 }
 
+/// Makes a network with this many hosts; `None` where the gate has said why there can be none.
+pub(crate) fn network(hosts: u8) -> Result<Option<Lan>> {
+    if let Some(reason) = std::env::var_os("QUORATE_WITHOUT_LAN") {
+        eprintln!("skipped, no network of its own: {}", reason.to_string_lossy());
+        return Ok(None);
+    }
+    Lan::new(hosts).map(Some)
+}
+
 /// Names a directory of a test.
 pub(crate) fn directory(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     let path = workspace.join(name);
