@@ -70,7 +70,7 @@ impl Quorate {
         let mut command = Command::new(&self.binary);
         command.arg("--home").arg(&self.home).env("NO_COLOR", "1").env_remove("QUORATE_HOME");
         // Whoever wants discovery says so, and runs in a network of its own.
-        command.env("QUORATE_ANNOUNCE", "none");
+        command.env("QUORATE_ANNOUNCE", "none").env("QUORATE_RESOLVE", "none");
         for argument in arguments {
             command.arg(argument.as_ref());
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use data_encoding::HEXLOWER;
+use serde_json::Value;
 
 use crate::{EventProcess, Lan};
 
@@ -64,6 +65,18 @@ impl DatVersion {
         process
             .event("listening", PATIENCE)
             .context("expected dns-discovery of the pinned package dat-13: run `cargo xtask peers`")?;
+        Ok(process)
+    }
+
+    /// Starts a DNS server and a web server on a host, by the packages that dat 13 comes with; see `name-server.js`.
+    pub fn name_server(lan: &Lan, host: u8, options: &Value) -> Result<EventProcess> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("js/dat-13/name-server.js");
+        let mut command = Command::new("node");
+        command.arg(script).arg(options.to_string());
+        let mut process = EventProcess::start("a name server", &mut lan.on(host, &command))?;
+        process
+            .event("listening", PATIENCE)
+            .context("expected dns-packet of the pinned package dat-13: run `cargo xtask peers`")?;
         Ok(process)
     }
 

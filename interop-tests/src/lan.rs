@@ -7,12 +7,14 @@ use anyhow::{Context, Result, ensure};
 
 /// Makes the network: one namespace with a bridge, and one for each host.
 ///
-/// Hosts have a route for multicast and none beyond the network, so that whatever a stock client says to the world stays
+/// Names are resolved by whoever answers DNS on host 1, if anybody does. Hosts have a route for multicast and none beyond the network, so that whatever a stock client says to the world stays
 /// unsaid. Everything ends with the shell that made it.
 const SETUP: &str = r#"
 set -e
 mount -t tmpfs tmpfs /run
 mkdir -p /run/netns
+echo nameserver 10.77.0.1 > /run/resolv.conf
+if [ -e /etc/resolv.conf ]; then mount --bind /run/resolv.conf /etc/resolv.conf; fi
 ip link set lo up
 ip link add br0 type bridge
 ip link set br0 type bridge mcast_snooping 0

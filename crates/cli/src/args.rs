@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quorate_node::{Discover, ServerName};
+use quorate_node::{AskNames, Discover, ServerName};
 use quorate_types::PublicKey;
 use quorate_types::limits::DEFAULT_PORT;
 
@@ -415,6 +415,45 @@ impl AnnounceArgs {
     }
 }
 
+/// How a name in a link becomes a key.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ResolveArgs {
+    /// Whom to ask for the key of dat://NAME: https, the web server of the name; dns, a TXT record, which nothing
+    /// authenticates; none; may be repeated [default: https, then dns]
+    #[arg(
+        long,
+        value_name = "HOW",
+        env = "QUORATE_RESOLVE",
+        hide_env_values = true,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    resolve: Vec<Resolve>,
+}
+
+/// One way from a name to a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Resolve {
+    /// `https://NAME/.well-known/dat`
+    Https,
+    /// TXT records
+    Dns,
+    /// No way
+    None,
+}
+
+impl ResolveArgs {
+    /// What was asked for; `none` is none whatever else is said.
+    pub(crate) fn ask(&self) -> AskNames {
+        let has = |how| self.resolve.contains(&how);
+        match (self.resolve.is_empty(), has(Resolve::None)) {
+            (true, _) => AskNames { well_known: true, txt: true },
+            (false, true) => AskNames::default(),
+            (false, false) => AskNames { well_known: has(Resolve::Https), txt: has(Resolve::Dns) },
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ShareArgs {
     /// Streams to serve [default: all]
@@ -435,7 +474,7 @@ pub(crate) struct ShareArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CloneArgs {
-    /// dat:// link, 64 hexadecimal digits, 52 z-base-32 characters, or a URL that holds a key
+    /// dat:// link, 64 hexadecimal digits, 52 z-base-32 characters, a URL that holds a key, or dat://NAME
     pub(crate) link: String,
     /// Local name [default: the first 8 digits of the key]
     pub(crate) name: Option<String>,
@@ -444,6 +483,8 @@ pub(crate) struct CloneArgs {
     pub(crate) peers: Vec<String>,
     #[command(flatten)]
     pub(crate) announce: AnnounceArgs,
+    #[command(flatten)]
+    pub(crate) resolve: ResolveArgs,
     /// Fetch the newest signed head and no block
     #[arg(long)]
     pub(crate) sparse: bool,
@@ -458,7 +499,7 @@ pub(crate) struct CloneArgs {
 /// Which archive, at which version, and from whom.
 #[derive(Debug, Args)]
 pub(crate) struct ArchiveArgs {
-    /// Name, first digits of the key, or link; `dat://KEY+VERSION` names a version
+    /// Name, first digits of the key, or link; `dat://KEY+VERSION` names a version; dat://NAME is looked up
     #[arg(value_name = "STREAM")]
     pub(crate) stream: String,
     /// Version of the archive [default: the one in the link, or the newest]
@@ -469,11 +510,13 @@ pub(crate) struct ArchiveArgs {
     pub(crate) peers: Vec<String>,
     #[command(flatten)]
     pub(crate) announce: AnnounceArgs,
+    #[command(flatten)]
+    pub(crate) resolve: ResolveArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Stream to look for: dat:// link, key, or a URL that holds a key
+    /// Stream to look for: dat:// link, key, a URL that holds a key, or dat://NAME
     #[arg(value_name = "LINK")]
     pub(crate) link: Option<String>,
     /// Peer to look at; may be repeated
@@ -481,6 +524,8 @@ pub(crate) struct DoctorArgs {
     pub(crate) peers: Vec<String>,
     #[command(flatten)]
     pub(crate) announce: AnnounceArgs,
+    #[command(flatten)]
+    pub(crate) resolve: ResolveArgs,
 }
 
 #[derive(Debug, Args)]
@@ -692,6 +737,20 @@ mod tests {
         assert_eq!((dns.lan, dns.servers.len()), (false, DNS_SERVERS.len()));
         let named = discover(&["--announce", "dns", "--dns-server", "10.0.0.1:53"]);
         assert_eq!(named.servers, ["10.0.0.1:53".parse().unwrap()]);
+    }
+
+    #[test]
+    fn names_are_resolved_as_it_is_asked_for() {
+        let ask = |words: &[&str]| {
+            let words = ["quorate", "clone", "dat://a.b"].iter().chain(words);
+            match Cli::try_parse_from(words).unwrap().command {
+                Command::Clone(args) => args.resolve.ask(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(ask(&["--resolve", "dns"]), AskNames { well_known: false, txt: true });
+        assert_eq!(ask(&["--resolve", "https,dns"]), AskNames { well_known: true, txt: true });
+        assert_eq!(ask(&["--resolve", "dns", "--resolve", "none"]), AskNames::default());
     }
 
     #[test]

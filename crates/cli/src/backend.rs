@@ -14,8 +14,9 @@ use quorate_node::model::{
     NewStream, PeerInfo, ProofFile, Said, Say, StreamInfo,
 };
 use quorate_node::{
-    Archive, Checkout, CheckoutReport, Client, Code, Discover, EventStream, Failure, Identities, Listen,
-    MAX_BLOCKS_DESCRIBED, Multicast, Node, NodeConfig, Selection, ServerAnswer, ServerName,
+    Archive, AskNames, Checkout, CheckoutReport, Client, Code, DatName, Discover, EventStream, Failure,
+    Identities, Listen, MAX_BLOCKS_DESCRIBED, Multicast, Node, NodeConfig, Resolved, Selection, ServerAnswer,
+    ServerName,
 };
 use quorate_types::limits::DEFAULT_PORT;
 use quorate_types::{BlockRange, PublicKey};
@@ -481,6 +482,13 @@ pub(crate) async fn probe_servers(
     patience: Duration,
 ) -> Result<Vec<ServerAnswer>, String> {
     quorate_node::probe_servers(&runtime(), names, patience).await
+}
+
+/// Finds out which key a name stands for.
+pub(crate) async fn look_up(name: &DatName, ask: AskNames, patience: Duration) -> Result<Resolved, Failure> {
+    quorate_net::names::look_up(&runtime(), name, ask, patience)
+        .await
+        .map_err(|error| Failure::new(Code::NameUnknown, error.to_string()))
 }
 
 fn runtime() -> Arc<dyn Runtime> {

@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod follow;
 mod interrupt;
+mod names;
 mod news;
 mod output;
 mod progress;

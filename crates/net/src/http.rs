@@ -12,6 +12,8 @@ mod io;
 mod server;
 mod socket;
 
+pub(crate) use io::HyperIo;
+
 pub use client::{Answer, CallError, Lines, call, call_streaming};
 pub use server::serve;
 pub use socket::{LocalSocket, SocketError};

@@ -91,6 +91,8 @@ codes! {
     NotAnArchive = "E1020", Usage, "the stream is not a Dat archive";
     /// The doctor found something in the way.
     Unwell = "E1021", Other, "something is in the way";
+    /// A name stands for no key.
+    NameUnknown = "E1022", NotFound, "the name stands for no key";
     /// Another process holds the stream.
     Locked = "E2001", Storage, "the stream is in use";
     /// What is on disk does not verify.

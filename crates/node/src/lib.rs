@@ -39,6 +39,7 @@ pub use identities::Identities;
 pub use node::{Listen, Node, NodeConfig};
 pub use quorate_net::discovery::Network;
 pub use quorate_net::discovery::servers::ServerName;
+pub use quorate_net::names::{AskNames, DatName, NameSource, Resolved};
 pub use quorate_replicate::Selection;
 pub use stream::{ExtensionMessage, Stream};
 

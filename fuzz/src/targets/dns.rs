@@ -6,6 +6,7 @@ use std::time::Instant;
 use quorate_net::discovery::{
     Dialect, LocalConfig, LocalDiscovery, LocalInput, LocalOutput, Network, Topic, answers, parse, questions,
 };
+use quorate_net::names::{DatName, parse_txt, parse_well_known};
 use quorate_types::limits::{MAX_DNS_PEERS, MAX_DNS_RECORDS};
 
 use crate::Target;
@@ -16,6 +17,10 @@ pub(super) const TARGET: Target = Target { name: "dns", run, seeds, cost: 1 };
 const TOPIC: Topic = Topic::new([7; 20]);
 
 fn run(input: &[u8]) {
+    let name: DatName = "example.org".parse().expect("two labels are a name");
+    // A resolver, and a web server, may say anything.
+    let _ = parse_txt(input, &name);
+    let _ = parse_well_known(input);
     if let Ok(heard) = parse(input) {
         assert!(heard.questions.len() + heard.announcements.len() <= MAX_DNS_RECORDS);
         for announcement in &heard.announcements {

@@ -13,16 +13,25 @@ pub(crate) struct Ours<'a> {
     lan: &'a Lan,
     host: u8,
     quorate: Quorate,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl<'a> Ours<'a> {
     pub(crate) fn new(lan: &'a Lan, host: u8, workspace: &Workspace) -> Result<Self> {
-        Ok(Self { lan, host, quorate: Quorate::new(workspace.join(&format!("home-{host}")))? })
+        let quorate = Quorate::new(workspace.join(&format!("home-{host}")))?;
+        Ok(Self { lan, host, quorate, variables: Vec::new() })
+    }
+
+    /// Sets a variable of every command.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.quorate.command([&["--json"], arguments].concat());
-        command.env("QUORATE_ANNOUNCE", "lan");
+        command
+            .env("QUORATE_ANNOUNCE", "lan")
+            .envs(self.variables.iter().map(|(name, value)| (*name, value)));
         self.lan.on(self.host, &command)
     }
 

@@ -9,12 +9,14 @@ use serde::Serialize;
 use crate::args::{ArchiveArgs, CheckoutArgs, LsFilesArgs};
 use crate::backend::{Backend, Reached, Serving};
 use crate::context::Context;
+use crate::names;
 use crate::progress::{Progress, Unit};
 use crate::stop::{Outcome, Stop};
 use crate::text;
 
 /// `quorate ls-files STREAM`.
-pub(crate) async fn ls_files(args: LsFilesArgs, context: &mut Context) -> Outcome {
+pub(crate) async fn ls_files(mut args: LsFilesArgs, context: &mut Context) -> Outcome {
+    args.archive.stream = names::with_key(&args.archive.stream, &args.archive.resolve, context).await?;
     let opened = Opened::open(&args.archive, context).await?;
     let result = opened.archive(&args.archive, context).await;
     opened.close().await?;
@@ -34,7 +36,8 @@ pub(crate) async fn ls_files(args: LsFilesArgs, context: &mut Context) -> Outcom
 }
 
 /// `quorate checkout STREAM DIR`.
-pub(crate) async fn checkout(args: CheckoutArgs, context: &mut Context) -> Outcome {
+pub(crate) async fn checkout(mut args: CheckoutArgs, context: &mut Context) -> Outcome {
+    args.archive.stream = names::with_key(&args.archive.stream, &args.archive.resolve, context).await?;
     let opened = Opened::open(&args.archive, context).await?;
     let result = write(&opened, &args, context).await;
     opened.close().await?;

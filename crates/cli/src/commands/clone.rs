@@ -14,6 +14,7 @@ use super::share::print_events;
 use crate::args::CloneArgs;
 use crate::backend::{Backend, Events, Serving, sleep};
 use crate::context::Context;
+use crate::names;
 use crate::news;
 use crate::progress::{Progress, Unit};
 use crate::stop::{Outcome, Stop};
@@ -28,7 +29,8 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// `quorate clone LINK [NAME]`.
 pub(crate) async fn clone(args: CloneArgs, context: &mut Context) -> Outcome {
-    let link: Link = args.link.parse().map_err(|error: quorate_types::LinkError| {
+    let link = names::with_key(&args.link, &args.resolve, context).await?;
+    let link: Link = link.parse().map_err(|error: quorate_types::LinkError| {
         quorate_node::Failure::new(quorate_node::Code::BadLink, error.to_string())
             .next("copy the link again, whole; its owner has it from quorate info STREAM")
     })?;

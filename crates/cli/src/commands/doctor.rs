@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::args::DoctorArgs;
 use crate::backend::{Backend, Serving};
 use crate::context::Context;
-use crate::stop::Outcome;
+use crate::names;
+use crate::stop::{Outcome, Stop};
 use crate::text;
 
 /// How a check came out.
@@ -119,7 +120,8 @@ async fn examine(args: &DoctorArgs, context: &Context) -> Vec<Finding> {
     if let Some(link) = &args.link {
         findings.push(match look_for(link, args, context).await {
             Ok(says) => Finding::good("link", says),
-            Err(failure) => Finding::failed("link", failure),
+            Err(Stop::Failed(failure)) => Finding::failed("link", failure),
+            Err(_) => Finding::skipped("link", "interrupted"),
         });
     }
     findings
@@ -162,20 +164,15 @@ async fn streams(backend: &Backend) -> Vec<Finding> {
 }
 
 /// Looks for somebody who carries a stream, from a home of its own, and fetches the newest signed head.
-async fn look_for(link: &str, args: &DoctorArgs, context: &Context) -> Result<String, Failure> {
+async fn look_for(link: &str, args: &DoctorArgs, context: &Context) -> Outcome<String> {
+    let link = names::with_key(link, &args.resolve, context).await?;
     let home = tempfile::tempdir()
         .map_err(|error| Failure::new(Code::Io, format!("making a temporary directory: {error}")))?;
     let node = Serving::open(home.path(), context.timeout).await?;
-    let wanted = CloneStream {
-        link: link.to_owned(),
-        name: None,
-        peers: args.peers.clone(),
-        sparse: true,
-        no_check: true,
-    };
+    let wanted = CloneStream { link, name: None, peers: args.peers.clone(), sparse: true, no_check: true };
     let found = reach(&node, wanted, args).await;
     node.shutdown().await?;
-    found
+    Ok(found?)
 }
 
 async fn reach(node: &Serving, wanted: CloneStream, args: &DoctorArgs) -> Result<String, Failure> {

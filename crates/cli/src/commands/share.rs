@@ -74,7 +74,9 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
     for peer in &args.peers {
         node.add_peer(peer);
     }
-    node.discover(args.announce.discover(Some(address.port())))?;
+    // Where only this machine listens, nobody else is told to come.
+    let announced = (!address.ip().is_loopback()).then_some(address.port());
+    node.discover(args.announce.discover(announced))?;
     if !context.output.json {
         let host = if address.ip().is_unspecified() { "HOST".to_string() } else { host_of(address) };
         // The content of an archive comes with its metadata.

@@ -32,6 +32,7 @@ fn failures_are_told_as_stored() {
         ("no-feed", &["import", "nowhere"], 9),
         ("no-streams", &["share", "--port", "0", "--host", "127.0.0.1"], 3),
         ("unknown-option", &["ls", "--nope"], 2),
+        ("no-names", &["clone", "dat://archive.example"], 3),
         ("bad-peer", &["share", "--peer", "dat://x"], 2),
         ("missing-stream", &["cat"], 2),
     ];

@@ -112,7 +112,7 @@ pub(crate) fn bare(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
     command.args(words).env_remove("QUORATE_HOME").env_remove("QUORATE_LOG").env_remove("NO_COLOR");
     // No test says anything on the real network.
-    command.env("QUORATE_ANNOUNCE", "none");
+    command.env("QUORATE_ANNOUNCE", "none").env("QUORATE_RESOLVE", "none");
     command
 }
 

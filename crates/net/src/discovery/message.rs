@@ -274,7 +274,7 @@ fn hyperswarm_answer(
 }
 
 /// The parser makes room for as many records as the header names: no more than the message can hold.
-pub(super) fn check_counts(bytes: &[u8]) -> Result<(), MessageError> {
+pub(crate) fn check_counts(bytes: &[u8]) -> Result<(), MessageError> {
     let Some(counts) = bytes.get(4..HEADER_BYTES) else {
         return Err(MessageError::Malformed { reason: format!("{} bytes are no header", bytes.len()) });
     };

@@ -14,6 +14,7 @@ mod server_message;
 pub mod servers;
 mod topic;
 
+pub(crate) use message::check_counts;
 pub use message::{Announcement, Dialect, Heard, MessageError, Question, answers, parse, questions};
 pub use network::Network;
 pub use peer_table::{DialEnd, PeerTable, TableInput, TableOutput};

@@ -12,13 +12,13 @@ use crate::runtime::BoxStream;
 /// Largest read, bytes.
 const READ_BYTES: usize = 64 * 1024;
 
-pub(super) struct HyperIo {
+pub(crate) struct HyperIo {
     stream: BoxStream,
     buffer: Box<[u8]>,
 }
 
 impl HyperIo {
-    pub(super) fn new(stream: BoxStream) -> Self {
+    pub(crate) fn new(stream: BoxStream) -> Self {
         Self { stream, buffer: vec![0; READ_BYTES].into() }
     }
 }
