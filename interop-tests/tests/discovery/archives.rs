@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use quorate_interop_tests::{DatVersion, Workspace, archive_key, files_in, generated_block};
+use serde_json::Value;
 
 use crate::support::{Ours, directory, network, until};
 
@@ -99,7 +100,12 @@ fn our_node_is_the_bridge_between_dat_13_and_dat_14() -> Result<()> {
         cloner.clone(&lan, 3, &home, &key, &cloned)?;
         assert!(files_in(&cloned)? == with_bytes(&shared)?, "{sharer:?} to {cloner:?}");
         // A change goes all the way.
-        let _syncing = cloner.sync(&lan, 3, &home, &cloned)?;
+        let mut syncing = cloner.sync(&lan, 3, &home, &cloned)?;
+        syncing.wait_for("waiting for updates")?;
+        let there = format!("{}:", lan.address(3));
+        let is_there =
+            |peer: &Value| peer["address"].as_str().is_some_and(|address| address.starts_with(&there));
+        until("a connection", PATIENCE, || Ok(ours.run(&["peers"])?.iter().any(is_there)))?;
         fs::write(shared.join("later.txt"), "later")?;
         until("the change", PATIENCE, || {
             Ok(fs::read(cloned.join("later.txt")).is_ok_and(|it| it == b"later"))
