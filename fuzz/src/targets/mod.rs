@@ -18,7 +18,7 @@ mod world;
 use crate::Target;
 
 /// Every target.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     links::TARGET,
     messages::TARGET,
     bitfield::RUN_LENGTH,

@@ -1,7 +1,8 @@
 //! `quorate ls`, `quorate info` and `quorate peers`.
 
 use quorate_node::model::{
-    Content, Direction, DiscoveryInfo, Encoding, PeerInfo, QuorumInfo, RoomInfo, RuleInfo, Service, StreamInfo,
+    Content, Direction, DiscoveryInfo, Encoding, PeerInfo, QuorumInfo, RoomInfo, RuleInfo, Service,
+    StreamInfo,
 };
 
 use quorate_node::Archive;
