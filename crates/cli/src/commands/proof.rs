@@ -18,11 +18,12 @@ use crate::text;
 /// Largest file that can be a proof: the block in base64, and nodes and names around it.
 const MAX_PROOF_BYTES: u64 = MAX_BLOCK_BYTES as u64 / 3 * 4 + 64 * 1024;
 
+/// That a file was written.
 #[derive(Serialize)]
-struct Written<'a> {
-    schema: &'static str,
-    path: &'a str,
-    bytes: usize,
+pub(super) struct Written<'a> {
+    pub(super) schema: &'static str,
+    pub(super) path: &'a str,
+    pub(super) bytes: usize,
 }
 
 /// `quorate proof STREAM N [-o F]`.
@@ -46,7 +47,8 @@ pub(crate) async fn proof(args: ProofArgs, context: &mut Context) -> Outcome {
     Ok(())
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Outcome {
+/// Writes a file that is not there yet, and syncs it.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Outcome {
     let shown = path.display();
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| {
         if error.kind() == io::ErrorKind::AlreadyExists {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use serde::Serialize;
 
+use super::proof::{Written, write_new};
 use crate::args::{ForkCommand, StreamArg, ValidatorCommand};
 use crate::backend;
 use crate::context::Context;
@@ -43,13 +44,6 @@ struct Votes<'a> {
     length: u64,
     #[serde(flatten)]
     quorum: &'a QuorumInfo,
-}
-
-#[derive(Serialize)]
-struct Written<'a> {
-    schema: &'static str,
-    path: &'a str,
-    bytes: usize,
 }
 
 /// `quorate validator ...`.
@@ -170,7 +164,7 @@ pub(crate) async fn fork(command: ForkCommand, context: &mut Context) -> Outcome
             let backend = context.backend().await?;
             let bytes = backend.evidence(&args.fork.stream.stream, &args.fork.id).await?;
             backend.close().await?;
-            write(&args.output, &bytes)?;
+            write_new(&args.output, &bytes)?;
             let shown = args.output.display().to_string();
             let output = &mut context.output;
             if output.json {
@@ -260,23 +254,6 @@ async fn quorum_of(args: &StreamArg, context: &mut Context) -> Outcome<(StreamIn
         return Err(Failure::new(Code::NoValidators, message).next(format!("quorate info {name}")).into());
     };
     Ok((info, quorum))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Outcome {
-    let shown = path.display();
-    let mut file = File::create_new(path).map_err(|error| {
-        let code = if error.kind() == io::ErrorKind::AlreadyExists { Code::BadRequest } else { Code::Io };
-        Stop::Failed(
-            Failure::new(
-                code,
-                format!("expected to make the file {shown}, found that it cannot be made: {error}"),
-            )
-            .next("name a file that is not there"),
-        )
-    })?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| Stop::io(format_args!("writing {shown}"), &error))
 }
 
 fn read(path: &Path) -> Outcome<Bytes> {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use quorate_feed::{Flavour, Roots};
 use quorate_replicate::{Input, Peer, Selection};
 use quorate_store::outbox::Outbox;
@@ -220,6 +221,12 @@ impl StreamTask {
         if end < start.saturating_add(least) {
             return None;
         }
+        let blocks = self.read_blocks(start, end).await;
+        (!blocks.is_empty()).then(|| Batch::begin(room, start, blocks))
+    }
+
+    /// Reads blocks up to `end`, or up to the first that is not here, but no more than one job checks.
+    async fn read_blocks(&mut self, start: u64, end: u64) -> Vec<Bytes> {
         let mut blocks = Vec::new();
         let mut bytes = 0;
         for index in start..end.min(start.saturating_add(BLOCKS_A_JOB)) {
@@ -230,7 +237,7 @@ impl StreamTask {
                 break;
             }
         }
-        (!blocks.is_empty()).then(|| Batch::begin(room, start, blocks))
+        blocks
     }
 
     /// Gets what a check needs of the history; where a block is not here it is fetched, and the check waits.

@@ -4,9 +4,9 @@ use quorate_feed::Roots;
 use quorate_rules::state::MemoryStore;
 
 use super::super::task::StreamTask;
+use super::RoomState;
 use super::jobs::Authentication;
 use super::tell::refused_block;
-use super::{BLOCKS_A_JOB, BYTES_A_JOB, RoomState};
 use crate::model::RoomAudit;
 use crate::room::{Checker, Known, Replay, Stop};
 use crate::{Code, Failure};
@@ -37,16 +37,7 @@ impl StreamTask {
             }
             let start = checker.length();
             let end = if start < checked { checked } else { self.feed.length() };
-            let mut blocks = Vec::new();
-            let mut bytes = 0;
-            for index in start..end.min(start.saturating_add(BLOCKS_A_JOB)) {
-                let Ok(Some(block)) = self.feed.get(index).await else { break };
-                bytes += block.len();
-                blocks.push(block);
-                if bytes >= BYTES_A_JOB {
-                    break;
-                }
-            }
+            let blocks = self.read_blocks(start, end).await;
             if blocks.is_empty() {
                 break;
             }
