@@ -12,11 +12,11 @@ mod undo;
 #[cfg(test)]
 mod tests;
 
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use quorate_rules::state::{Position, RoomStore, StateError, StateStore, Step, UNDO_STEPS, WriteSet};
+use quorate_rules::state::{Position, RoomStore, StateError, StateStore, Step, UNDO_STEPS};
 use quorate_types::{Hash, RoomId, RuleId, StateRoot};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
@@ -195,7 +195,7 @@ impl RoomStore for RedbStore {
         Ok(Some(step.ok_or_else(missing)?.before))
     }
 
-    fn commit(&mut self, batch: Vec<Step>) -> Result<(), StateError> {
+    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {
         let Some(last) = batch.last() else {
             return Ok(());
         };
@@ -213,7 +213,7 @@ impl RoomStore for RedbStore {
         {
             let mut table = transaction.open_table(STATE).map_err(failed("written"))?;
             for ((space, key), value) in &change.values {
-                write(&mut table, space, key, value.as_deref())?;
+                write(&mut table, space, key, *value)?;
             }
             let mut records = transaction.open_table(UNDO).map_err(failed("written"))?;
             records.insert(first, change.record.as_slice()).map_err(failed("written"))?;
@@ -232,7 +232,7 @@ impl RoomStore for RedbStore {
         (self.position, self.oldest, self.undo_bytes) = (after, oldest, undo_bytes);
         let mut reader = self.reader();
         for ((space, key), value) in change.values {
-            reader.cache.put(&space, key, value);
+            reader.cache.put(space, key.to_vec(), value.map(<[u8]>::to_vec));
         }
         Ok(())
     }
@@ -277,39 +277,40 @@ impl RoomStore for RedbStore {
     }
 }
 
-/// What a batch changes: the last value of each key, and how to take it all back.
-struct Change {
-    values: WriteSet,
+/// Namespace and key.
+type Key<'a> = (&'a RuleId, &'a [u8]);
+
+/// What a batch changes: the last value of each key, by key, and how to take it all back.
+struct Change<'a> {
+    values: Vec<(Key<'a>, Option<&'a [u8]>)>,
     record: Vec<u8>,
     /// Bytes of the keys and values.
     bytes: usize,
 }
 
 impl RedbStore {
-    fn change_of(&self, batch: Vec<Step>) -> Result<Change, StateError> {
-        let mut change = Change { values: WriteSet::new(), record: Vec::new(), bytes: 0 };
+    fn change_of<'a>(&self, batch: &'a [Step]) -> Result<Change<'a>, StateError> {
+        // In the order of the keys at the end and not before: an ordered map would compare each key a dozen times.
+        let mut values: HashMap<Key<'a>, Option<&'a [u8]>> = HashMap::new();
+        let (mut record, mut bytes) = (Vec::new(), 0);
         let mut position = self.position;
         for step in batch {
             if step.index != position.length {
                 return Err(StateError::Index { expected: position.length, found: step.index });
             }
-            let after = step.after();
-            let mut undo = Undo { before: position, writes: Vec::with_capacity(step.writes.len()) };
-            for ((space, key), value) in step.writes {
-                change.bytes += RuleId::LEN + key.len() + value.as_ref().map_or(0, Vec::len);
-                let before = match change.values.entry((space, key.clone())) {
-                    Entry::Occupied(mut entry) => entry.insert(value),
-                    Entry::Vacant(entry) => {
-                        entry.insert(value);
-                        self.get(&space, &key)?
-                    }
-                };
-                undo.writes.push((space, key, before));
+            undo::begin_step(&position, step.writes.len(), &mut record);
+            for ((space, key), value) in &step.writes {
+                bytes += RuleId::LEN + key.len() + value.as_ref().map_or(0, Vec::len);
+                match values.insert((space, key), value.as_deref()) {
+                    Some(before) => undo::put_write(space, key, before, &mut record),
+                    None => undo::put_write(space, key, self.get(space, key)?.as_deref(), &mut record),
+                }
             }
-            undo::encode(&undo, &mut change.record);
-            position = after;
+            position = step.after();
         }
-        Ok(change)
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_unstable_by_key(|(key, _)| *key);
+        Ok(Change { values, record, bytes })
     }
 }
 

@@ -311,7 +311,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         if self.steps.is_empty() {
             return Ok(());
         }
-        self.store.commit(self.steps.clone())?;
+        self.store.commit(&self.steps)?;
         self.steps.clear();
         self.overlay.clear();
         Ok(())

@@ -90,7 +90,7 @@ impl RoomStore for MemoryStore {
         Ok(place.and_then(|place| self.undo.get(place)).map(|undo| undo.before))
     }
 
-    fn commit(&mut self, batch: Vec<Step>) -> Result<(), StateError> {
+    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {
         for (step, expected) in batch.iter().zip(self.position.length..) {
             if step.index != expected {
                 return Err(StateError::Index { expected, found: step.index });
@@ -99,7 +99,7 @@ impl RoomStore for MemoryStore {
         for step in batch {
             let before = self.position;
             self.position = step.after();
-            let values = self.put(step.writes);
+            let values = self.put(step.writes.clone());
             self.undo.push_back(Undo { before, values });
             while self.position.length.saturating_sub(self.oldest()) > self.undo_steps {
                 self.undo.pop_front();

@@ -79,7 +79,7 @@ proptest! {
                 Move::Commit(batch) => {
                     let steps = steps(store.position(), batch);
                     steps.iter().for_each(|step| model.commit(step));
-                    store.commit(steps).unwrap();
+                    store.commit(&steps).unwrap();
                     oldest = oldest.max((model.states.len() as u64).saturating_sub(undo_steps));
                 }
                 Move::Back(by) => {
@@ -133,7 +133,7 @@ fn a_batch_that_skips_an_index_changes_nothing() {
     let write = WriteSet::from([((RuleId::new([1; 32]), b"key".to_vec()), Some(b"value".to_vec()))]);
     let mut batch = steps(store.position(), vec![write.clone(), write]);
     batch[1].index = 2;
-    assert_eq!(store.commit(batch), Err(StateError::Index { expected: 1, found: 2 }));
+    assert_eq!(store.commit(&batch), Err(StateError::Index { expected: 1, found: 2 }));
     assert_eq!(store.position(), Position::START);
     assert_eq!(store.entries(&RuleId::new([1; 32])).count(), 0);
 }

@@ -120,7 +120,7 @@ pub trait RoomStore: StateStore {
     /// # Errors
     ///
     /// [`StateError::Index`] when they do not follow; nothing is added by a commit that fails.
-    fn commit(&mut self, batch: Vec<Step>) -> Result<(), StateError>;
+    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError>;
 
     /// Takes the last steps back, until the state stands at `length`.
     ///

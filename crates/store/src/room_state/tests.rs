@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use quorate_rules::state::{ROOM_SPACE, state_root};
+use quorate_rules::state::{ROOM_SPACE, WriteSet, state_root};
 
 use super::*;
 
@@ -50,8 +50,8 @@ impl Model {
     }
 
     fn commit(&mut self, batch: Vec<WriteSet>) {
-        let batch = batch.into_iter().map(|writes| self.step(writes)).collect();
-        self.store.commit(batch).unwrap();
+        let batch: Vec<Step> = batch.into_iter().map(|writes| self.step(writes)).collect();
+        self.store.commit(&batch).unwrap();
     }
 
     fn step_back(&mut self, length: u64) {
@@ -120,7 +120,7 @@ fn steps_that_do_not_follow_are_refused_whole() {
     model.states.pop();
     let gap = Step { index: 3, ..good.clone() };
     let error = StateError::Index { expected: 2, found: 3 };
-    assert_eq!(model.store.commit(vec![good, gap]), Err(error));
+    assert_eq!(model.store.commit(&[good, gap]), Err(error));
     model.check();
     let error = StateError::OutOfReach { oldest: 0, newest: 1, found: 2 };
     assert_eq!(model.store.step_back(2), Err(error));
@@ -255,7 +255,7 @@ fn a_snapshot_is_taken_back_in() {
         assert_eq!(imported.get(space, key), model.store.get(space, key));
     }
     let step = model.step(put("more", "1"));
-    imported.commit(vec![step]).unwrap();
+    imported.commit(&[step]).unwrap();
     imported.step_back(100).unwrap();
 
     // It is open, and stays as it is.

@@ -21,23 +21,33 @@ pub(super) struct Undo {
     pub(super) writes: Vec<(RuleId, Vec<u8>, Option<Vec<u8>>)>,
 }
 
+/// Begins a step in a record: where the state stood, and how many writes follow.
+pub(super) fn begin_step(before: &Position, writes: usize, record: &mut Vec<u8>) {
+    record.extend_from_slice(before.state_root.as_bytes());
+    record.extend_from_slice(before.tree_hash.as_bytes());
+    record.extend_from_slice(&length(writes));
+}
+
+/// Appends what one write of the step found.
+pub(super) fn put_write(space: &RuleId, key: &[u8], value: Option<&[u8]>, record: &mut Vec<u8>) {
+    record.extend_from_slice(space.as_bytes());
+    record.extend_from_slice(&length(key.len()));
+    record.extend_from_slice(key);
+    match value {
+        None => record.push(0),
+        Some(value) => {
+            record.push(1);
+            record.extend_from_slice(&length(value.len()));
+            record.extend_from_slice(value);
+        }
+    }
+}
+
 /// Appends a step to a record.
 pub(super) fn encode(undo: &Undo, record: &mut Vec<u8>) {
-    record.extend_from_slice(undo.before.state_root.as_bytes());
-    record.extend_from_slice(undo.before.tree_hash.as_bytes());
-    record.extend_from_slice(&length(undo.writes.len()));
+    begin_step(&undo.before, undo.writes.len(), record);
     for (space, key, value) in &undo.writes {
-        record.extend_from_slice(space.as_bytes());
-        record.extend_from_slice(&length(key.len()));
-        record.extend_from_slice(key);
-        match value {
-            None => record.push(0),
-            Some(value) => {
-                record.push(1);
-                record.extend_from_slice(&length(value.len()));
-                record.extend_from_slice(value);
-            }
-        }
+        put_write(space, key, value.as_deref(), record);
     }
 }
 

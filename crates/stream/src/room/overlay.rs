@@ -1,6 +1,6 @@
 //! State over state: what is not committed yet hides what is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use quorate_rules::state::{RoomStore, StateError, StateStore, WriteSet};
 use quorate_types::RuleId;
@@ -9,7 +9,7 @@ use quorate_types::RuleId;
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     /// Namespaces apart, so that a key is looked up without copying it.
-    spaces: BTreeMap<RuleId, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    spaces: BTreeMap<RuleId, HashMap<Vec<u8>, Option<Vec<u8>>>>,
     bytes: usize,
 }
 

@@ -221,7 +221,7 @@ impl RoomStore for Fragile {
         self.store.position_at(length)
     }
 
-    fn commit(&mut self, batch: Vec<Step>) -> Result<(), StateError> {
+    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {
         if self.broken { Err(failure()) } else { self.store.commit(batch) }
     }
 
