@@ -11,6 +11,7 @@ mod room;
 mod serve;
 mod task;
 mod view;
+mod writer;
 
 pub use command::ExtensionMessage;
 pub(crate) use command::{Command, OpenedPeer};
@@ -21,3 +22,4 @@ pub(crate) use handle::StreamIdentity;
 pub(crate) use room::{ChangeWish, Patience, Wish};
 pub(crate) use task::{StreamTask, TaskParts};
 pub(crate) use view::View;
+pub(crate) use writer::{PEERS_NEEDED, Writer};

@@ -197,7 +197,7 @@ impl StreamTask {
         };
         if let Some(batch) = batch {
             keeper.start_replay(batch);
-        } else if self.host_key.is_some()
+        } else if self.host_key().is_some()
             && start == self.feed.length()
             && !(keeper.offers.is_empty() && keeper.proofs.is_empty())
         {

@@ -237,10 +237,15 @@ impl StreamTask {
         }
         let mut appended = kept.map_err(|error| error.to_string());
         if appended.is_ok() && !blocks.is_empty() {
-            appended = match erased(self.feed.append(&blocks)).await {
-                Ok(_) => self.make_durable().await.map_err(|failure| failure.message),
-                Err(error) => Err(error.to_string()),
+            appended = match self.begin_writing() {
+                Ok(()) => {
+                    erased(self.feed.append(&blocks)).await.map(drop).map_err(|error| error.to_string())
+                }
+                Err(failure) => Err(failure.message),
             };
+            if appended.is_ok() {
+                appended = self.make_durable().await.map_err(|failure| failure.message);
+            }
             self.after_append(before, appended.is_ok());
         }
         if let Err(why) = &appended {

@@ -51,7 +51,7 @@ impl StreamTask {
     async fn open_room(&mut self, header: StreamHeader, block: Bytes) -> Result<RoomKeeper, String> {
         let key = self.identity.key;
         let id = room_id(&key, &block);
-        let mut relay = match &self.host_key {
+        let mut relay = match self.host_key() {
             Some(author) => Relay::host(id, author.clone()),
             None => Relay::follower(id, key),
         }

@@ -86,7 +86,7 @@ impl StreamTask {
         let config = Config {
             hosts: quorum.hosts.clone(),
             vote_key,
-            is_genesis_host: self.identity.writable,
+            is_genesis_host: self.identity.is_writable(),
             // Who is no validator signs nothing, whatever its records are.
             guard: if is_validator { opened.guard } else { Guard::Intact },
             ..Config::new(room, self.identity.key, quorum.validators.clone())

@@ -292,7 +292,7 @@ impl StreamTask {
 
     /// Signs what local identities want to say, as soon as the room is checked as far as it is known.
     pub(super) async fn utter(&mut self, keeper: &mut RoomKeeper) {
-        let is_host = self.host_key.is_some();
+        let is_host = self.host_key().is_some();
         keeper.lonely = !is_host && !self.peers.values().any(|peer| peer.is_quorate);
         let Some(checker) = keeper.checker.take() else { return };
         let now = self.runtime.now();
@@ -335,10 +335,10 @@ impl StreamTask {
         keeper: &mut RoomKeeper,
         entries: Vec<(VerifiedEntry, Option<Bytes>)>,
     ) -> Result<(Vec<Said>, VecDeque<(VerifiedEntry, Option<Bytes>)>), Failure> {
-        if self.host_key.is_none() {
+        if self.host_key().is_none() {
             self.keep(keeper, &entries).await?;
         }
-        let is_host = self.host_key.is_some();
+        let is_host = self.host_key().is_some();
         let now = self.runtime.now();
         let mut said: Vec<Said> = Vec::with_capacity(entries.len());
         let mut rest = VecDeque::new();

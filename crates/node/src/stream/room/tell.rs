@@ -21,7 +21,7 @@ impl StreamTask {
         Some(RoomInfo {
             id: keeper.id,
             title: keeper.title.clone(),
-            host: self.host_key.is_some(),
+            host: self.host_key().is_some(),
             checked: keeper.checked,
             state_root: keeper.state_root,
             rules: keeper.rules.clone(),
