@@ -25,7 +25,7 @@ use crate::atomic::{SECRET_MODE, sync_directory};
 use crate::place::place_of;
 
 /// Name of the file in the feed's directory.
-pub const WRITER_GUARD_FILE: &str = "writer";
+pub const WRITER_GUARD_FILE: &str = "quorate.writer";
 
 const MAGIC: &[u8; 16] = b"quorate writer 1";
 
