@@ -1,9 +1,9 @@
 //! The writer guard: what a feed was when it was written last, and where.
 //!
 //! A feed is written in one place. Whoever copies its key, or puts an older copy of it back, and writes on signs a
-//! second history. So beside each writable feed lies a record of its head and of where the record itself lies; it is
-//! durable before a head leaves the process. A feed that does not fit its record, or has none, is not written
-//! ([`Doubt`]) until its newest head is known.
+//! second history. So beside each writable feed lies a record of its head and of where the record itself lies. That
+//! blocks are being written is durable before a head leaves the process; that they are, soon after. A feed that does
+//! not fit its record, or has none, is not written ([`Doubt`]) until its newest head is known.
 //!
 //! ```text
 //! file = slot | zeros up to 4096 | slot          the valid slot with the greater counter counts
@@ -131,7 +131,7 @@ impl GuardSync {
     ///
     /// # Errors
     ///
-    /// What the system answers; no head may leave the process then.
+    /// What the system answers; no new head may leave the process then.
     pub fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
@@ -181,6 +181,8 @@ impl WriterGuard {
     /// What the system answers.
     pub fn create(directory: &Path, key: PublicKey) -> io::Result<Self> {
         let (mut guard, _) = Self::open(directory, key)?;
+        // Both slots, so that the file has all its bytes.
+        guard.settle(WrittenHead::EMPTY)?;
         guard.settle(WrittenHead::EMPTY)?.sync()?;
         sync_directory(directory)?;
         Ok(guard)
@@ -205,23 +207,29 @@ impl WriterGuard {
         self.record
     }
 
-    /// Notes that blocks are about to follow a head. Not durable, which it need not be: what follows is not, either.
+    /// Notes that blocks are about to follow a head. They may leave the process when the [`GuardSync`] is done.
     ///
     /// # Errors
     ///
     /// What the system answers; nothing may be written then.
-    pub fn begin(&mut self, head: WrittenHead) -> io::Result<()> {
-        self.put(WriterRecord { head, writing: true })
+    pub fn begin(&mut self, head: WrittenHead) -> io::Result<GuardSync> {
+        self.put(WriterRecord { head, writing: true })?;
+        Ok(self.sync())
     }
 
-    /// Notes the head of the feed. It may leave the process when the [`GuardSync`] is done.
+    /// Notes the head of the feed, which is durable. From the next sync on an older copy of it is told.
     ///
     /// # Errors
     ///
-    /// What the system answers; the head may not leave the process then.
+    /// What the system answers; no new head may leave the process then.
     pub fn settle(&mut self, head: WrittenHead) -> io::Result<GuardSync> {
         self.put(WriterRecord { head, writing: false })?;
-        Ok(GuardSync(Arc::clone(&self.file)))
+        Ok(self.sync())
+    }
+
+    /// Returns what makes the record durable.
+    pub fn sync(&self) -> GuardSync {
+        GuardSync(Arc::clone(&self.file))
     }
 
     fn put(&mut self, record: WriterRecord) -> io::Result<()> {
@@ -373,9 +381,9 @@ mod tests {
         let path = file_in(directory.path());
         let whole = fs::read(&path).unwrap();
         for at in 0..SLOT_BYTES {
-            // The newest record has counter 3, and lies in the second slot.
+            // The newest record has counter 4, and lies in the first slot.
             let mut torn = whole.clone();
-            torn[SLOT_DISTANCE as usize + at] ^= 1;
+            torn[at] ^= 1;
             write_in_place(&path, &torn);
             assert_eq!(found(directory.path()), Ok(WriterRecord { head: head(1), writing: false }), "{at}");
         }

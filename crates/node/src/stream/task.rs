@@ -551,11 +551,9 @@ impl StreamTask {
 
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         self.flush_due = None;
-        self.feed.flush().await.map_err(|error| {
-            let failure = storage_failure(&self.identity, &error);
-            self.storage_failed(failure.message.clone());
-            failure
-        })
+        let flushed = self.feed.flush().await.map_err(|error| storage_failure(&self.identity, &error));
+        let flushed = flushed.and(self.sync_record().await);
+        flushed.inspect_err(|failure| self.storage_failed(failure.message.clone()))
     }
 
     /// Makes appended blocks durable; the bitfield follows soon.

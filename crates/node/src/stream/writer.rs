@@ -31,6 +31,8 @@ pub(crate) struct Writer {
     host_key: Option<Author>,
     /// The record does not say what the feed is, since it could not be written.
     behind: bool,
+    /// The record was written since it was synced.
+    unsynced: bool,
 }
 
 impl Writer {
@@ -45,7 +47,7 @@ impl Writer {
         found: Result<WriterRecord, Doubt>,
         host_key: Option<Author>,
     ) -> Result<Self, Failure> {
-        let mut writer = Self { guard, doubt: None, host_key, behind: false };
+        let mut writer = Self { guard, doubt: None, host_key, behind: false, unsynced: false };
         let judged = match found {
             Ok(record) => {
                 let at_record = hash_at(feed, record.head.length).await;
@@ -179,36 +181,53 @@ impl StreamTask {
         }
         let head = head_of(&self.feed);
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        writer
-            .guard
-            .begin(head)
+        // Blocks that could not be made durable still wait: what it says of the head before them holds.
+        if writer.guard.record().is_some_and(|record| record.writing) {
+            return Ok(());
+        }
+        let begun = writer.guard.begin(head);
+        writer.unsynced = true;
+        begun
+            .map(drop)
             .map_err(|error| Failure::new(Code::Io, format!("{}; nothing was appended", cannot_note(&error))))
     }
 
-    /// Makes appended blocks durable, and the record that says so.
+    /// Makes appended blocks durable, and the record that says that there are some; then the record says which.
     pub(super) async fn commit_feed(&mut self) -> Result<(), Failure> {
-        let noted = match &mut self.writer {
-            Some(writer) => writer.guard.settle(head_of(&self.feed)).map(Some),
-            None => Ok(None),
-        };
-        let (committed, synced) = match noted {
-            Ok(Some(sync)) => {
-                let sync = blocking::unblock(move || GuardSync::sync(&sync));
-                futures_lite::future::zip(erased(self.feed.commit()), sync).await
+        let begun = self.writer.as_ref().map(|writer| writer.guard.sync());
+        let begun = async {
+            match begun {
+                Some(sync) => blocking::unblock(move || GuardSync::sync(&sync)).await,
+                None => Ok(()),
             }
-            Ok(None) => (erased(self.feed.commit()).await, Ok(())),
-            Err(error) => (erased(self.feed.commit()).await, Err(error)),
+        };
+        let (committed, begun) = futures_lite::future::zip(erased(self.feed.commit()), begun).await;
+        let noted = match (&committed, begun, &mut self.writer) {
+            (Ok(()), Ok(()), Some(writer)) => {
+                writer.unsynced = true;
+                writer.guard.settle(head_of(&self.feed)).map(drop)
+            }
+            (_, begun, _) => begun,
         };
         if let Some(writer) = &mut self.writer {
-            writer.behind = synced.is_err();
+            writer.behind = noted.is_err();
         }
-        let failure = match (committed, synced) {
+        let failure = match (committed, noted) {
             (Ok(()), Ok(())) => return Ok(()),
             (Err(error), _) => super::failures::storage_failure(&self.identity, &error),
             (Ok(()), Err(error)) => Failure::new(Code::Io, cannot_note(&error)),
         };
         self.storage_failed(failure.message.clone());
         Err(failure)
+    }
+
+    /// Makes durable what the record says.
+    pub(super) async fn sync_record(&mut self) -> Result<(), Failure> {
+        let Some(writer) = self.writer.as_mut().filter(|writer| writer.unsynced) else { return Ok(()) };
+        let sync = writer.guard.sync();
+        let synced = blocking::unblock(move || sync.sync()).await;
+        writer.unsynced = synced.is_err();
+        synced.map_err(|error| Failure::new(Code::Io, cannot_note(&error)))
     }
 }
 

@@ -170,11 +170,9 @@ impl Engine {
             return;
         }
         self.compare(&certified);
-        self.write(Slot::Final, last.last_final().encode(), After::Nothing);
+        let after = if self.is_one_phase() { After::Nothing } else { After::Final(certified) };
+        self.write(Slot::Final, last.last_final().encode(), after);
         self.last_final = Some(last);
-        if !self.is_one_phase() {
-            self.commit(&certified);
-        }
         if is_here {
             let length = certified.head().length();
             self.here.tally.forget_below(length);
@@ -188,7 +186,9 @@ impl Engine {
         self.out.push_back(Output::Alarm(Alarm::Disagreement { epoch, held, found }));
     }
 
-    fn commit(&mut self, certified: &Certified) {
+    /// A Final is durable, or, with a planted bug, a QC is there.
+    pub(super) fn commit(&mut self, certified: &Certified) {
+        self.committed = Some(*certified);
         let Certified { epoch, feed, target, .. } = *certified;
         self.out.push_back(Output::Committed { epoch, feed, target });
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::event::{Output, Slot, Ticket};
-use crate::certificate::VerifiedStart;
+use crate::certificate::{Certified, VerifiedStart};
 use crate::statement::{Seal, Verified, Vote};
 
 /// Something that depends on a record.
@@ -17,6 +17,8 @@ pub(super) enum After {
     Vote(Box<Verified<Vote>>),
     /// A seal counts, and goes to all peers.
     Seal(Box<Verified<Seal>>),
+    /// A Final is reported: what a node once took for committed it does not forget.
+    Final(Certified),
     /// The feed of the epoch becomes known, and goes to all peers.
     Granted(Box<VerifiedStart>),
 }

@@ -280,7 +280,7 @@ pub enum Output {
         /// Why.
         fault: Fault,
     },
-    /// Everything up to here is final. Ascending, by epoch and length.
+    /// Everything up to here is final, and the Final is on the disk. Ascending, by epoch and length.
     Committed {
         /// Its epoch.
         epoch: u64,

@@ -26,7 +26,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use quorate_types::{Hash, PublicKey};
 
-use crate::certificate::{CertificateError, Epoch, Final, Start, VerifiedFinal, VerifiedQc, VerifiedStart};
+use crate::certificate::{
+    CertificateError, Certified, Epoch, Final, Start, VerifiedFinal, VerifiedQc, VerifiedStart,
+};
 use crate::evidence::VerifiedEvidence;
 use crate::head::Head;
 use crate::key::Signer;
@@ -78,6 +80,8 @@ pub struct Engine {
     /// QCs by epoch and length, the newest of them, to be handed on.
     qcs: BTreeMap<(u64, u64, quorate_types::QcHash), VerifiedQc>,
     last_final: Option<VerifiedFinal>,
+    /// What is reported as committed: its Final is on the disk.
+    committed: Option<Certified>,
     exposed: Exposed,
     pending_since: Option<Instant>,
     peers: BTreeMap<Peer, Remote>,
@@ -154,7 +158,12 @@ impl Engine {
         self.here.last_vote.map(|vote| vote.target.head)
     }
 
-    /// Returns the newest Final.
+    /// Returns up to where everything is committed, by what is on the disk.
+    pub const fn committed(&self) -> Option<&Certified> {
+        self.committed.as_ref()
+    }
+
+    /// Returns the newest Final, which may not be on the disk yet.
     pub const fn last_final(&self) -> Option<&VerifiedFinal> {
         self.last_final.as_ref()
     }
@@ -284,6 +293,7 @@ impl Engine {
                 After::Nothing => {}
                 After::Vote(vote) => self.vote_is_durable(*vote),
                 After::Seal(seal) => self.seal_is_durable(*seal),
+                After::Final(certified) => self.commit(&certified),
                 After::Granted(start) => self.granted_is_durable(&start),
             }
         }

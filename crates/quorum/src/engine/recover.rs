@@ -82,6 +82,7 @@ impl Engine {
             longest: BTreeMap::new(),
             qcs: BTreeMap::new(),
             last_final: None,
+            committed: None,
             exposed: Exposed::default(),
             pending_since: None,
             peers: BTreeMap::new(),
@@ -135,7 +136,9 @@ impl Engine {
                 Slot::Final => {
                     let last = Final::decode(bytes.clone()).map_err(wrong)?;
                     let Some(epoch) = self.epoch_at(last.certified.epoch) else { continue };
-                    self.last_final = Some(last.verify(epoch).map_err(wrong)?);
+                    let last = last.verify(epoch).map_err(wrong)?;
+                    self.committed = Some(*last.certified());
+                    self.last_final = Some(last);
                 }
                 Slot::Evidence { .. } => {
                     let wrong = |error| RecoverError::Evidence { slot: *slot, error };

@@ -54,7 +54,7 @@ impl Quorum {
 
     /// Blocks that are committed: they are in every history that can come after this one.
     fn committed(&self) -> u64 {
-        self.engine.last_final().map_or(0, |last| last.certified().head().length())
+        self.engine.committed().map_or(0, |certified| certified.head().length())
     }
 
     fn answer_commits(&mut self) {

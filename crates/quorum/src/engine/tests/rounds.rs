@@ -99,6 +99,29 @@ fn nothing_is_sent_before_it_is_durable() {
     world.check_peace();
 }
 
+/// What a node once took for committed it does not forget: found by seed 3575 of the world.
+#[test]
+fn nothing_is_committed_before_its_final_is_durable() {
+    let mut world = World::new(4, 0);
+    world.append(FEED, 1, true);
+    world.run(LONG);
+    let committed = |world: &World| world.nodes[1].engine.committed().map(|last| last.head().length());
+    assert_eq!(committed(&world), Some(1));
+    world.nodes[1].syncs = false;
+    world.append(FEED, 2, true);
+    world.run(LONG);
+    let held = world.nodes[1].engine.last_final().map(|last| last.certified().head().length());
+    assert!(held >= Some(3), "{held:?}");
+    assert_eq!((committed(&world), world.last(1).map(|last| last.2)), (Some(1), Some(1)));
+    world.restart(1, None);
+    assert_eq!(committed(&world), Some(1));
+    world.nodes[1].syncs = true;
+    world.run(LONG);
+    assert!(committed(&world) >= held, "{:?}", committed(&world));
+    assert_eq!(committed(&world), world.last(1).map(|last| last.2));
+    world.check_peace();
+}
+
 #[test]
 fn votes_survive_crashes_at_any_record() {
     // Node 1 crashes after each number of its records, with those before on its disk and those after lost.
