@@ -44,7 +44,8 @@ async fn import(node: &Node, directory: &Path, take_secret_key: bool) -> Result<
     let found = quorate_node::Node::feeds_in(directory)?;
     let feed = found.first().context("a feed in the directory")?;
     let stream = node.node.import(&feed.files, "log", take_secret_key, &mut |_, _| {}).await?;
-    if take_secret_key {
+    // A reader's directory has no secret key to take.
+    if take_secret_key && feed.files.secret_key().is_file() {
         trust(&stream).await?;
     }
     Ok(stream)
