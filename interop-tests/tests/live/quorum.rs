@@ -122,7 +122,7 @@ async fn a_mirror_of_one_history_and_the_writer_of_another(generation: Generatio
 async fn certificates_go_through_a_stock_peer(generation: Generation) -> Result<()> {
     let host = Node::fresh().await?;
     let validator = quorate_node::Identities::open(host.home())?.vote_key()?;
-    let quorum = quorate_node::model::NewQuorum { validators: vec![validator], quorum: 0 };
+    let quorum = quorate_node::model::NewQuorum { validators: vec![validator], ..Default::default() };
     let room = quorate_node::model::NewRoom { rules: Vec::new(), rule_delay: 0, quorum: Some(quorum) };
     let stream = host
         .node

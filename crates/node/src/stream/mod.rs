@@ -11,6 +11,7 @@ mod room;
 mod serve;
 mod task;
 mod view;
+mod watch;
 
 pub use command::ExtensionMessage;
 pub(crate) use command::{Command, OpenedPeer};
