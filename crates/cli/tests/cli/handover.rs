@@ -17,10 +17,14 @@ struct Room {
 
 impl Room {
     fn open() -> Self {
+        Self::with_hosts(["bob", "carol"])
+    }
+
+    fn with_hosts(hosts: [&str; 2]) -> Self {
         let world = World::new();
         let key = |home: &str, words: &[&str]| world.json(home, words)["key"].as_str().unwrap().to_owned();
         let votes = VALIDATORS.map(|home| key(home, &["validator", "key"]));
-        let hosts = ["bob", "carol"].map(|home| key(home, &["key", "new", "host"]));
+        let hosts = hosts.map(|home| key(home, &["key", "new", "host"]));
         let mut words = vec!["new", "talk", "--encoding", "json"];
         votes.iter().for_each(|vote| words.extend(["--validator", vote.as_str()]));
         hosts.iter().for_each(|host| words.extend(["--next-host", host.as_str()]));
@@ -148,6 +152,23 @@ fn the_next_host_goes_on_when_the_host_is_gone() {
         );
         assert!(room.committed(home).contains("six"));
     }
+}
+
+#[test]
+fn a_next_host_that_never_shows_up_is_passed_over() {
+    // Who hosts next has no node.
+    let mut room = Room::with_hosts(["ghost", "carol"]);
+    room.until("dave", |info| quorum(info)["committed"].as_u64() >= Some(1));
+    assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
+    room.kill("host");
+    // It waits for a host, over the end of the command that said it.
+    assert_eq!(room.say("dave", "two", "submitted", "5").code, Some(0));
+    let info = room.until("dave", |info| quorum(info)["feeds"].is_array());
+    assert_eq!(quorum(&info)["epoch"], 2, "{info:#}");
+    let feeds = quorum(&info)["feeds"].as_array().unwrap();
+    assert_eq!((feeds.len(), &feeds[1]["epoch"]), (2, &json!(2)), "{info:#}");
+    room.until("bob", |_| room.committed("bob").contains("two"));
+    assert_eq!(room.info("carol")["room"]["host"], true);
 }
 
 #[test]

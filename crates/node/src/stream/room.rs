@@ -10,7 +10,7 @@ mod quorum;
 mod say;
 mod tell;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -116,6 +116,8 @@ pub(super) struct RoomKeeper {
     promised: Vec<Kept>,
     /// Entries of this node that stand in blocks that another host may drop: length of the room with each.
     standing: Vec<(u64, Hash)>,
+    /// Lengths of the room with entries of this node that another host has dropped, until one of them stands there again.
+    dropped: BTreeSet<u64>,
     /// Who waits until all blocks that are here have a verdict.
     checks: Vec<Reply<u64>>,
     /// Block that a check needs, and that is fetched.
@@ -448,7 +450,9 @@ impl RoomKeeper {
         if !self.may_change_host() {
             return Some(digest);
         }
-        self.standing.push((index.saturating_add(1), digest));
+        let length = index.saturating_add(1);
+        self.dropped.remove(&length);
+        self.standing.push((length, digest));
         None
     }
 }

@@ -33,6 +33,10 @@ pub(super) struct Epochs {
     feeds: BTreeMap<PublicKey, Later>,
     /// Whose host the relay takes for the present one, and whether that is this node.
     relayed: Option<(PublicKey, bool)>,
+    /// Epoch, its feed and the number of headers when the log was last put together.
+    known: Option<(u64, Option<PublicKey>, usize)>,
+    /// Log in which the room goes on as soon as no job runs.
+    next: Option<Log>,
 }
 
 /// A later feed.
@@ -64,7 +68,7 @@ impl Epochs {
     pub(super) fn new(header: StreamHeader, block: &Bytes) -> Option<Self> {
         let roots = peaks_of(block)?;
         let genesis = Head::new(1, roots.tree_hash(Flavour::Dat))?;
-        Some(Self { header, genesis, feeds: BTreeMap::new(), relayed: None })
+        Some(Self { header, genesis, feeds: BTreeMap::new(), relayed: None, known: None, next: None })
     }
 
     /// Tells whether the room names others who may host it.
@@ -142,10 +146,16 @@ impl StreamTask {
         }
         self.take_forks(keeper);
         let log = self.learn_epochs(keeper).await;
+        if let Some(epochs) = &mut keeper.epochs
+            && log.is_some()
+        {
+            epochs.next = log;
+        }
         if keeper.job.is_none()
             && let Some(mut checker) = keeper.checker.take()
         {
-            let is_kept = match log {
+            let next = keeper.epochs.as_mut().and_then(|epochs| epochs.next.take());
+            let is_kept = match next {
                 Some(log) => self.change_log(keeper, &mut checker, log).await,
                 None => true,
             };
@@ -187,6 +197,13 @@ impl StreamTask {
             if !is_new {
                 break;
             }
+        }
+        let epoch = quorum.engine.epoch();
+        let is_header = |later: &&Later| matches!(later.header, Header::Follows(..));
+        let known = (epoch.number(), epoch.feed().copied(), epochs.feeds.values().filter(is_header).count());
+        if epochs.known.replace(known) == Some(known) {
+            (keeper.quorum, keeper.epochs) = (Some(quorum), Some(epochs));
+            return None;
         }
         let line = line_of(&quorum.engine, &epochs);
         let log = line.iter().find_map(|(_, feed)| epochs.log_to(*feed, keeper.log.first()));

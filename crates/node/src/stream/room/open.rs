@@ -1,6 +1,6 @@
 //! A room as it is met: its header is read, its state opened and brought in line with the feed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,6 +116,7 @@ impl StreamTask {
             lonely: false,
             promised: Vec::new(),
             standing: Vec::new(),
+            dropped: BTreeSet::new(),
             checks: Vec::new(),
             wanted: None,
             stopped: None,

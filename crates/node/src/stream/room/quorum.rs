@@ -294,12 +294,7 @@ impl StreamTask {
     pub(super) fn drop_commits(&self, keeper: &mut RoomKeeper, length: u64) {
         let Some(quorum) = &mut keeper.quorum else { return };
         for (wanted, reply) in quorum.commits.extract_if(.., |(wanted, _)| *wanted > length) {
-            let message = format!(
-                "expected a quorum to commit {wanted} blocks, found that another host goes on from {length} of them; \
-                 actions of this node that stood in the others are submitted again"
-            );
-            let failure = Failure::new(Code::NotCommitted, message);
-            let _ = reply.try_send(Err(failure.next(format!("quorate log {}", self.identity.name))));
+            let _ = reply.try_send(Err(dropped(&self.identity.name, wanted)));
         }
     }
 
@@ -419,6 +414,10 @@ impl StreamTask {
         if let RoomState::Open(keeper) = &mut self.rooms
             && let Some(quorum) = &mut keeper.quorum
         {
+            if keeper.dropped.contains(&length) {
+                let _ = reply.try_send(Err(dropped(&self.identity.name, length)));
+                return;
+            }
             quorum.commits.push((length, reply));
             quorum.answer_commits();
             return;
@@ -516,6 +515,14 @@ impl RoomKeeper {
             feeds: self.log.infos(),
         })
     }
+}
+
+fn dropped(name: &str, length: u64) -> Failure {
+    let message = format!(
+        "expected a quorum to commit {length} blocks, found that another host goes on from fewer of them; actions of \
+         this node that stood in the others are submitted again"
+    );
+    Failure::new(Code::NotCommitted, message).next(format!("quorate log {name}"))
 }
 
 fn kind_name(evidence: &VerifiedEvidence) -> &'static str {

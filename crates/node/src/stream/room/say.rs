@@ -1,6 +1,6 @@
 //! What local identities want to say: signed here, kept until it has come to an end, and told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -475,11 +475,13 @@ impl StreamTask {
 
     /// Submits again what stood in blocks beyond a length, which another host has dropped.
     pub(super) async fn submit_dropped(&mut self, keeper: &mut RoomKeeper, checker: &Checker, length: u64) {
-        let is_dropped = keeper.standing.iter().any(|(stood, _)| *stood > length)
-            || keeper.promised.iter().any(|kept| kept.index >= length);
-        if !is_dropped {
+        let stood = keeper.standing.iter().map(|(stood, _)| *stood);
+        let promised = keeper.promised.iter().map(|kept| kept.index.saturating_add(1));
+        let dropped: BTreeSet<u64> = stood.chain(promised).filter(|stood| *stood > length).collect();
+        if dropped.is_empty() {
             return;
         }
+        keeper.dropped = dropped;
         // All that is kept is looked at again.
         keeper.standing.clear();
         keeper.promised.clear();
