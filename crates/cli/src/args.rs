@@ -292,6 +292,20 @@ pub(crate) struct AppendArgs {
     /// In a room: what to wait for, submitted, appended or committed [default: appended]
     #[arg(long, value_name = "STATE", hide_possible_values = true)]
     pub(crate) wait: Option<Wait>,
+    #[command(flatten)]
+    pub(crate) writer: WriterArgs,
+}
+
+/// What is said of a stream that is recovering.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct WriterArgs {
+    /// Of a stream that is recovering: append although its newest head is not known. Makes a fork, which nobody can take
+    /// back, if it was written anywhere else
+    #[arg(long)]
+    pub(crate) unsafe_only_writer: bool,
+    /// Do what an option with `unsafe` in its name asks for
+    #[arg(long, requires = "unsafe_only_writer")]
+    pub(crate) yes: bool,
 }
 
 /// Which blocks.

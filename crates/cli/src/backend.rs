@@ -144,6 +144,11 @@ impl Backend {
     }
 
     /// Waits until so many blocks are committed, no longer than the timeout; returns how many are then.
+    /// Takes a stream that is recovering for all that was ever written with its key.
+    pub(crate) async fn trust_only_writer(&self, stream: &str) -> Result<(), Failure> {
+        self.client.trust_only_writer(stream).await
+    }
+
     pub(crate) async fn committed(&self, stream: &str, length: u64) -> Result<u64, Failure> {
         let deadline = Instant::now() + self.timeout;
         before(&AsyncStd, deadline, self.client.committed(stream, length)).await.unwrap_or_else(|| {

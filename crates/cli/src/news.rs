@@ -30,6 +30,19 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
             let blocks = text::count(length.saturating_sub(*start), "block");
             format!("{}: appended {blocks}, length {length}", clean(stream))
         }
+        Event::Recovering { stream, reason, needed } => format!(
+            "{}: {}: {}; nothing is appended before {} that carry it have answered",
+            clean(stream),
+            paint.yellow("recovering"),
+            clean(reason),
+            text::count(*needed as u64, "peer")
+        ),
+        Event::Recovered { stream, length, peers } => format!(
+            "{}: {}, length {length}: {} have said how long it is",
+            clean(stream),
+            paint.green("writable again"),
+            text::count(*peers as u64, "peer")
+        ),
         Event::Downloaded { stream, blocks, bytes, here, length } => format!(
             "{}: downloaded {} ({}), {here} of {length} here",
             clean(stream),
@@ -116,6 +129,8 @@ pub(crate) fn is_notable(event: &Event) -> bool {
             | Event::Evidence { .. }
             | Event::Corrupt { .. }
             | Event::Refused { .. }
+            | Event::Recovering { .. }
+            | Event::Recovered { .. }
             | Event::Submission { .. }
             | Event::StorageFailed { .. }
             | Event::DialFailed { .. }

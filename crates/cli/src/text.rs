@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use quorate_node::model::StreamInfo;
+
 /// Colours, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Paint(bool);
@@ -115,6 +117,15 @@ pub(crate) fn bytes(count: u64) -> String {
         0
     };
     format!("{value:.digits$} {unit}")
+}
+
+/// Says whether a stream is written here.
+pub(crate) fn access(info: &StreamInfo) -> &'static str {
+    match (&info.recovering, info.writable) {
+        (Some(_), _) => "recovering",
+        (None, true) => "writable",
+        (None, false) => "read-only",
+    }
 }
 
 /// Writes a number of things: `1 block`, `2 blocks`.

@@ -67,6 +67,18 @@ impl Client {
         }
     }
 
+    /// Takes a stream that is recovering for all that was ever written with its key, on the word of its user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::trust_only_writer`](crate::Stream::trust_only_writer).
+    pub async fn trust_only_writer(&self, stream: &str) -> Result<(), Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.trust_only_writer().await,
+            Self::Remote(node) => node.trust_only_writer(stream).await,
+        }
+    }
+
     /// Appends one batch; it is durable when this returns.
     pub async fn append(&self, stream: &str, blocks: Vec<Bytes>) -> Result<Appended, Failure> {
         match self {

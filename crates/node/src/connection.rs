@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     open: BTreeMap<Channel, Open>,
     /// What the handshake of wire A says about the whole connection.
     remote_live: Option<bool>,
+    /// Key or id of the peer, once the handshake is complete.
+    peer_id: Option<String>,
     quorate: bool,
     turns: Arc<Semaphore>,
 }
@@ -85,6 +87,7 @@ impl Connection {
             connected,
             open: BTreeMap::new(),
             remote_live: None,
+            peer_id: None,
             quorate: false,
             turns: Arc::new(Semaphore::new(BATCHES_IN_FLIGHT)),
         }
@@ -113,6 +116,7 @@ impl Connection {
             outbox: self.outbox.clone(),
             profile,
             address: self.address.clone(),
+            id: self.peer_id.clone(),
             remote_length,
         };
         if stream.tell(Command::PeerOpened { peer, opened: Box::new(opened) }).await.is_err() {
@@ -182,6 +186,7 @@ impl Connection {
             return END;
         }
         self.node.peers.connected(self.id, self.parts.wire, id.clone());
+        self.peer_id.clone_from(&id);
         if let (Some(address), Some(id)) = (self.parts.found, &id) {
             self.node.discovery.identified(address, id);
         }

@@ -75,6 +75,24 @@ pub enum Event {
         /// New length.
         length: u64,
     },
+    /// A stream is not written here, although its secret key is here: its newest head is not known for sure.
+    Recovering {
+        /// Local name.
+        stream: String,
+        /// What does not fit.
+        reason: String,
+        /// Peers that have to say how long it is.
+        needed: usize,
+    },
+    /// A stream that was recovering is written here again: its newest head is known.
+    Recovered {
+        /// Local name.
+        stream: String,
+        /// Its length.
+        length: u64,
+        /// Peers that have said how long it is.
+        peers: usize,
+    },
     /// Blocks came from peers, verified and stored; coalesced.
     Downloaded {
         /// Local name.

@@ -105,6 +105,8 @@ codes! {
     HomeInUse = "E2005", Storage, "another node runs on this home";
     /// The destination exists.
     DestinationExists = "E2006", Usage, "the destination exists";
+    /// The secret key is here, and nobody knows whether all that was written with it is.
+    Recovering = "E2007", NotWritable, "the stream is not written before its newest head is known";
     /// A block of a room is not in its canonical encoding.
     NotCanonical = "E3001", RefusedByRule, "not in its canonical encoding";
     /// The signature of an action is not its author's.

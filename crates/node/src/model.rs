@@ -51,7 +51,7 @@ pub struct StreamInfo {
     pub link: String,
     /// Discovery key.
     pub discovery_key: DiscoveryKey,
-    /// Whether the secret key is here.
+    /// Whether blocks can be appended here: the secret key is here, and the stream is not recovering.
     pub writable: bool,
     /// Blocks in the feed as far as its newest signed head is known here.
     pub length: u64,
@@ -79,6 +79,9 @@ pub struct StreamInfo {
     /// Set when the stream was opened after a crash and not found as it was left; the sentence says how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<String>,
+    /// Why nothing is appended although the secret key is here: the newest head is not known for sure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovering: Option<RecoveringInfo>,
     /// How the room stands, where the stream is one that is checked here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomInfo>,
@@ -93,6 +96,22 @@ pub struct StreamInfo {
 impl StreamInfo {
     /// Value of the `schema` field.
     pub const SCHEMA: &'static str = "quorate.stream/1";
+
+    /// Tells whether the secret key is here, be it used or not.
+    pub const fn has_secret_key(&self) -> bool {
+        self.writable || self.recovering.is_some()
+    }
+}
+
+/// How far a stream has come that was copied or put back, and is not written until its newest head is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveringInfo {
+    /// What does not fit.
+    pub reason: String,
+    /// Connected peers that have said how long the stream is.
+    pub answered: usize,
+    /// Peers that have to.
+    pub needed: usize,
 }
 
 /// What to create.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use quorate_feed::sign::key_pair;
@@ -21,7 +21,7 @@ use crate::model::{CloneStream, Encoding, NewStream, StreamInfo};
 use crate::node::random;
 use crate::room::genesis;
 use crate::store_failures::{directory_failure, home_failure};
-use crate::stream::{Stream, StreamIdentity, StreamTask, TaskParts, open_failure};
+use crate::stream::{PEERS_NEEDED, Stream, StreamIdentity, StreamTask, TaskParts, Writer, open_failure};
 use crate::{Code, Failure, Node};
 
 /// Commands that wait for a stream before whoever sends them waits.
@@ -208,13 +208,17 @@ impl Node {
         let directory =
             self.inner.home.create(name, keys, &info).await.map_err(|error| home_failure(&error))?;
         let path = directory.files.directory().display().to_string();
-        let FeedDirectory { keys, storage, files, lock } = directory;
+        let FeedDirectory { keys, storage, files, lock, writer } = directory;
         let host_key = host_key(&keys);
-        let feed = Feed::create(keys, storage, FeedConfig::default())
+        let mut feed = Feed::create(keys, storage, FeedConfig::default())
             .await
             .map_err(|error| open_failure(name.as_str(), &path, &error))?;
+        let writer = match writer {
+            Some((guard, found)) => Some(Writer::open(&mut feed, guard, found, host_key).await?),
+            None => None,
+        };
         let identity = identity(name.as_str(), &feed, &info, &files, None);
-        Ok(self.start(identity, feed, host_key, lock))
+        Ok(self.start(identity, feed, writer, lock))
     }
 
     async fn open_stored(&self, stored: quorate_store::Stream) -> Result<Stream, Failure> {
@@ -224,18 +228,25 @@ impl Node {
         }
         let name = stored.name.as_str();
         let path = stored.files.directory().display().to_string();
-        let FeedDirectory { keys, storage, files, lock } =
+        let FeedDirectory { keys, storage, files, lock, writer } =
             FeedDirectory::open(&stored.files).await.map_err(|error| directory_failure(&error))?;
         let host_key = host_key(&keys);
-        let (feed, recovery) = Feed::open(keys, storage, FeedConfig::default())
+        let (mut feed, recovery) = Feed::open(keys, storage, FeedConfig::default())
             .await
             .map_err(|error| open_failure(name, &path, &error))?;
         let recovered = recovery_text(&recovery);
         if let Some(text) = &recovered {
             tracing::warn!(stream = name, "{text}");
         }
+        let writer = match writer {
+            Some((guard, found)) => Some(Writer::open(&mut feed, guard, found, host_key).await?),
+            None => None,
+        };
+        if let Some(doubt) = writer.as_ref().and_then(Writer::doubt) {
+            tracing::info!(stream = name, "nothing is appended before the newest head is known: {doubt}");
+        }
         let identity = identity(name, &feed, &stored.info, &files, recovered);
-        Ok(self.start(identity, feed, host_key, lock))
+        Ok(self.start(identity, feed, writer, lock))
     }
 
     /// Starts the task of a stream.
@@ -243,10 +254,11 @@ impl Node {
         &self,
         identity: StreamIdentity,
         feed: Feed<quorate_store::Backend>,
-        host_key: Option<Author>,
+        writer: Option<Writer>,
         lock: quorate_store::Lock,
     ) -> Stream {
         let identity = Arc::new(identity);
+        let doubt = writer.as_ref().and_then(Writer::doubt).map(ToString::to_string);
         let vote_key = self.vote_key();
         let length = feed.length();
         let (to, inbox) = async_channel::bounded(INBOX_COMMANDS);
@@ -256,8 +268,11 @@ impl Node {
             ..self.inner.config.replication.clone()
         };
         let stream = Stream::new(Arc::clone(&identity), to);
-        let selection =
-            if identity.sparse || identity.writable { Selection::Nothing } else { Selection::Everything };
+        let selection = if identity.sparse || identity.is_writable() {
+            Selection::Nothing
+        } else {
+            Selection::Everything
+        };
         let mut replicator = Replicator::new(config);
         let now = self.runtime().now();
         replicator.handle(now, &crate::stream::View(&feed), Input::Select { selection });
@@ -274,7 +289,7 @@ impl Node {
             events: self.inner.events.clone(),
             probes: Arc::clone(&self.inner.probes),
             rules: Arc::clone(&self.inner.rules),
-            host_key,
+            writer,
             vote_key,
             runtime: Arc::clone(self.runtime()),
             node: Arc::downgrade(&self.inner),
@@ -297,6 +312,10 @@ impl Node {
                 link: stream.link().to_string(),
                 length,
             });
+            if let Some(reason) = doubt {
+                let stream = identity.name.clone();
+                self.inner.events.send(Event::Recovering { stream, reason, needed: PEERS_NEEDED });
+            }
         }
         stream
     }
@@ -359,7 +378,7 @@ fn identity(
         name: name.to_owned(),
         key: *feed.key(),
         discovery_key: *feed.discovery_key(),
-        writable: feed.is_writable(),
+        writable: AtomicBool::new(feed.is_writable()),
         encoding: info.encoding,
         sparse: info.sparse,
         unchecked: info.no_check,

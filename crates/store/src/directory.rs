@@ -14,6 +14,7 @@ use crate::backend::Backend;
 use crate::cached::CacheConfig;
 use crate::files::{FeedFiles, other_format};
 use crate::lock::{Lock, LockError};
+use crate::writer_guard::{self, Doubt, WriterGuard, WriterRecord, WrittenHead};
 
 /// Permissions of directories that are made for feeds.
 const DIRECTORY_MODE: u32 = 0o700;
@@ -32,6 +33,8 @@ pub struct FeedDirectory {
     pub files: FeedFiles,
     /// Keep this as long as the storage is used.
     pub lock: Lock,
+    /// The record of what was written here, where the secret key is, and what it says.
+    pub writer: Option<(WriterGuard, Result<WriterRecord, Doubt>)>,
 }
 
 /// Why a feed's directory cannot be made or opened.
@@ -123,8 +126,17 @@ impl FeedDirectory {
         let lock = Lock::acquire_feed(&files.lock(), &files.bitfield())?;
         check_vacant(files)?;
         let storage = open_storage(files).await?;
+        let writer = match &keys.secret {
+            Some(_) => {
+                let guard = WriterGuard::create(directory, keys.public)
+                    .map_err(DirectoryError::io("write", &writer_guard::file_in(directory)))?;
+                let record = WriterRecord { head: WrittenHead::EMPTY, writing: false };
+                Some((guard, Ok(record)))
+            }
+            None => None,
+        };
         write_keys(files, &keys)?;
-        Ok(Self { keys, storage, files: files.clone(), lock })
+        Ok(Self { keys, storage, files: files.clone(), lock, writer })
     }
 
     /// Opens a feed for reading and, with its secret key, for writing.
@@ -144,8 +156,17 @@ impl FeedDirectory {
             let path = files.secret_key();
             atomic::make_secret(&path).map_err(DirectoryError::io("restrict", &path))?;
         }
+        let writer = match &keys.secret {
+            Some(_) => {
+                let directory = files.directory();
+                let opened = WriterGuard::open(directory, keys.public)
+                    .map_err(DirectoryError::io("open", &writer_guard::file_in(directory)))?;
+                Some(opened)
+            }
+            None => None,
+        };
         let storage = open_storage(files).await?;
-        Ok(Self { keys, storage, files: files.clone(), lock })
+        Ok(Self { keys, storage, files: files.clone(), lock, writer })
     }
 }
 

@@ -12,11 +12,13 @@ mod faulty;
 mod files;
 mod home;
 mod lock;
+mod place;
 mod transfer;
 
 pub mod outbox;
 pub mod room_state;
 pub mod vote_records;
+pub mod writer_guard;
 
 pub use backend::Backend;
 pub use cached::{CacheConfig, Cached};

@@ -4,14 +4,14 @@
 //! copy, or a file put back from elsewhere, may lack the newest votes, and whoever votes by it could contradict itself.
 //! `docs/storage.md` has the layout.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use quorate_quorum::engine::{Guard, Slot};
 use quorate_types::{Hash, RoomId};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::place::place_of;
 
 /// Name of the file in the stream's directory.
 pub const VOTE_RECORDS_FILE: &str = "quorum.redb";
@@ -24,9 +24,6 @@ const META_PLACE: &str = "place";
 
 /// Place of records that were begun anew: whatever was signed before is not in them.
 const LOST: &str = "lost";
-
-/// Where Linux keeps the id of the machine.
-const MACHINE_ID: &str = "/etc/machine-id";
 
 /// Why the records cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -170,13 +167,6 @@ impl VoteRecords {
     }
 }
 
-/// Names where a file lies: machine, device and inode. A copy has another inode.
-fn place_of(path: &Path) -> String {
-    let machine = fs::read_to_string(MACHINE_ID).unwrap_or_default();
-    let (device, inode) = fs::metadata(path).map_or((0, 0), |found| (found.dev(), found.ino()));
-    format!("{} {device} {inode}", machine.trim())
-}
-
 fn key_of(slot: &Slot) -> Vec<u8> {
     let numbered = |kind: u8, epoch: u64| [&[kind][..], &epoch.to_be_bytes()].concat();
     match slot {
@@ -212,6 +202,8 @@ fn failed<E: Into<redb::Error>>(doing: &'static str, path: &Path) -> impl FnOnce
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const ROOM: RoomId = RoomId::new([1; 32]);

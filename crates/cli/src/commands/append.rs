@@ -14,6 +14,7 @@ use quorate_node::{Code, Failure};
 use quorate_types::limits::MAX_BLOCK_BYTES;
 use serde::Serialize;
 
+use super::only_writer;
 use super::submitted::{self, Speaker};
 use crate::args::{AppendArgs, Wait};
 use crate::backend::Backend;
@@ -31,7 +32,14 @@ const READ_BYTES: usize = 256 * 1024;
 /// `quorate append STREAM [MSG|-] [--files F...] [--batch]`.
 pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
     let backend = context.backend().await?;
-    let info = backend.info(&args.stream.stream).await?;
+    let mut info = backend.info(&args.stream.stream).await?;
+    if args.writer.unsafe_only_writer && info.recovering.is_some() {
+        only_writer::trust(&backend, &info, args.writer, context).await?;
+        info = backend.info(&args.stream.stream).await?;
+    }
+    if let Some(recovering) = &info.recovering {
+        return Err(only_writer::refused(&info, recovering, context).into());
+    }
     let room = match info.content {
         Content::Room { .. } if args.batch => {
             let message =

@@ -307,6 +307,7 @@ mod tests {
             remote_length: 0,
             sparse: false,
             recovery: None,
+            recovering: None,
             room: None,
             unchecked: None,
             fork: None,

@@ -52,7 +52,7 @@ pub(crate) async fn clear(args: ClearArgs, context: &mut Context) -> Outcome {
         format!("{} ({}) of {}", text::count(lost.blocks, "block"), text::bytes(lost.bytes), info.name);
     if !args.yes {
         backend.close().await?;
-        let only = if info.writable { ", the writer's copy, perhaps the only one" } else { "" };
+        let only = if info.has_secret_key() { ", the writer's copy, perhaps the only one" } else { "" };
         return Err(Stop::Failed(
             Failure::new(
                 Code::BadRequest,
@@ -123,7 +123,7 @@ pub(crate) async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
         if output.json {
             output.object(info)?;
         } else {
-            let state = if info.writable { "writable" } else { "read-only" };
+            let state = text::access(info);
             output.line(&format!(
                 "imported {}, {} of {} here, {state}\n{}",
                 text::clean(&info.name),
@@ -147,10 +147,12 @@ pub(crate) async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
         let name = text::shell(&info.name);
         let next = [context.command(&format!("audit {name}")), context.command(&format!("share {name}"))];
         context.output.next(&next);
-        if info.writable {
-            context.output.note(
-                "append on one side only: a copy that appends too makes a fork (quorate explain E5001)",
-            );
+        if let Some(recovering) = &info.recovering {
+            context.output.note(&format!(
+                "nothing is appended before {} peers that carry it have answered (quorate explain E2007): append on one \
+                 side only, a copy that appends too makes a fork",
+                recovering.needed
+            ));
         }
     }
     Ok(())

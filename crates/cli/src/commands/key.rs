@@ -86,12 +86,13 @@ async fn ls(context: &mut Context) -> Outcome {
     keys.extend(backend::identities(&context.home)?.iter().map(Key::of));
     for info in streams {
         let secret = Path::new(&info.directory).join("secret_key");
+        let secret = info.has_secret_key().then(|| secret.to_string_lossy().into_owned());
         keys.push(Key {
             schema: Key::SCHEMA,
             stream: Some(info.name),
             identity: None,
             key: info.key.to_string(),
-            secret: info.writable.then(|| secret.to_string_lossy().into_owned()),
+            secret,
         });
     }
     let output = &mut context.output;

@@ -43,7 +43,7 @@ fn row(info: &StreamInfo, output: &Output) -> Vec<String> {
         text::count(info.length, "block"),
         here(info, output),
         text::bytes(info.byte_length),
-        if info.writable { "writable" } else { "read-only" }.to_string(),
+        text::access(info).to_string(),
         info.link.clone(),
     ]
 }
@@ -120,11 +120,23 @@ pub(crate) async fn info(args: StreamArg, context: &mut Context) -> Outcome {
     Ok(())
 }
 
+fn writable(info: &StreamInfo) -> String {
+    match &info.recovering {
+        Some(recovering) => format!(
+            "no, recovering: {}; {} of {} peers answered",
+            text::clean(&recovering.reason),
+            recovering.answered,
+            recovering.needed
+        ),
+        None => if info.writable { "yes" } else { "no" }.to_string(),
+    }
+}
+
 fn facts(info: &StreamInfo, output: &Output) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("link", info.link.clone()),
         ("discovery key", info.discovery_key.to_string()),
-        ("writable", if info.writable { "yes" } else { "no" }.to_string()),
+        ("writable", writable(info)),
         ("length", format!("{}, {}", text::count(info.length, "block"), text::bytes(info.byte_length))),
         ("here", format!("{} of {}", info.here, info.length)),
     ];

@@ -9,6 +9,7 @@ mod doctor;
 mod key;
 pub(crate) mod list;
 mod new;
+mod only_writer;
 mod proof;
 mod quorum;
 mod rule;

@@ -2,7 +2,7 @@
 
 use futures_lite::future;
 use quorate_node::event::Event;
-use quorate_node::model::{Content, StreamInfo};
+use quorate_node::model::{Content, RecoveringInfo, StreamInfo};
 use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use serde::Serialize;
@@ -101,6 +101,10 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
         print_news(&listening, context)?;
         for info in &streams {
             print_news(&sharing(info), context)?;
+            if let Some(RecoveringInfo { reason, needed, .. }) = info.recovering.clone() {
+                let event = Event::Recovering { stream: info.name.clone(), reason, needed };
+                print_news(&event, context)?;
+            }
         }
         print_events(events, context).await
     } else {

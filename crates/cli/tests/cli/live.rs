@@ -159,7 +159,7 @@ fn a_fork_has_an_exit_code_of_its_own() {
     world.ok("alice", &["export", "chess", copy.to_str().unwrap(), "--with-secret-key"]);
     world.ok("twin", &["import", copy.to_str().unwrap(), "chess"]);
     world.ok("alice", &["append", "chess", "one history"]);
-    world.ok("twin", &["append", "chess", "another history"]);
+    world.ok("twin", &["append", "chess", "another history", "--unsafe-only-writer", "--yes"]);
     let (_alice, ours) = world.share("alice", &[]);
     let (_twin, theirs) = world.share("twin", &[]);
     world.json("bob", &["clone", &link, "chess", "--peer", &ours]);

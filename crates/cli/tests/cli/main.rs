@@ -7,6 +7,7 @@ mod help;
 mod home;
 mod live;
 mod quorum;
+mod recovering;
 mod rooms;
 mod rule;
 mod support;

@@ -146,7 +146,8 @@ fn a_fork_becomes_evidence_and_what_is_committed_stands() {
     let bob = bank.nodes[0].1.clone();
     copy_directory(&bank.world.path("host/identities"), &bank.world.path("twin/identities"));
     let action = json!({ "mint": { "to": bank.issuer, "amount": 99 } }).to_string();
-    bank.world.ok("twin", &["append", "money", &action, "--as", "bank"]);
+    let words = ["append", "money", &action, "--as", "bank", "--unsafe-only-writer", "--yes"];
+    bank.world.ok("twin", &words);
     let (_twin, _) = bank.world.share("twin", &["--peer", &bob, "--peer", &host]);
 
     let quorum = bank.until("bob", |quorum| quorum["evidence"].as_array().is_some_and(|all| !all.is_empty()));

@@ -25,7 +25,7 @@ impl<S: RandomAccess + Send> Feed<S> {
     /// [`AppendError`]; the feed is then as before.
     pub async fn append(&mut self, blocks: &[Bytes]) -> Result<BlockRange, AppendError> {
         let start = self.length();
-        if self.signer.is_none() {
+        if !self.is_writable() {
             return Err(AppendError::NotWritable);
         }
         self.check_poison()?;

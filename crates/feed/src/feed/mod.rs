@@ -64,6 +64,8 @@ impl Default for FeedConfig {
 pub struct Feed<S> {
     verifier: Verifier,
     signer: Option<Signer>,
+    /// Nothing is appended although the secret key is here.
+    suspended: bool,
     discovery_key: DiscoveryKey,
     config: FeedConfig,
     nodes: Nodes<S>,
@@ -99,7 +101,17 @@ impl<S: RandomAccess + Send> Feed<S> {
 
     /// Tells whether blocks can be appended here.
     pub const fn is_writable(&self) -> bool {
-        self.signer.is_some()
+        self.signer.is_some() && !self.suspended
+    }
+
+    /// Lets nothing be appended, until [`resume_writing`](Self::resume_writing), although the secret key is here.
+    pub const fn suspend_writing(&mut self) {
+        self.suspended = true;
+    }
+
+    /// Lets blocks be appended again, where the secret key is here.
+    pub const fn resume_writing(&mut self) {
+        self.suspended = false;
     }
 
     /// Returns the length, blocks: that of the longest tree whose signed peaks are known.
@@ -169,7 +181,7 @@ impl<S> std::fmt::Debug for Feed<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Feed")
             .field("key", self.verifier.public())
-            .field("writable", &self.signer.is_some())
+            .field("writable", &(self.signer.is_some() && !self.suspended))
             .field("length", &self.roots.length())
             .field("durable_length", &self.durable_length)
             .finish_non_exhaustive()

@@ -79,6 +79,7 @@ impl<S: RandomAccess + Send> Feed<S> {
         Ok(Self {
             verifier: Verifier::new(keys.public)?,
             signer,
+            suspended: false,
             discovery_key: keys.public.discovery_key(),
             config,
             nodes: Nodes::new(storage.tree, config.cached_nodes),

@@ -54,6 +54,11 @@ impl RemoteNode {
         self.post_json("/v1/streams".into(), &new).await
     }
 
+    /// Takes a stream that is recovering for all that was ever written with its key.
+    pub async fn trust_only_writer(&self, stream: &str) -> Result<(), Failure> {
+        self.post_json(path(stream, "/only-writer")?, &()).await
+    }
+
     /// Appends one batch.
     pub async fn append(&self, stream: &str, blocks: Vec<Bytes>) -> Result<Appended, Failure> {
         let bytes: usize = blocks.iter().map(Bytes::len).sum();

@@ -43,6 +43,9 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
             let blocks = decode_blocks(&body::<Blocks>(request)?)?;
             json(&node.open_stream(stream).await?.append(blocks).await?)
         }
+        ("POST", ["v1", "streams", stream, "only-writer"]) => {
+            json(&node.open_stream(stream).await?.trust_only_writer().await?)
+        }
         ("POST", ["v1", "streams", stream, "actions"]) => json(&node.say(stream, body(request)?).await?),
         ("POST", ["v1", "streams", stream, "checked"]) => {
             json(&Checked { length: node.open_stream(stream).await?.checked().await? })

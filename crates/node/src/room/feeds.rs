@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use quorate_feed::sign::key_pair;
@@ -12,7 +13,7 @@ use quorate_types::{DiscoveryKey, PublicKey};
 use crate::node::random;
 use crate::open::{host_key, recovery_text};
 use crate::store_failures::directory_failure;
-use crate::stream::{Stream, StreamIdentity, open_failure};
+use crate::stream::{Stream, StreamIdentity, Writer, open_failure};
 use crate::{Code, Failure, Node};
 
 /// Directory of the later feeds of a room, each under its key, in the directory of the first.
@@ -74,26 +75,30 @@ impl Node {
             opened => (opened, false),
         };
         let (directory, is_new) = (opened.0.map_err(|error| directory_failure(&error))?, opened.1);
-        let FeedDirectory { keys, storage, files, lock } = directory;
+        let FeedDirectory { keys, storage, files, lock, writer } = directory;
         let host_key = host_key(&keys);
         let failed = |error| open_failure(&name, &path, &error);
-        let (feed, recovery) = if is_new {
+        let (mut feed, recovery) = if is_new {
             (Feed::create(keys, storage, FeedConfig::default()).await.map_err(failed)?, None)
         } else {
             let (feed, recovery) = Feed::open(keys, storage, FeedConfig::default()).await.map_err(failed)?;
             (feed, recovery_text(&recovery))
         };
+        let writer = match writer {
+            Some((guard, found)) => Some(Writer::open(&mut feed, guard, found, host_key).await?),
+            None => None,
+        };
         let identity = StreamIdentity {
             name,
             key: *feed.key(),
             discovery_key: *feed.discovery_key(),
-            writable: feed.is_writable(),
+            writable: AtomicBool::new(feed.is_writable()),
             encoding: room.encoding,
             sparse: false,
             unchecked: true,
             directory: files.directory().display().to_string(),
             recovery,
         };
-        Ok(self.start(identity, feed, host_key, lock))
+        Ok(self.start(identity, feed, writer, lock))
     }
 }

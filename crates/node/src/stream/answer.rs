@@ -40,7 +40,7 @@ impl StreamTask {
             key: identity.key,
             link: quorate_types::Link::new(identity.key).to_string(),
             discovery_key: identity.discovery_key,
-            writable: identity.writable,
+            writable: identity.is_writable(),
             length,
             byte_length: whole.as_ref().map_or(self.feed.byte_length(), |whole| whole.bytes),
             here: match &whole {
@@ -60,6 +60,7 @@ impl StreamTask {
             remote_length: whole.as_ref().map_or(remote, |whole| whole.remote),
             sparse: identity.sparse,
             recovery: identity.recovery.clone(),
+            recovering: self.recovering_info(),
             room: self.room_info(),
             unchecked: self.unchecked(),
             fork: self.fork.clone(),

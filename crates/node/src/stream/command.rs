@@ -24,6 +24,11 @@ pub(crate) type Reply<T> = Sender<Result<T, Failure>>;
 /// What can be asked of a stream's task.
 #[derive(Debug)]
 pub(crate) enum Command {
+    /// Write a stream that is recovering, on the word of its user.
+    TrustWriter {
+        /// Hears when it is so.
+        reply: Reply<()>,
+    },
     /// Append one batch; answered when it is durable.
     Append { blocks: Vec<Bytes>, reply: Reply<Appended> },
     /// Sign payloads and bring them to the host of the room; answered when all have come to an end, or in time.
@@ -93,6 +98,8 @@ pub(crate) struct OpenedPeer {
     pub(crate) profile: PeerProfile,
     /// Remote `ip:port`, for people.
     pub(crate) address: String,
+    /// Key or id by which the peer is known on all its connections.
+    pub(crate) id: Option<String>,
     /// Length that the peer announces, for people.
     pub(crate) remote_length: Arc<AtomicU64>,
 }

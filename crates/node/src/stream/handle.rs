@@ -1,6 +1,7 @@
 //! The handle to an open stream.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
@@ -16,13 +17,14 @@ use super::watch::Watch;
 use crate::model::{Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo};
 use crate::{Code, Failure};
 
-/// What of a stream never changes while it is open.
+/// What a stream is while it is open.
 #[derive(Debug)]
 pub(crate) struct StreamIdentity {
     pub(crate) name: String,
     pub(crate) key: PublicKey,
     pub(crate) discovery_key: DiscoveryKey,
-    pub(crate) writable: bool,
+    /// Set once, when a stream that was recovering is written again.
+    pub(crate) writable: AtomicBool,
     pub(crate) encoding: Encoding,
     pub(crate) sparse: bool,
     /// Blocks of a room are carried without verdicts.
@@ -35,7 +37,16 @@ pub(crate) struct StreamIdentity {
 impl StreamIdentity {
     /// Tells whether the head is fetched as it grows, and blocks only when they are asked for.
     pub(crate) fn follows_head_alone(&self) -> bool {
-        self.sparse && !self.writable
+        self.sparse && !self.is_writable()
+    }
+
+    /// Tells whether blocks can be appended here.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_writable(&self) {
+        self.writable.store(true, Ordering::Relaxed);
     }
 }
 
@@ -73,14 +84,24 @@ impl Stream {
         Link::new(self.identity.key)
     }
 
-    /// Tells whether the secret key is here.
+    /// Tells whether blocks can be appended here: the secret key is here, and the stream is not recovering.
     pub fn is_writable(&self) -> bool {
-        self.identity.writable
+        self.identity.is_writable()
     }
 
     /// Tells whether the stream only fetches what is asked for.
     pub fn is_sparse(&self) -> bool {
         self.identity.sparse
+    }
+
+    /// Takes a stream that is recovering for all that was ever written with its key, on the word of its user: when it is
+    /// not, the next append makes a fork. One that is not recovering stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotWritable`] where the secret key is not here.
+    pub async fn trust_only_writer(&self) -> Result<(), Failure> {
+        self.ask(|reply| Command::TrustWriter { reply }).await
     }
 
     /// Appends one batch; it is durable when this returns.

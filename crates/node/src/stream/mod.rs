@@ -12,6 +12,7 @@ mod serve;
 mod task;
 mod view;
 mod watch;
+mod writer;
 
 pub use command::ExtensionMessage;
 pub(crate) use command::{Command, OpenedPeer};
@@ -22,3 +23,4 @@ pub(crate) use handle::StreamIdentity;
 pub(crate) use room::{ChangeWish, Patience, Wish};
 pub(crate) use task::{StreamTask, TaskParts};
 pub(crate) use view::View;
+pub(crate) use writer::{PEERS_NEEDED, Writer};

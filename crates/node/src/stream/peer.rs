@@ -21,6 +21,8 @@ const SMALL_MESSAGE_BYTES: usize = 64;
 pub(crate) struct Joined {
     /// Remote `ip:port`, for people.
     pub(crate) address: String,
+    /// Name by which the peer is known on all its connections; its address where it has none.
+    pub(crate) id: String,
     /// The peer is a quorate node.
     pub(crate) is_quorate: bool,
     remote_length: Arc<AtomicU64>,
@@ -33,6 +35,7 @@ pub(crate) struct Joined {
 impl Joined {
     pub(crate) fn new(opened: OpenedPeer) -> Self {
         Self {
+            id: opened.id.unwrap_or_else(|| opened.address.clone()),
             address: opened.address,
             is_quorate: false,
             remote_length: opened.remote_length,

@@ -12,7 +12,6 @@ use quorate_quorum::engine::{Input as QuorumInput, Peer as Voter};
 use quorate_quorum::key::Signer as VoteSigner;
 use quorate_replicate::{Input, Output, Peer, PeerFault, ReplicationEvent, Replicator, Selection};
 use quorate_store::Backend;
-use quorate_stream::identity::Author;
 use quorate_stream::submit::{Input as RelayInput, Peer as RelayPeer};
 use quorate_types::BlockRange;
 
@@ -24,6 +23,7 @@ use super::progress::Progress;
 use super::room::{JobDone, RoomState};
 use super::view::View;
 use super::watch::Watch;
+use super::writer::Writer;
 use crate::event::Event;
 use crate::events::EventSender;
 use crate::model::Appended;
@@ -62,8 +62,8 @@ pub(crate) struct TaskParts {
     pub(crate) events: EventSender,
     pub(crate) probes: Arc<Probes>,
     pub(crate) rules: Arc<RuleHost>,
-    /// Signs receipts, where the feed is written here.
-    pub(crate) host_key: Option<Author>,
+    /// What is kept where the secret key is here.
+    pub(crate) writer: Option<Writer>,
     /// Signs votes, where this node is a validator.
     pub(crate) vote_key: Option<VoteSigner>,
     pub(crate) runtime: Arc<dyn quorate_net::runtime::Runtime>,
@@ -86,7 +86,7 @@ pub(crate) struct StreamTask {
     events: EventSender,
     probes: Arc<Probes>,
     pub(super) rules: Arc<RuleHost>,
-    pub(super) host_key: Option<Author>,
+    pub(super) writer: Option<Writer>,
     pub(super) vote_key: Option<VoteSigner>,
     pub(super) rooms: RoomState,
     pub(super) runtime: Arc<dyn quorate_net::runtime::Runtime>,
@@ -125,7 +125,7 @@ impl StreamTask {
             events,
             probes,
             rules,
-            host_key,
+            writer,
             vote_key,
             runtime,
             node,
@@ -142,7 +142,7 @@ impl StreamTask {
             events,
             probes,
             rules,
-            host_key,
+            writer,
             vote_key,
             rooms: RoomState::default(),
             runtime,
@@ -195,6 +195,7 @@ impl StreamTask {
             self.commit().await;
             self.handle_timeout();
             self.work().await;
+            self.recover().await;
             self.tend_room().await;
             self.work().await;
             self.answer_synced().await;
@@ -317,7 +318,16 @@ impl StreamTask {
             Command::Append { blocks, reply } => self.appends.push((blocks, reply)),
             Command::Say(utterance) => {
                 self.tend_room().await;
+                // Where another host has taken the room over, this node only says things.
+                if let Some(failure) = self.refuse_writing().filter(|_| !self.is_led_elsewhere()) {
+                    let _ = utterance.reply.try_send(Err(failure));
+                    return;
+                }
                 self.take_utterance(*utterance);
+            }
+            Command::TrustWriter { reply } => {
+                let trusted = self.trust_writer().await;
+                let _ = reply.try_send(trusted);
             }
             Command::Checked { reply } => {
                 self.tend_room().await;
@@ -339,7 +349,7 @@ impl StreamTask {
                 if self.identity.follows_head_alone() && !self.synced {
                     self.waiting.push(reply);
                     self.handle(Input::Update);
-                } else if self.identity.writable {
+                } else if self.identity.is_writable() {
                     let length = self.room_length();
                     let flushed = self.flush().await;
                     let _ = reply.try_send(flushed.map(|()| length));
@@ -363,7 +373,7 @@ impl StreamTask {
             Command::WatchExtensions { to } => self.watchers.push(to),
             Command::Watch { watch, reply } => {
                 self.watch(watch);
-                let _ = reply.try_send(Ok(self.host_key.clone()));
+                let _ = reply.try_send(Ok(self.host_key().cloned()));
             }
             Command::Extend { blocks, reply } => self.appends.push((blocks, reply)),
             Command::Read { range, reply } => self.read(range, reply).await,
@@ -387,6 +397,12 @@ impl StreamTask {
     /// Writes all appends that wait, makes them durable at once, then answers and announces.
     async fn commit(&mut self) {
         if self.appends.is_empty() {
+            return;
+        }
+        if let Err(failure) = self.begin_writing() {
+            for (_, reply) in std::mem::take(&mut self.appends) {
+                let _ = reply.try_send(Err(failure.clone()));
+            }
             return;
         }
         let before = self.feed.length();
@@ -428,7 +444,8 @@ impl StreamTask {
     /// Tells whether a crash would lose blocks that were signed here: then no peer may see the head, for another one
     /// would be signed for its length.
     fn holds_unsaved(&self) -> bool {
-        self.feed.is_writable() && self.feed.durable_length() < self.feed.length()
+        let is_behind = self.writer.as_ref().is_some_and(Writer::is_behind);
+        self.feed.is_writable() && (is_behind || self.feed.durable_length() < self.feed.length())
     }
 
     /// Lets go of every peer, until what was signed is on disk.
@@ -584,11 +601,7 @@ impl StreamTask {
     /// Makes appended blocks durable; the bitfield follows soon.
     pub(super) async fn make_durable(&mut self) -> Result<(), Failure> {
         self.flush_by(self.runtime.now() + CLAIM_INTERVAL);
-        self.feed.commit().await.map_err(|error| {
-            let failure = storage_failure(&self.identity, &error);
-            self.storage_failed(failure.message.clone());
-            failure
-        })
+        self.commit_feed().await
     }
 
     pub(super) fn flush_by(&mut self, due: Instant) {

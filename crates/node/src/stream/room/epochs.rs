@@ -391,6 +391,11 @@ impl StreamTask {
         !(is_known || has_heard) || !is_here
     }
 
+    /// Tells whether the room goes on in another feed than the stream's own.
+    pub(in crate::stream) fn is_led_elsewhere(&self) -> bool {
+        matches!(&self.rooms, RoomState::Open(keeper) if keeper.log.last_place() > 0)
+    }
+
     /// Lets submissions go to the host of the epoch that is on.
     pub(super) fn change_host(&self, keeper: &mut RoomKeeper) {
         let Some(quorum) = &keeper.quorum else { return };

@@ -223,10 +223,15 @@ impl StreamTask {
             Some(other) => other.stream.extend(blocks).await.map(|_| ()).map_err(|failure| failure.message),
             None => {
                 let before = self.feed.length();
-                let appended = match erased(self.feed.append(&blocks)).await {
-                    Ok(_) => self.make_durable().await.map_err(|failure| failure.message),
-                    Err(error) => Err(error.to_string()),
+                let mut appended = match self.begin_writing() {
+                    Ok(()) => {
+                        erased(self.feed.append(&blocks)).await.map(drop).map_err(|error| error.to_string())
+                    }
+                    Err(failure) => Err(failure.message),
                 };
+                if appended.is_ok() {
+                    appended = self.make_durable().await.map_err(|failure| failure.message);
+                }
                 self.after_append(before, appended.is_ok());
                 appended
             }

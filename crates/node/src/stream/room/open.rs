@@ -54,7 +54,7 @@ impl StreamTask {
     async fn open_room(&mut self, header: StreamHeader, block: Bytes) -> Result<RoomKeeper, String> {
         let key = self.identity.key;
         let id = room_id(&key, &block);
-        let mut relay = match &self.host_key {
+        let mut relay = match self.host_key() {
             Some(author) => Relay::host(id, author.clone()),
             None => Relay::follower(id, key),
         }
@@ -106,7 +106,7 @@ impl StreamTask {
             log: Log::of(first.clone()),
             place: 0,
             epochs,
-            is_host: self.host_key.is_some(),
+            is_host: self.host_key().is_some(),
             pending: Pending::default(),
             is_lost: false,
             utterances: VecDeque::new(),

@@ -116,7 +116,7 @@ impl StreamTask {
             hosts: quorum.hosts.clone(),
             vote_key,
             host_key,
-            is_genesis_host: self.identity.writable,
+            is_genesis_host: self.identity.is_writable(),
             // Who is no validator signs nothing, whatever its records are.
             guard: if is_validator { opened.guard } else { Guard::Intact },
             ..Config::new(room, self.identity.key, quorum.validators.clone())
