@@ -250,6 +250,10 @@ pub(crate) struct NewArgs {
     /// makes a room
     #[arg(long = "validator", value_name = "KEY")]
     pub(crate) validators: Vec<PublicKey>,
+    /// Identity key of somebody who may host the room when the host before is gone or cheats, as `quorate key ls` prints
+    /// it; may be repeated, in their turn
+    #[arg(long = "next-host", value_name = "KEY", requires = "validators")]
+    pub(crate) hosts: Vec<PublicKey>,
     /// Votes that commit [default: two thirds of the validators, rounded down, and one]
     #[arg(long, value_name = "N", requires = "validators", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) quorum: Option<u32>,
@@ -615,6 +619,9 @@ pub(crate) struct DemoArgs {
     /// What to play: share, a stream and its copies; chess, a room with a game; ledger, a room with money
     #[arg(default_value = "share", hide_possible_values = true)]
     pub(crate) scenario: Scenario,
+    /// Of ledger: with validators, and a host who presents a second history without the payment
+    #[arg(long)]
+    pub(crate) fork: bool,
 }
 
 /// What the demo plays.

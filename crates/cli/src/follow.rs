@@ -68,6 +68,8 @@ fn concerns(event: &Event, name: &str) -> bool {
         Event::Appended { stream, .. }
         | Event::Downloaded { stream, .. }
         | Event::Synced { stream, .. }
+        | Event::Checked { stream, .. }
+        | Event::Epoch { stream, .. }
         | Event::Sharing { stream, .. } => stream == name,
         Event::Lagged { .. } => true,
         _ => false,

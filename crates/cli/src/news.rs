@@ -79,6 +79,12 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
         Event::Committed { stream, length, .. } => {
             format!("{}: {}, length {length}", clean(stream), paint.green("committed"))
         }
+        Event::Epoch { stream, epoch, feed, start } => format!(
+            "{}: {} of epoch {epoch} goes on at block {start}, in feed {}",
+            clean(stream),
+            paint.green("the next host"),
+            feed.short()
+        ),
         Event::Evidence { stream, id, kind, culprit } => format!(
             "{} in {}: key {} signed a contradiction, {}; evidence {} is saved and sent to the peers\n  \
              what is committed stands; usual cause: the same key on two machines, or a restored backup",

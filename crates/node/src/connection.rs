@@ -125,8 +125,9 @@ impl Connection {
         if self.quorate {
             let _ = stream.tell(Command::PeerIsQuorate { peer }).await;
         }
-        if let Some(content) = self.node.archives.content_of(&discovery_key) {
-            let _ = self.outbox.try_send(quorate_net::Command::Open(content));
+        let beside = self.node.room_feeds.beside(&discovery_key);
+        for key in self.node.archives.content_of(&discovery_key).into_iter().chain(beside) {
+            let _ = self.outbox.try_send(quorate_net::Command::Open(key));
         }
         self.open.insert(channel, Open { stream, peer, quorate: self.quorate });
     }

@@ -150,6 +150,17 @@ pub enum Event {
         /// Blocks that are committed.
         length: u64,
     },
+    /// The blocks of a room go on in the feed of another host.
+    Epoch {
+        /// Local name.
+        stream: String,
+        /// The epoch.
+        epoch: u64,
+        /// Key of the feed.
+        feed: PublicKey,
+        /// First block of the room that stands in it.
+        start: u64,
+    },
     /// Somebody is shown to have signed a contradiction.
     Evidence {
         /// Local name.

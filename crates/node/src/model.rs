@@ -11,8 +11,8 @@ pub use quorate_store::Encoding;
 
 pub use self::room::{
     ChangeRules, EntryInfo, EvidenceInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock,
-    RoomAudit, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say, ValidatorInfo, Verdict,
-    VoteInfo,
+    RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say,
+    ValidatorInfo, Verdict, VoteInfo,
 };
 
 /// What block 0 says a feed is.

@@ -22,7 +22,7 @@ use crate::events::EventSender;
 use crate::model::{ChangeRules, Said, Say};
 use crate::peers::Peers;
 use crate::probes::Probes;
-use crate::room::{RuleHost, wishes};
+use crate::room::{RoomFeeds, RuleHost, wishes};
 use crate::store_failures::home_failure;
 use crate::stream::{Patience, Stream, Wish};
 use crate::{EventStream, Failure, Identities};
@@ -97,6 +97,7 @@ pub(crate) struct Inner {
     pub(crate) dialer: Dialer,
     pub(crate) discovery: Discovery,
     pub(crate) archives: Archives,
+    pub(crate) room_feeds: RoomFeeds,
     pub(crate) streams: Mutex<BTreeMap<DiscoveryKey, Stream>>,
     /// Held while a stream is opened, created or closed, so that none is opened twice.
     pub(crate) opening: AsyncMutex<()>,
@@ -133,6 +134,7 @@ impl Node {
                 dialer: Dialer::new(Arc::clone(&config.runtime)),
                 discovery: Discovery::default(),
                 archives: Archives::default(),
+                room_feeds: RoomFeeds::default(),
                 streams: Mutex::default(),
                 opening: AsyncMutex::new(()),
                 stop: Mutex::new(Some(stop)),
@@ -260,6 +262,11 @@ impl Inner {
 
     pub(crate) fn streams(&self) -> MutexGuard<'_, BTreeMap<DiscoveryKey, Stream>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether the node ends.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Names a peer of a stream; no name is given twice.

@@ -90,6 +90,11 @@ impl Node {
         })?;
         let stream = match self.inner.home.find(&link.key.to_string()) {
             Ok(stored) => self.open_stored(stored).await?,
+            Err(HomeError::NotFound { .. }) if self.inner.stream(&link.key.discovery_key()).is_some() => {
+                // A later feed of a room that is carried here.
+                let open = self.inner.stream(&link.key.discovery_key());
+                open.ok_or_else(|| home_failure(&HomeError::NotFound { found: link.to_string() }))?
+            }
             Err(HomeError::NotFound { .. }) => {
                 let fallback = link.key.to_string().chars().take(NAME_DIGITS).collect();
                 let name = parse_name(&clone.name.unwrap_or(fallback))?;
@@ -245,7 +250,7 @@ impl Node {
     }
 
     /// Starts the task of a stream.
-    fn start(
+    pub(crate) fn start(
         &self,
         identity: StreamIdentity,
         feed: Feed<quorate_store::Backend>,
@@ -287,6 +292,7 @@ impl Node {
             writer,
             vote_key,
             runtime: Arc::clone(self.runtime()),
+            node: Arc::downgrade(&self.inner),
         });
         self.runtime().spawn(Box::pin(async move {
             let closed = task.run().await;
@@ -357,7 +363,7 @@ impl Node {
 }
 
 /// Reads the key by which the host of a room signs receipts; `None` for a feed that is written elsewhere.
-fn host_key(keys: &Keys) -> Option<Author> {
+pub(crate) fn host_key(keys: &Keys) -> Option<Author> {
     keys.secret.as_ref().and_then(|secret| Author::from_secret(secret).ok())
 }
 
@@ -382,7 +388,7 @@ fn identity(
 }
 
 /// Says what opening after a crash has found, unless everything was as it was left.
-fn recovery_text(recovery: &Recovery) -> Option<String> {
+pub(crate) fn recovery_text(recovery: &Recovery) -> Option<String> {
     if recovery.is_clean() {
         return None;
     }

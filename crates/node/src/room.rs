@@ -1,6 +1,7 @@
 //! Rooms: what checks their blocks, and where.
 
 mod checker;
+mod feeds;
 pub(crate) mod genesis;
 pub(crate) mod wishes;
 
@@ -9,6 +10,7 @@ use std::sync::OnceLock;
 use quorate_rules::engine::{Engine, EngineConfig};
 
 pub(crate) use checker::{CheckedHead, Checker, Known, Noted, Proposed, Replay, Stop};
+pub(crate) use feeds::RoomFeeds;
 
 use crate::{Code, Failure};
 

@@ -1,5 +1,7 @@
 //! Block 0: what the room is.
 
+mod successor;
+
 use bytes::Bytes;
 use quorate_proto::header::FeedHeader;
 use quorate_proto::{ProtoError, stream as proto};
@@ -10,6 +12,8 @@ use quorate_types::{ModuleHash, PublicKey};
 use crate::identity::{RuleName, RuleNameError};
 use crate::payload::{PayloadEncoding, UnknownEncoding};
 use crate::refusal::{Refusal, RoomCode};
+
+pub use self::successor::{Followed, SuccessorError, SuccessorHeader};
 
 /// Type of the feed header of a room (DEP-0007).
 pub const STREAM_KIND: &str = "quorate/1";
@@ -122,6 +126,12 @@ pub enum HeaderError {
         limit: usize,
         /// Keys there are.
         found: usize,
+    },
+    /// The feed is a later one of a room, which is known by its first.
+    #[error("block 0: expected the first feed of a room, found one that follows feed {previous}")]
+    Successor {
+        /// The feed before it.
+        previous: PublicKey,
     },
     /// The room needs something that this version does not do.
     #[error("stream header: expected a room without {found}, which this version cannot follow")]
@@ -247,8 +257,8 @@ impl TryFrom<proto::StreamHeader> for StreamHeader {
     type Error = HeaderError;
 
     fn try_from(given: proto::StreamHeader) -> Result<Self, HeaderError> {
-        if given.previous.is_some() {
-            return Err(HeaderError::Unsupported { found: "a feed before it" });
+        if let Some(previous) = given.previous {
+            return Err(HeaderError::Successor { previous: previous.key });
         }
         let quorum = RoomQuorum::of(&given)?;
         if given.name.chars().any(char::is_control) {

@@ -14,6 +14,7 @@ mod engine;
 mod host;
 pub(crate) mod keys;
 mod overlay;
+mod part;
 mod prefix;
 mod proof;
 mod replay;
@@ -34,6 +35,7 @@ use crate::identity::{b2b256, room_id};
 pub use self::authentic::{AuthenticEntry, authenticate_many};
 pub use self::effects::{Checked, Effects, RuleUse};
 pub use self::engine::{CompileFailure, RuleEngine};
+pub use self::part::RoomPart;
 pub use self::prefix::{Lacking, Prefix};
 pub use self::replay::{ReconcileError, Replayed, Stopped};
 
@@ -68,8 +70,8 @@ pub struct Room<S, E: RuleEngine = Engine> {
     rules: Compiled<E>,
     /// What takes effect before the next entry, once it is known.
     prepared: Option<Prepared>,
-    /// Who commits; `None` in a room without validators.
-    epoch: Option<Epoch>,
+    /// Who commits, and in which feed; `None` in a room without validators.
+    part: Option<RoomPart>,
 }
 
 /// What takes effect at a position before the entry there.
@@ -155,8 +157,9 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             return Err(OpenRoomError::OtherRoom { expected: id });
         }
         let registry = Arc::new(Registry::load(&header, &store)?);
-        let epoch = header.quorum.as_ref().map(|quorum| {
-            Epoch::genesis(id, *feed_key, quorum.validators.clone(), quorum.hosts.iter().copied())
+        let part = header.quorum.as_ref().map(|quorum| {
+            let hosts = quorum.hosts.iter().copied();
+            RoomPart::first(Epoch::genesis(id, *feed_key, quorum.validators.clone(), hosts))
         });
         let mut rules = Compiled::new(engine.clone());
         for rule in registry.rules() {
@@ -172,7 +175,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             registry,
             rules,
             prepared: None,
-            epoch,
+            part,
         })
     }
 
@@ -235,8 +238,21 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     }
 
     /// Returns who commits; `None` in a room without validators.
-    pub const fn epoch(&self) -> Option<&Epoch> {
-        self.epoch.as_ref()
+    pub fn epoch(&self) -> Option<&Epoch> {
+        self.part.as_ref().map(RoomPart::epoch)
+    }
+
+    /// Returns the feed whose blocks come next; `None` in a room without validators, which has one feed.
+    pub const fn part(&self) -> Option<&RoomPart> {
+        self.part.as_ref()
+    }
+
+    /// Goes on with the blocks of another feed. Nothing of the state changes; [`step_back`](Self::step_back) takes back
+    /// what is not in the history of that feed. A room without validators has no other feed, and stays as it is.
+    pub fn enter(&mut self, part: RoomPart) {
+        if self.part.is_some() {
+            self.part = Some(part);
+        }
     }
 
     /// Returns the sequence of an author's next entry.

@@ -24,6 +24,7 @@ each_generation!(
     two_stock_writers_leave_evidence,
     a_mirror_of_one_history_and_the_writer_of_another,
     certificates_go_through_a_stock_peer,
+    a_stock_peer_clones_the_feed_of_the_next_host,
 );
 
 /// Largest evidence of a fork, bytes.
@@ -122,7 +123,7 @@ async fn a_mirror_of_one_history_and_the_writer_of_another(generation: Generatio
 async fn certificates_go_through_a_stock_peer(generation: Generation) -> Result<()> {
     let host = Node::fresh().await?;
     let validator = quorate_node::Identities::open(host.home())?.vote_key()?;
-    let quorum = quorate_node::model::NewQuorum { validators: vec![validator], quorum: 0 };
+    let quorum = quorate_node::model::NewQuorum { validators: vec![validator], ..Default::default() };
     let room = quorate_node::model::NewRoom { rules: Vec::new(), rule_delay: 0, quorum: Some(quorum) };
     let stream = host
         .node
@@ -161,4 +162,57 @@ async fn certificates_go_through_a_stock_peer(generation: Generation) -> Result<
     ensure!(matches!(&last, Entry::Proof(proof) if proof.kind == ProofKind::Certificate), "found {last:?}");
     assert!(soon("commit", copy.committed(2)).await?? >= 2);
     reader.shutdown().await
+}
+
+/// The first host is gone; one of ours follows it, alone with its vote. Its feed is one like any other.
+async fn a_stock_peer_clones_the_feed_of_the_next_host(generation: Generation) -> Result<()> {
+    let (host, next) = (Node::fresh().await?, Node::fresh().await?);
+    let identities = quorate_node::Identities::open(next.home())?;
+    let (validator, identity) = (identities.vote_key()?, identities.create("host")?);
+    let quorum = quorate_node::model::NewQuorum {
+        validators: vec![validator],
+        hosts: vec![identity.key],
+        ..Default::default()
+    };
+    let room = quorate_node::model::NewRoom { rules: Vec::new(), rule_delay: 0, quorum: Some(quorum) };
+    let stream = host
+        .node
+        .create(quorate_node::model::NewStream {
+            name: "money".into(),
+            encoding: quorate_node::model::Encoding::Json,
+            room: Some(room),
+        })
+        .await?;
+    let copy = next.carry(*stream.key().as_bytes(), &host.listen().await?).await?;
+    assert!(soon("commit", copy.committed(1)).await?? >= 1);
+    host.shutdown().await?;
+
+    let say = quorate_node::model::Say {
+        identity: None,
+        payloads: vec![data_encoding::BASE64.encode(b"{\"pay\":1}")],
+        patience_ms: 1,
+    };
+    let name = copy.name().to_owned();
+    next.node.say(&name, say).await?;
+    let info = until_info(&copy, "another host", |info| {
+        let quorum = info.room.as_ref().and_then(|room| room.quorum.as_ref());
+        quorum.is_some_and(|quorum| quorum.feeds.len() == 2 && quorum.committed > quorum.feeds[1].start)
+    })
+    .await?;
+    let feeds = info.room.and_then(|room| room.quorum).map(|quorum| quorum.feeds).unwrap_or_default();
+    let later = next.node.open_stream(&feeds[1].key.to_string()).await?;
+    let length = later.info().await?.length;
+
+    let mut mirror = stock_reader(generation, &later)?;
+    meet(Dials::They, &next, &mut mirror).await?;
+    mirror.wait_downloaded(length, PATIENCE)?;
+    let mut blocks = Vec::new();
+    for index in 0..length {
+        blocks.push(later.get(index).await?);
+    }
+    assert_eq!(mirror.checksum()?, checksum(&blocks));
+    // A tool that reads headers sees a room, and where the history before it is.
+    let header = quorate_stream::header::SuccessorHeader::parse(&blocks[0])?;
+    assert_eq!((header.previous.feed, header.name.as_str()), (*stream.key(), "money"));
+    next.shutdown().await
 }

@@ -70,8 +70,11 @@ fn room_of(args: &NewArgs) -> Outcome<NewRoom> {
     for name in &args.locked {
         named(&mut rules, name)?.locked = true;
     }
-    let quorum = (!args.validators.is_empty())
-        .then(|| NewQuorum { validators: args.validators.clone(), quorum: args.quorum.unwrap_or(0) });
+    let quorum = (!args.validators.is_empty()).then(|| NewQuorum {
+        validators: args.validators.clone(),
+        hosts: args.hosts.clone(),
+        quorum: args.quorum.unwrap_or(0),
+    });
     Ok(NewRoom { rules, rule_delay: args.rule_delay.unwrap_or(0), quorum })
 }
 

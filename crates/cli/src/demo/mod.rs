@@ -3,6 +3,7 @@
 mod board;
 mod chess;
 mod child;
+mod fork;
 mod ledger;
 mod room;
 mod share;
@@ -32,9 +33,16 @@ struct StockReport {
 
 /// `quorate demo [share|chess|ledger]`.
 pub(crate) async fn demo(args: &DemoArgs, context: &mut Context) -> Outcome {
+    if args.fork && args.scenario != Scenario::Ledger {
+        return Err(Stop::usage(
+            "expected --fork with ledger, found another scenario",
+            "quorate demo ledger --fork",
+        ));
+    }
     match args.scenario {
         Scenario::Share => share::share(context),
         Scenario::Chess => chess::chess(context),
+        Scenario::Ledger if args.fork => fork::fork(context),
         Scenario::Ledger => ledger::ledger(context),
     }
 }

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod errors;
+mod handover;
 mod help;
 mod home;
 mod live;

@@ -23,6 +23,9 @@ pub struct NewRoom {
 pub struct NewQuorum {
     /// Vote keys.
     pub validators: Vec<PublicKey>,
+    /// Identity keys of those who may host after the first host, in their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<PublicKey>,
     /// Votes that commit; 0 for as many as are needed.
     #[serde(default)]
     pub quorum: u32,
@@ -48,6 +51,26 @@ pub struct QuorumInfo {
     pub silent: Option<String>,
     /// Contradictions that somebody signed.
     pub evidence: Vec<EvidenceInfo>,
+    /// Identity keys of those who may host after the first host, in their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<PublicKey>,
+    /// Feeds of the room, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feeds: Vec<RoomFeedInfo>,
+}
+
+/// A feed of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomFeedInfo {
+    /// Epoch that it began with.
+    pub epoch: u64,
+    /// Its key.
+    pub key: PublicKey,
+    /// First block of the room that stands in it.
+    pub start: u64,
+    /// First block of the room that stands in the feed after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
 }
 
 /// A validator.

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use quorate_feed::{Flavour, Roots};
+use quorate_quorum::head::Head;
 use quorate_rules::engine::Engine;
 use quorate_rules::state::{Position, RoomStore};
 use quorate_store::room_state::RedbStore;
 use quorate_stream::chunk::split;
 use quorate_stream::entry::{Entry, Proof, ProofKind, VerifiedEntry};
 use quorate_stream::refusal::{Refusal, RoomCode};
-use quorate_stream::room::{AuthenticEntry, Checked, Lacking, OpenRoomError, Prefix, ReconcileError, Room};
+use quorate_stream::room::{
+    AuthenticEntry, Checked, Lacking, OpenRoomError, Prefix, ReconcileError, Room, RoomPart,
+};
 use quorate_stream::submit::Answer;
 use quorate_types::{Hash, PublicKey, RulesHash};
 
@@ -66,6 +69,7 @@ pub(crate) enum Proposed {
 #[derive(Debug)]
 pub(crate) struct Checker<S: RoomStore = RedbStore> {
     room: Room<S>,
+    /// Of the feed whose blocks come next.
     roots: Roots,
     recent: BTreeMap<u64, Hash>,
     /// Blocks that were taken in since the last commit: those that are proposed are nowhere else.
@@ -83,7 +87,10 @@ pub(crate) struct Checker<S: RoomStore = RedbStore> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CheckedHead {
     pub(crate) position: Position,
+    /// Where the feed stands there; `None` before its first block.
+    pub(crate) head: Option<Head>,
     pub(crate) rules_hash: RulesHash,
+    /// In blocks of the feed.
     pub(crate) substance: u64,
 }
 
@@ -136,20 +143,43 @@ impl<S: RoomStore> Checker<S> {
 
     /// Says which peaks the feed has where the room stands.
     pub(crate) fn stand_on(&mut self, roots: Roots) {
-        self.recent = BTreeMap::from([(roots.length(), roots.tree_hash(Flavour::Dat))]);
+        let position = self.room.position();
+        self.recent = BTreeMap::from([(position.length, position.tree_hash)]);
         self.rules_hash = self.room.rules_hash();
         // What the last blocks are is not looked up: at worst one certificate is written that nobody misses.
         self.substance = roots.length();
         self.roots = roots;
     }
 
+    /// Goes on with the blocks of another feed of the room, which has these peaks where the room stands, or is going to
+    /// stand when [`rewind`](Self::rewind) follows.
+    pub(crate) fn enter(&mut self, part: RoomPart, roots: Roots) {
+        self.room.enter(part);
+        self.heads.clear();
+        self.substance = roots.length();
+        self.roots = roots;
+    }
+
+    /// Has the head where the room stands reported among the next ones.
+    pub(crate) fn report_head(&mut self) {
+        self.heads.push(self.head());
+    }
+
     pub(crate) const fn room(&self) -> &Room<S> {
         &self.room
     }
 
+    /// Returns by how much the room is longer than the feed whose blocks come next.
+    fn offset(&self) -> u64 {
+        self.room.part().map_or(0, RoomPart::offset)
+    }
+
     /// Returns the tree hash at the length that was checked.
     pub(crate) fn tree_hash(&self) -> Hash {
-        self.roots.tree_hash(Flavour::Dat)
+        match self.room.position() {
+            position if position.length > 0 => position.tree_hash,
+            _ => self.roots.tree_hash(Flavour::Dat),
+        }
     }
 
     /// Returns what the room calls the tree hash of nothing, or that of the blocks before.
@@ -157,9 +187,16 @@ impl<S: RoomStore> Checker<S> {
         self.room.position().tree_hash
     }
 
-    /// Returns the blocks that were checked.
+    /// Returns the blocks of the room that were checked.
     pub(crate) fn length(&self) -> u64 {
-        self.roots.length()
+        self.offset().saturating_add(self.roots.length())
+    }
+
+    /// Tells whether the room would take an entry now. Nothing changes.
+    pub(crate) fn would_take(&mut self, entry: &VerifiedEntry) -> Checked {
+        let known = Known::default();
+        let history = History { recent: &self.recent, fresh: &self.fresh, known: &known };
+        self.room.check_authentic(&AuthenticEntry::from(entry.clone()), self.hash_before(), &history)
     }
 
     /// Checks block 0.
@@ -268,10 +305,11 @@ impl<S: RoomStore> Checker<S> {
 
     /// Goes back to where the feed has these peaks.
     pub(crate) fn rewind(&mut self, roots: Roots) -> Result<(), Lacking> {
-        self.room.step_back(roots.length()).map_err(Lacking::from)?;
-        let _ = self.recent.split_off(&roots.length().saturating_add(1));
-        let _ = self.fresh.split_off(&roots.length());
-        self.heads.retain(|head| head.position.length <= roots.length());
+        let length = self.offset().saturating_add(roots.length());
+        self.room.step_back(length).map_err(Lacking::from)?;
+        let _ = self.recent.split_off(&length.saturating_add(1));
+        let _ = self.fresh.split_off(&length);
+        self.heads.retain(|head| head.position.length <= length);
         self.rules_hash = self.room.rules_hash();
         self.substance = self.substance.min(roots.length());
         self.roots = roots;
@@ -310,16 +348,28 @@ impl<S: RoomStore> Checker<S> {
 
     /// Returns where the room stands.
     pub(crate) fn head(&self) -> CheckedHead {
-        CheckedHead { position: self.room.position(), rules_hash: self.rules_hash, substance: self.substance }
+        self.head_of(self.room.position())
     }
 
     /// Returns where the room stood at an earlier length, if that is still known. Rules are taken to be the present ones.
     pub(crate) fn head_at(&self, length: u64) -> Option<CheckedHead> {
-        let position = match self.room.position() {
-            position if position.length == length => position,
-            _ => self.room.store().position_at(length).ok().flatten()?,
+        self.position_at(length).map(|position| self.head_of(position))
+    }
+
+    /// Returns where the room stood at a length, if that is still known.
+    pub(crate) fn position_at(&self, length: u64) -> Option<Position> {
+        match self.room.position() {
+            position if position.length == length => Some(position),
+            _ => self.room.store().position_at(length).ok().flatten(),
+        }
+    }
+
+    fn head_of(&self, position: Position) -> CheckedHead {
+        let head = match self.room.part() {
+            Some(part) => part.head(position.length, position.tree_hash),
+            None => Head::new(position.length, position.tree_hash),
         };
-        Some(CheckedHead { position, ..self.head() })
+        CheckedHead { position, head, rules_hash: self.rules_hash, substance: self.substance }
     }
 
     /// Takes the certificates and evidence that were accepted since the last time.
@@ -352,7 +402,7 @@ impl<S: RoomStore> Checker<S> {
             self.rules_hash = self.room.rules_hash();
         }
         self.fresh.insert(index, block.clone());
-        self.recent.insert(self.roots.length(), tree_hash);
+        self.recent.insert(index.saturating_add(1), tree_hash);
         if self.recent.len() > RECENT_HASHES {
             self.recent.pop_first();
         }

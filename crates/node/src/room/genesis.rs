@@ -35,7 +35,7 @@ pub(crate) async fn blocks(
         let asked = usize::try_from(quorum.quorum).unwrap_or(usize::MAX);
         let validators = ValidatorSet::new(quorum.validators.iter().copied(), asked)
             .map_err(|error| Failure::new(Code::BadQuorum, format!("{error}; nothing was made")))?;
-        header.quorum = Some(RoomQuorum { validators, hosts: Vec::new() });
+        header.quorum = Some(RoomQuorum { validators, hosts: quorum.hosts.clone() });
     }
     let mut modules: Vec<Bytes> = Vec::new();
     for rule in &room.rules {

@@ -14,7 +14,7 @@ use crate::model::{AuditSummary, BlockInfo, Content, ProofFile, StreamInfo};
 use crate::{Code, Failure, MAX_BLOCKS_DESCRIBED, proof_file};
 
 impl StreamTask {
-    pub(super) async fn get(&mut self, index: u64) -> Result<Bytes, Failure> {
+    pub(super) async fn block(&mut self, index: u64) -> Result<Bytes, Failure> {
         match self.feed.get(index).await {
             Ok(Some(block)) => Ok(block),
             Ok(None) => Err(self.missing(index)),
@@ -28,7 +28,11 @@ impl StreamTask {
             // A damaged first block is the audit's to report.
             Ok(None) | Err(_) => Content::Plain,
         };
-        let length = self.feed.length();
+        let whole = self.later_size().await;
+        let own = self.feed.length();
+        let length = whole.as_ref().map_or(own, |whole| whole.length);
+        let own_hash = (own > 0).then(|| self.feed.roots().tree_hash(quorate_feed::Flavour::Dat));
+        let remote = self.peers.values().map(Joined::remote_length).max().unwrap_or(0);
         let identity = &self.identity;
         Ok(StreamInfo {
             schema: StreamInfo::SCHEMA.into(),
@@ -38,10 +42,14 @@ impl StreamTask {
             discovery_key: identity.discovery_key,
             writable: identity.is_writable(),
             length,
-            byte_length: self.feed.byte_length(),
-            here: self.feed.bitfield().count(BlockRange::new(0, length)),
-            durable: self.feed.durable_length(),
-            tree_hash: (length > 0).then(|| self.feed.roots().tree_hash(quorate_feed::Flavour::Dat)),
+            byte_length: whole.as_ref().map_or(self.feed.byte_length(), |whole| whole.bytes),
+            here: match &whole {
+                None => self.feed.bitfield().count(BlockRange::new(0, length)),
+                Some(whole) => whole.here,
+            },
+            // What a later feed shows is on disk.
+            durable: if whole.is_some() { length } else { self.feed.durable_length() },
+            tree_hash: whole.as_ref().map_or(own_hash, |whole| whole.tree_hash),
             encoding: match &content {
                 Content::Room { payload_encoding } => *payload_encoding,
                 _ => identity.encoding,
@@ -49,7 +57,7 @@ impl StreamTask {
             content,
             directory: identity.directory.clone(),
             peers: self.peers.len(),
-            remote_length: self.peers.values().map(Joined::remote_length).max().unwrap_or(0),
+            remote_length: whole.as_ref().map_or(remote, |whole| whole.remote),
             sparse: identity.sparse,
             recovery: identity.recovery.clone(),
             recovering: self.recovering_info(),
@@ -60,9 +68,14 @@ impl StreamTask {
     }
 
     pub(super) async fn blocks(&mut self, range: BlockRange) -> Result<Vec<BlockInfo>, Failure> {
-        let end = range.end.min(self.feed.length()).min(range.start.saturating_add(MAX_BLOCKS_DESCRIBED));
+        let length = self.room_length();
+        let end = range.end.min(length).min(range.start.saturating_add(MAX_BLOCKS_DESCRIBED));
         let mut blocks = Vec::new();
         for index in range.start..end {
+            if let Some(block) = self.later_block(index).await {
+                blocks.push(block);
+                continue;
+            }
             let node =
                 self.feed.node(2 * index).await.map_err(|error| storage_failure(&self.identity, &error))?;
             blocks.push(BlockInfo {
@@ -99,22 +112,33 @@ impl StreamTask {
         let length = self.feed.length();
         let mut faults: Vec<String> = report.findings.listed().iter().map(ToString::to_string).collect();
         let room = self.audit_room(&mut faults).await?;
+        let (mut blocks, mut bytes) = (report.blocks, report.bytes);
+        let (mut parents, mut signatures) = (report.parents, report.signatures);
+        let mut missing = length - self.feed.bitfield().count(BlockRange::new(0, length));
+        for later in self.audit_later(progress).await? {
+            blocks += later.blocks;
+            bytes += later.bytes;
+            parents += later.parents;
+            signatures += later.signatures;
+            missing += later.missing;
+            faults.extend(later.faults);
+        }
         Ok(AuditSummary {
             schema: AuditSummary::SCHEMA.into(),
             key: self.identity.key,
-            length,
-            blocks: report.blocks,
-            bytes: report.bytes,
-            parents: report.parents,
-            signatures: report.signatures,
-            missing: length - self.feed.bitfield().count(BlockRange::new(0, length)),
+            length: self.room_length(),
+            blocks,
+            bytes,
+            parents,
+            signatures,
+            missing,
             faults,
             room,
         })
     }
 
-    fn missing(&self, index: u64) -> Failure {
-        let (name, length) = (&self.identity.name, self.feed.length());
+    pub(super) fn missing(&self, index: u64) -> Failure {
+        let (name, length) = (&self.identity.name, self.room_length());
         if index >= length {
             return Failure::new(
                 Code::BlockBeyondEnd,

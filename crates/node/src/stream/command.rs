@@ -6,12 +6,15 @@ use std::sync::atomic::AtomicU64;
 use async_channel::Sender;
 use async_lock::SemaphoreGuardArc;
 use bytes::Bytes;
+use quorate_feed::Roots;
 use quorate_proto::dat::FeedMessage;
 use quorate_replicate::{Peer, PeerProfile, Selection};
+use quorate_stream::identity::Author;
 use quorate_types::BlockRange;
 use quorate_wire::Channel;
 
 use super::room::Utterance;
+use super::watch::Watch;
 use crate::model::{Appended, AuditSummary, BlockInfo, ProofFile, StreamInfo};
 use crate::{Failure, WireOutbox};
 
@@ -36,6 +39,16 @@ pub(crate) enum Command {
     Committed { length: u64, reply: Reply<u64> },
     /// Return a piece of evidence by its id, or the first digits of it.
     Evidence { id: String, reply: Reply<Bytes> },
+    /// Show the task of a room how far the feed is; answered with what signs receipts, where the feed is written here.
+    Watch { watch: Watch, reply: Reply<Option<Author>> },
+    /// Append blocks of a room that its task has checked; answered when they are durable.
+    Extend { blocks: Vec<Bytes>, reply: Reply<Appended> },
+    /// Read blocks up to the first that is not here, but not too many.
+    Read { range: BlockRange, reply: Reply<Vec<Bytes>> },
+    /// Return the peaks of the feed at a length, if they are known.
+    Roots { length: u64, reply: Reply<Option<Roots>> },
+    /// Return the first signed length that covers a block, if it is known.
+    Signed { index: u64, reply: Reply<Option<u64>> },
     /// Read a block that is here.
     Get { index: u64, reply: Reply<Bytes> },
     /// Read a block, from peers if need be; answered when it came.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
+use quorate_feed::Roots;
 use quorate_replicate::Selection;
 use quorate_types::{BlockRange, DiscoveryKey, Link, PublicKey};
 
@@ -12,6 +13,7 @@ use quorate_stream::identity::Author;
 
 use super::command::{Command, ExtensionMessage, Reply};
 use super::room::{Patience, Utterance, Wish};
+use super::watch::Watch;
 use crate::model::{Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo};
 use crate::{Code, Failure};
 
@@ -210,6 +212,31 @@ impl Stream {
         let (to, messages) = async_channel::bounded(256);
         self.tell(Command::WatchExtensions { to }).await?;
         Ok(messages)
+    }
+
+    /// Shows the task of a room how far the feed is; returns what signs receipts, where the feed is written here.
+    pub(crate) async fn watch(&self, watch: Watch) -> Result<Option<Author>, Failure> {
+        self.ask(|reply| Command::Watch { watch, reply }).await
+    }
+
+    /// Appends blocks of a room that its task has checked; they are durable when this returns.
+    pub(crate) async fn extend(&self, blocks: Vec<Bytes>) -> Result<Appended, Failure> {
+        self.ask(|reply| Command::Extend { blocks, reply }).await
+    }
+
+    /// Reads blocks up to the first that is not here, but not too many.
+    pub(crate) async fn read(&self, range: BlockRange) -> Result<Vec<Bytes>, Failure> {
+        self.ask(|reply| Command::Read { range, reply }).await
+    }
+
+    /// Returns the peaks at a length, if they are known.
+    pub(crate) async fn roots(&self, length: u64) -> Result<Option<Roots>, Failure> {
+        self.ask(|reply| Command::Roots { length, reply }).await
+    }
+
+    /// Returns the first signed length that covers a block, if it is known.
+    pub(crate) async fn signed(&self, index: u64) -> Result<Option<u64>, Failure> {
+        self.ask(|reply| Command::Signed { index, reply }).await
     }
 
     pub(crate) async fn close(&self) -> Result<(), Failure> {

@@ -11,6 +11,7 @@ mod room;
 mod serve;
 mod task;
 mod view;
+mod watch;
 mod writer;
 
 pub use command::ExtensionMessage;

@@ -76,6 +76,7 @@ impl StreamTask {
 
     async fn report_fork(&mut self, peer: Peer, proof: &quorate_feed::fork::VerifiedForkProof) {
         self.tell_fork(proof);
+        self.show_fork(proof);
         let proof = proof.proof();
         // Either history of the proof may be the longer one; what does not stand here is the peer's.
         let here = self.feed.roots_at(proof.a.roots.length()).await.ok().flatten();

@@ -1,27 +1,34 @@
 //! What a stream's task does for a room: checks its blocks in their order, appends what passes, carries submissions.
 
 mod audit;
+mod epochs;
 mod jobs;
+mod log;
 mod open;
+mod pending;
 mod quorum;
 mod say;
 mod tell;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use quorate_feed::{Flavour, Roots};
 use quorate_replicate::{Input, Peer, Selection};
 use quorate_store::outbox::Outbox;
+use quorate_store::room_state::ROOM_STATE_FILE;
 use quorate_stream::entry::Proof;
 use quorate_stream::refusal::Refusal;
 use quorate_stream::room::Lacking;
 use quorate_stream::submit::{Input as RelayInput, Output as RelayOutput, Relay};
-use quorate_types::{BlockRange, Hash, PublicKey, RoomId, StateRoot};
+use quorate_types::{Hash, PublicKey, RoomId, StateRoot};
 
+use self::epochs::Epochs;
 use self::jobs::{Batch, Done, Job, Offer};
+use self::log::Log;
+use self::pending::Pending;
 use self::quorum::Quorum;
 use self::say::{Kept, Waiting};
 use self::tell::refused_block;
@@ -85,6 +92,18 @@ pub(super) struct RoomKeeper {
     proofs: Vec<Proof>,
     /// Votes and commits; `None` in a room without validators.
     quorum: Option<Quorum>,
+    /// Its blocks.
+    log: Log,
+    /// Place in the log of the feed whose blocks are checked.
+    place: usize,
+    /// Its later feeds; `None` in a room without validators.
+    epochs: Option<Epochs>,
+    /// This node orders the actions.
+    is_host: bool,
+    /// Actions that wait, where others may host the room one day.
+    pending: Pending,
+    /// The state of the room has to be made anew.
+    is_lost: bool,
     utterances: VecDeque<Utterance>,
     waiting: Vec<Waiting>,
     /// Entries of this node on disk, where the host is somebody else.
@@ -95,6 +114,10 @@ pub(super) struct RoomKeeper {
     lonely: bool,
     /// Entries of this node that the host has said it appended, and whose blocks are not here.
     promised: Vec<Kept>,
+    /// Entries of this node that stand in blocks that another host may drop: length of the room with each.
+    standing: Vec<(u64, Hash)>,
+    /// Lengths of the room with entries of this node that another host has dropped, until one of them stands there again.
+    dropped: BTreeSet<u64>,
     /// Who waits until all blocks that are here have a verdict.
     checks: Vec<Reply<u64>>,
     /// Block that a check needs, and that is fetched.
@@ -116,7 +139,10 @@ impl RoomState {
         let uttering = keeper.utterances.iter().map(|utterance| utterance.patience.until);
         let lonely = keeper.lonely_deadlines();
         let quorum = keeper.quorum.as_ref().and_then(Quorum::deadline);
-        waiting.chain(uttering).chain(lonely).chain(keeper.relay.poll_timeout()).chain(quorum).min()
+        // Looks are taken when the checker is at rest.
+        let pending = keeper.pending.due().filter(|_| keeper.may_change_host() && keeper.job.is_none());
+        let own = waiting.chain(uttering).chain(lonely).chain(pending);
+        own.chain(keeper.relay.poll_timeout()).chain(quorum).min()
     }
 
     /// Waits for the job that runs, for ever when none does. Cancel-safe.
@@ -144,6 +170,10 @@ impl StreamTask {
                 return;
             }
         };
+        self.follow_epochs(&mut keeper).await;
+        if keeper.is_lost {
+            return self.lose_room(keeper);
+        }
         self.take_wanted(&mut keeper).await;
         if keeper.job.is_none() {
             self.next_job(&mut keeper).await;
@@ -160,6 +190,7 @@ impl StreamTask {
         let ended = keeper.advance_waiting(now);
         self.forget_kept(&mut keeper, ended).await;
         self.work_relay(&mut keeper).await;
+        self.tell_pending(&mut keeper, now);
         self.work_quorum(&mut keeper).await;
         if keeper.job.is_none() {
             // What was said here just now is offered to the room at once.
@@ -180,8 +211,14 @@ impl StreamTask {
         self.rooms = RoomState::Plain;
     }
 
-    async fn roots_at(&mut self, length: u64) -> Option<Roots> {
-        self.feed.roots_at(length).await.ok().flatten()
+    /// Lets go of a room whose state cannot follow its history any more: it is met again, and checked from block 0.
+    fn lose_room(&mut self, keeper: Box<RoomKeeper>) {
+        drop(keeper);
+        let path = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
+        self.rooms = match std::fs::remove_file(&path) {
+            Ok(()) => RoomState::Unknown,
+            Err(error) => RoomState::Unchecked(format!("removing {}: {error}", path.display())),
+        };
     }
 
     /// Starts the next job, if there is something to check and the checker is at rest.
@@ -193,12 +230,12 @@ impl StreamTask {
         keeper.ahead.retain(|batch| batch.start >= start);
         let batch = match keeper.ahead.pop_front_if(|batch| batch.start == start) {
             Some(batch) => Some(batch),
-            None => self.read_batch(keeper.id, start, 1).await,
+            None => self.read_batch(keeper, start, 1).await,
         };
         if let Some(batch) = batch {
             keeper.start_replay(batch);
-        } else if self.host_key().is_some()
-            && start == self.feed.length()
+        } else if keeper.is_host
+            && start == self.log_length(&keeper.log)
             && !(keeper.offers.is_empty() && keeper.proofs.is_empty())
         {
             keeper.start_proposal();
@@ -210,23 +247,25 @@ impl StreamTask {
     async fn look_ahead(&mut self, keeper: &mut RoomKeeper) {
         let start = keeper.replayed_to;
         if keeper.stopped.is_none() && keeper.ahead.is_empty() && keeper.checked < start {
-            keeper.ahead.extend(self.read_batch(keeper.id, start, LEAST_AHEAD).await);
+            let batch = self.read_batch(keeper, start, LEAST_AHEAD).await;
+            keeper.ahead.extend(batch);
         }
     }
 
     /// Reads the blocks of a job, when at least so many are here.
-    async fn read_batch(&mut self, room: RoomId, start: u64, least: u64) -> Option<Batch> {
-        let length = self.feed.length();
-        let end = self.feed.bitfield().first_missing(BlockRange::new(start, length)).unwrap_or(length);
-        if end < start.saturating_add(least) {
+    async fn read_batch(&mut self, keeper: &mut RoomKeeper, start: u64, least: u64) -> Option<Batch> {
+        let end = self.log_ready(&keeper.log, start);
+        // Blocks of the next feed are checked as such.
+        let is_here = keeper.log.at(start).key == keeper.log.part(keeper.place).key;
+        if end < start.saturating_add(least) || !is_here {
             return None;
         }
-        let blocks = self.read_blocks(start, end).await;
-        (!blocks.is_empty()).then(|| Batch::begin(room, start, blocks))
+        let blocks = self.log_read(&keeper.log, start, end).await;
+        (!blocks.is_empty()).then(|| Batch::begin(keeper.id, start, blocks))
     }
 
     /// Reads blocks up to `end`, or up to the first that is not here, but no more than one job checks.
-    async fn read_blocks(&mut self, start: u64, end: u64) -> Vec<Bytes> {
+    pub(super) async fn read_blocks(&mut self, start: u64, end: u64) -> Vec<Bytes> {
         let mut blocks = Vec::new();
         let mut bytes = 0;
         for index in start..end.min(start.saturating_add(BLOCKS_A_JOB)) {
@@ -242,10 +281,11 @@ impl StreamTask {
 
     /// Gets what a check needs of the history; where a block is not here it is fetched, and the check waits.
     async fn supply(&mut self, keeper: &mut RoomKeeper, lacking: Lacking) {
-        if self.look_up(&lacking, &mut keeper.known).await {
+        if self.look_up(&keeper.log, &lacking, &mut keeper.known).await {
             return;
         }
         if let Lacking::Block(index) = lacking
+            && keeper.log.at(index).feed.is_none()
             && index < self.feed.length()
             && !self.feed.has(index)
         {
@@ -263,19 +303,19 @@ impl StreamTask {
     }
 
     /// Puts a part of the history where checks find it; false when it is not here, or was of no use.
-    async fn look_up(&mut self, lacking: &Lacking, known: &mut Known) -> bool {
+    async fn look_up(&mut self, log: &Log, lacking: &Lacking, known: &mut Known) -> bool {
         if known.blocks.len() + known.hashes.len() >= MAX_FETCHED {
             return false;
         }
         match *lacking {
             Lacking::Block(index) if !known.blocks.contains_key(&index) => {
-                let Ok(Some(block)) = self.feed.get(index).await else { return false };
+                let Some(block) = self.log_get(log, index).await else { return false };
                 known.blocks.insert(index, block);
                 true
             }
             Lacking::TreeHash(length) if !known.hashes.contains_key(&length) => {
-                let Some(roots) = self.roots_at(length).await else { return false };
-                known.hashes.insert(length, roots.tree_hash(Flavour::Dat));
+                let Some(tree_hash) = self.log_tree_hash(log, length).await else { return false };
+                known.hashes.insert(length, tree_hash);
                 true
             }
             _ => false,
@@ -301,7 +341,9 @@ impl StreamTask {
         });
         keeper.stopped = Some(Stopped::Refused(refused));
         keeper.ahead.clear();
-        self.handle(Input::Select { selection: Selection::Nothing });
+        if keeper.log.part(keeper.place).feed.is_none() {
+            self.handle(Input::Select { selection: Selection::Nothing });
+        }
     }
 
     async fn work_relay(&mut self, keeper: &mut RoomKeeper) {
@@ -320,6 +362,8 @@ impl StreamTask {
                     ended.extend(self.concluded(keeper, digest, &state));
                 }
                 RelayOutput::PeerStatus { .. } => {}
+                RelayOutput::Heard { entry } => keeper.pending.hear(self.runtime.now(), &entry),
+                RelayOutput::Settled { digest } => drop(keeper.pending.settled(&digest)),
                 RelayOutput::Disconnect { peer, fault } => {
                     if let Some(joined) = self.peers.get_mut(&Peer(peer.0)) {
                         tracing::info!(peer = joined.address, "disconnecting: {fault}");
@@ -329,8 +373,27 @@ impl StreamTask {
             }
         }
         let checked = keeper.checked;
-        ended.extend(keeper.promised.extract_if(.., |kept| kept.index < checked).map(|kept| kept.digest));
+        let came: Vec<Kept> = keeper.promised.extract_if(.., |kept| kept.index < checked).collect();
+        for kept in came {
+            ended.extend(keeper.stood(kept.index, kept.digest));
+        }
+        let committed = keeper.committed().unwrap_or(0);
+        ended.extend(keeper.standing.extract_if(.., |(length, _)| *length <= committed).map(|(_, one)| one));
         self.forget_kept(keeper, ended).await;
+    }
+
+    /// Tells the machine since when the oldest action waits.
+    fn tell_pending(&self, keeper: &mut RoomKeeper, now: Instant) {
+        if !keeper.may_change_host() {
+            return;
+        }
+        keeper.pending.committed(keeper.committed().unwrap_or(0));
+        if let Some(checker) = &mut keeper.checker {
+            keeper.pending.look(now, checker);
+        }
+        if let (Some(since), Some(quorum)) = (keeper.pending.news(), &mut keeper.quorum) {
+            quorum.tell_pending(now, since);
+        }
     }
 
     /// Tells the relay of a peer that lists the extension, or of its end.
@@ -356,8 +419,7 @@ impl StreamTask {
     }
 
     fn answer_checks(&self, keeper: &mut RoomKeeper) {
-        let rest = BlockRange::new(keeper.checked, self.feed.length());
-        let is_checked = self.feed.bitfield().first_missing(rest).unwrap_or(rest.end) == keeper.checked;
+        let is_checked = self.log_ready(&keeper.log, keeper.checked) == keeper.checked;
         let answer = match (&keeper.stopped, keeper.wanted) {
             (Some(stopped), _) => Err(stopped.failure(&self.identity.name)),
             (None, Some(index)) => {
@@ -374,6 +436,24 @@ impl StreamTask {
     /// Tells whether the blocks of the stream are entries, which nobody appends as they are.
     pub(super) fn is_room(&self) -> bool {
         matches!(self.rooms, RoomState::Open(_) | RoomState::Unchecked(_))
+    }
+}
+
+impl RoomKeeper {
+    /// Tells whether others may host the room one day.
+    fn may_change_host(&self) -> bool {
+        self.epochs.as_ref().is_some_and(Epochs::may_change)
+    }
+
+    /// Notes that an entry of this node stands in a block; returns it when it need not be kept any longer.
+    fn stood(&mut self, index: u64, digest: Hash) -> Option<Hash> {
+        if !self.may_change_host() {
+            return Some(digest);
+        }
+        let length = index.saturating_add(1);
+        self.dropped.remove(&length);
+        self.standing.push((length, digest));
+        None
     }
 }
 

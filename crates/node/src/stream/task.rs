@@ -1,7 +1,7 @@
 //! The task of one stream.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
@@ -22,10 +22,12 @@ use super::peer::Joined;
 use super::progress::Progress;
 use super::room::{JobDone, RoomState};
 use super::view::View;
+use super::watch::Watch;
 use super::writer::Writer;
 use crate::event::Event;
 use crate::events::EventSender;
 use crate::model::Appended;
+use crate::node::Inner;
 use crate::probes::Probes;
 use crate::room::RuleHost;
 use crate::{Code, EXTENSION, Failure};
@@ -38,6 +40,9 @@ const BLOCKS_AT_ONCE: usize = 256;
 
 /// Time after which received blocks are written down although nothing asked for it.
 pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Longest time that whoever waits for all of a stream waits to hear whether its room goes on in another feed.
+const HEARING: Duration = Duration::from_secs(5);
 
 /// Time after which the bitfield claims what was appended. The blocks are durable before that; only other programs,
 /// which look at the bitfield alone, do not see them after a crash.
@@ -62,6 +67,8 @@ pub(crate) struct TaskParts {
     /// Signs votes, where this node is a validator.
     pub(crate) vote_key: Option<VoteSigner>,
     pub(crate) runtime: Arc<dyn quorate_net::runtime::Runtime>,
+    /// Opens the later feeds of a room. Weak: a node that is dropped ends its tasks.
+    pub(crate) node: Weak<Inner>,
 }
 
 /// The task of one stream: the only one that touches its feed.
@@ -75,7 +82,7 @@ pub(crate) struct StreamTask {
     pub(super) replicator: Replicator,
     inbox: Receiver<Command>,
     room: Receiver<()>,
-    signal: Sender<()>,
+    pub(super) signal: Sender<()>,
     events: EventSender,
     probes: Arc<Probes>,
     pub(super) rules: Arc<RuleHost>,
@@ -83,12 +90,17 @@ pub(crate) struct StreamTask {
     pub(super) vote_key: Option<VoteSigner>,
     pub(super) rooms: RoomState,
     pub(super) runtime: Arc<dyn quorate_net::runtime::Runtime>,
+    pub(super) node: Weak<Inner>,
+    /// Tasks of rooms that this feed is a part of.
+    pub(super) watches: Vec<Watch>,
     pub(super) progress: Progress,
     pub(super) serving: BTreeSet<Peer>,
     appends: Vec<(Vec<Bytes>, Reply<Appended>)>,
     pub(super) fetching: BTreeMap<u64, Vec<Reply<Bytes>>>,
     waiting: Vec<Reply<u64>>,
     synced: bool,
+    /// Until when it is waited to hear of later feeds of the room.
+    hearing: Option<Instant>,
     watchers: Vec<Sender<ExtensionMessage>>,
     /// When what is not written down yet has to be.
     flush_due: Option<Instant>,
@@ -116,6 +128,7 @@ impl StreamTask {
             writer,
             vote_key,
             runtime,
+            node,
         } = parts;
         Self {
             identity,
@@ -133,12 +146,15 @@ impl StreamTask {
             vote_key,
             rooms: RoomState::default(),
             runtime,
+            node,
+            watches: Vec::new(),
             progress: Progress::new(),
             serving: BTreeSet::new(),
             appends: Vec::new(),
             fetching: BTreeMap::new(),
             waiting: Vec::new(),
             synced: false,
+            hearing: None,
             watchers: Vec::new(),
             flush_due: None,
             failed: false,
@@ -182,8 +198,10 @@ impl StreamTask {
             self.recover().await;
             self.tend_room().await;
             self.work().await;
+            self.answer_synced().await;
             self.serve().await;
             self.ship();
+            self.show();
             self.report(false);
             if self.flush_due.is_some_and(|due| self.runtime.now() >= due) {
                 let _ = self.flush().await;
@@ -207,8 +225,11 @@ impl StreamTask {
         if self.room.try_recv().is_ok() || self.can_serve() {
             return Woken::Idle;
         }
+        let now = self.runtime.now();
+        let hearing = self.hearing.filter(|until| self.synced && !self.waiting.is_empty() && *until > now);
+        let room_due = self.rooms.deadline();
         let deadline =
-            [self.replicator.poll_timeout(), self.progress.due(), self.flush_due, self.rooms.deadline()]
+            [self.replicator.poll_timeout(), self.progress.due(), self.flush_due, room_due, hearing]
                 .into_iter()
                 .flatten()
                 .min();
@@ -296,11 +317,12 @@ impl StreamTask {
             }
             Command::Append { blocks, reply } => self.appends.push((blocks, reply)),
             Command::Say(utterance) => {
-                if let Some(failure) = self.refuse_writing() {
+                self.tend_room().await;
+                // Where another host has taken the room over, this node only says things.
+                if let Some(failure) = self.refuse_writing().filter(|_| !self.is_led_elsewhere()) {
                     let _ = utterance.reply.try_send(Err(failure));
                     return;
                 }
-                self.tend_room().await;
                 self.take_utterance(*utterance);
             }
             Command::TrustWriter { reply } => {
@@ -318,7 +340,7 @@ impl StreamTask {
             Command::Evidence { id, reply } => {
                 let _ = reply.try_send(self.evidence(&id));
             }
-            Command::Fetch { index, reply } => self.fetch(index, reply).await,
+            Command::Fetch { index, reply } => self.fetch_height(index, reply).await,
             Command::Select { selection, reply } => {
                 self.select(selection);
                 let _ = reply.try_send(Ok(()));
@@ -327,8 +349,8 @@ impl StreamTask {
                 if self.identity.follows_head_alone() && !self.synced {
                     self.waiting.push(reply);
                     self.handle(Input::Update);
-                } else if self.synced || self.identity.is_writable() {
-                    let length = self.feed.length();
+                } else if self.identity.is_writable() {
+                    let length = self.room_length();
                     let flushed = self.flush().await;
                     let _ = reply.try_send(flushed.map(|()| length));
                 } else {
@@ -336,7 +358,7 @@ impl StreamTask {
                 }
             }
             Command::Clear { range, reply } => {
-                let cleared = self.clear(range).await;
+                let cleared = self.clear_heights(range).await;
                 let _ = reply.try_send(cleared);
             }
             Command::SendExtension { name, payload, reply } => {
@@ -349,18 +371,22 @@ impl StreamTask {
                 let _ = reply.try_send(Ok(count));
             }
             Command::WatchExtensions { to } => self.watchers.push(to),
-            Command::Get { index, reply } => {
-                let _ = reply.try_send(self.get(index).await);
+            Command::Watch { watch, reply } => {
+                self.watch(watch);
+                let _ = reply.try_send(Ok(self.host_key().cloned()));
             }
+            Command::Extend { blocks, reply } => self.appends.push((blocks, reply)),
+            Command::Read { range, reply } => self.read(range, reply).await,
+            Command::Roots { length, reply } => self.roots(length, reply).await,
+            Command::Signed { index, reply } => self.signed(index, reply).await,
+            Command::Get { index, reply } => self.get_height(index, reply).await,
             Command::Info { reply } => {
                 let _ = reply.try_send(self.info().await);
             }
             Command::Blocks { range, reply } => {
                 let _ = reply.try_send(self.blocks(range).await);
             }
-            Command::Prove { index, reply } => {
-                let _ = reply.try_send(self.prove(index).await);
-            }
+            Command::Prove { index, reply } => self.prove_height(index, reply).await,
             Command::Audit { progress, reply } => {
                 let _ = reply.try_send(self.audit(&progress).await);
             }
@@ -494,9 +520,6 @@ impl StreamTask {
                 if flushed.is_ok() {
                     self.emit(Event::Synced { stream: self.identity.name.clone(), length });
                 }
-                for reply in std::mem::take(&mut self.waiting) {
-                    let _ = reply.try_send(flushed.clone().map(|()| length));
-                }
             }
             ReplicationEvent::Suspected { peer, index, refusal } => {
                 tracing::info!(
@@ -520,6 +543,23 @@ impl StreamTask {
                 }
             }
             ReplicationEvent::Starved { .. } => {}
+        }
+    }
+
+    /// Answers those who wait for all of the stream, when it is here with what its room goes on in.
+    async fn answer_synced(&mut self) {
+        if !self.synced || self.waiting.is_empty() {
+            return;
+        }
+        let now = self.runtime.now();
+        let until = *self.hearing.get_or_insert(now + HEARING);
+        if self.lacks_later_feeds(now >= until) {
+            return;
+        }
+        self.hearing = None;
+        let (length, flushed) = (self.room_length(), self.flush().await);
+        for reply in std::mem::take(&mut self.waiting) {
+            let _ = reply.try_send(flushed.clone().map(|()| length));
         }
     }
 
@@ -571,9 +611,9 @@ impl StreamTask {
         self.handle(Input::Select { selection });
     }
 
-    async fn fetch(&mut self, index: u64, reply: Reply<Bytes>) {
+    pub(super) async fn fetch(&mut self, index: u64, reply: Reply<Bytes>) {
         if self.feed.has(index) {
-            let _ = reply.try_send(self.get(index).await);
+            let _ = reply.try_send(self.block(index).await);
             return;
         }
         self.fetching.entry(index).or_default().push(reply);
@@ -586,7 +626,7 @@ impl StreamTask {
         }
     }
 
-    async fn clear(&mut self, range: BlockRange) -> Result<u64, Failure> {
+    pub(super) async fn clear(&mut self, range: BlockRange) -> Result<u64, Failure> {
         let cleared = self
             .feed
             .clear(range)

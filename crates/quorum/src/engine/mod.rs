@@ -173,6 +173,11 @@ impl Engine {
         self.longest.last_key_value().map(|(_, qc)| qc)
     }
 
+    /// Returns the newest epoch that a peer says it is in, true or not; `None` when no peer has said anything.
+    pub fn newest_epoch_heard(&self) -> Option<u64> {
+        self.peers.values().filter_map(|remote| remote.status.as_ref()).map(|status| status.epoch).max()
+    }
+
     /// Returns the votes of this epoch that are known, by validator and length.
     pub fn votes(&self) -> impl Iterator<Item = &Verified<Vote>> {
         self.here.tally.votes()

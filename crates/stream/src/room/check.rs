@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quorate_quorum::certificate::Epoch;
 use quorate_rules::abi::{Call, CallKind};
 use quorate_rules::state::{Position, RoomStore, StateStore, WriteSet};
 use quorate_rules::verdict::{Fault, Outcome};
@@ -15,6 +14,7 @@ use super::effects::{Checked, Effects, RuleUse, Signed, Stop};
 use super::engine::RuleEngine;
 use super::host::RuleHost;
 use super::overlay::{Layered, View};
+use super::part::RoomPart;
 use super::prefix::{Lacking, Prefix};
 use super::proof::check_proof;
 use super::{Prepared, Room, keys};
@@ -34,8 +34,8 @@ pub(crate) struct Context<'a, E: RuleEngine> {
     pub(crate) state: &'a dyn StateStore,
     pub(crate) prefix: &'a dyn Prefix,
     pub(crate) rules: &'a mut Compiled<E>,
-    /// Who commits; `None` in a room without validators.
-    pub(crate) epoch: Option<&'a Epoch>,
+    /// Who commits, and in which feed; `None` in a room without validators.
+    pub(crate) part: Option<&'a RoomPart>,
 }
 
 impl<E: RuleEngine> Context<'_, E> {
@@ -182,7 +182,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             state: &state,
             prefix,
             rules: &mut self.rules,
-            epoch: self.epoch.as_ref(),
+            part: self.part.as_ref(),
         };
         let done = check_entry(&mut context, entry)?;
         let mut writes = done.writes;
@@ -224,7 +224,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             state: &view,
             prefix,
             rules: &mut self.rules,
-            epoch: self.epoch.as_ref(),
+            part: self.part.as_ref(),
         };
         if begins {
             governance::activate_genesis(&mut context, &mut registry, &mut writes)?;

@@ -1,6 +1,6 @@
 //! Certificates and evidence in blocks: valid when they prove what they say, of this history, and not twice.
 
-use quorate_quorum::certificate::{CertificateError, Epoch, Final};
+use quorate_quorum::certificate::{CertificateError, Final};
 use quorate_quorum::evidence::{Evidence, EvidenceError, NoOracle};
 use quorate_rules::state::WriteSet;
 
@@ -8,16 +8,17 @@ use super::check::Context;
 use super::effects::Stop;
 use super::engine::RuleEngine;
 use super::keys;
+use super::part::RoomPart;
 use crate::entry::{Proof, ProofKind};
 use crate::refusal::{Refusal, RoomCode};
 
 pub(super) fn check_proof<E: RuleEngine>(context: &Context<'_, E>, proof: &Proof) -> Result<WriteSet, Stop> {
-    let Some(epoch) = context.epoch else {
+    let Some(part) = context.part else {
         let reason = "expected a room with validators for certificates and evidence, found one without";
         return refuse(RoomCode::NotAllowed, reason);
     };
     match proof.kind {
-        ProofKind::Certificate => check_certificate(context, epoch, proof),
+        ProofKind::Certificate => check_certificate(context, part, proof),
         ProofKind::Evidence => check_evidence(context, proof),
         ProofKind::ValidatorChange | ProofKind::EpochStart => refuse(
             RoomCode::NotAllowed,
@@ -29,18 +30,23 @@ pub(super) fn check_proof<E: RuleEngine>(context: &Context<'_, E>, proof: &Proof
 /// A Final of this history, and a longer one than those before.
 fn check_certificate<E: RuleEngine>(
     context: &Context<'_, E>,
-    epoch: &Epoch,
+    part: &RoomPart,
     proof: &Proof,
 ) -> Result<WriteSet, Stop> {
     let unproven = |error: CertificateError| Refusal::new(RoomCode::BadProof, error.to_string());
-    let last = Final::decode(proof.body.clone()).and_then(|last| last.verify(epoch)).map_err(unproven)?;
+    let last =
+        Final::decode(proof.body.clone()).and_then(|last| last.verify(part.epoch())).map_err(unproven)?;
     let head = last.certified().head();
-    let (length, index) = (head.length(), context.index());
+    let (length, index) = (part.height(head.length()), context.index());
     if length > index {
         let reason = format!("expected a certificate of at most {index} blocks, found one of {length}");
         return refuse(RoomCode::BadProof, reason);
     }
-    let (expected, found) = (context.tree_hash(length)?, *head.tree_hash());
+    let found = *head.tree_hash();
+    let expected = match part.header_at(head.length()) {
+        Some(header) => header,
+        None => context.tree_hash(length)?,
+    };
     if found != expected {
         let reason =
             format!("expected a certificate of tree hash {expected} at length {length}, found {found}");

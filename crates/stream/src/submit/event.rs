@@ -108,6 +108,16 @@ pub enum Output {
         /// What became of it.
         state: SubmissionState,
     },
+    /// An entry of a peer is passed on to the host, where others may host the room one day. It may come again.
+    Heard {
+        /// The entry, whose signature verifies.
+        entry: Box<VerifiedEntry>,
+    },
+    /// The host has refused an entry, where others may host the room one day.
+    Settled {
+        /// Digest of the entry.
+        digest: Hash,
+    },
     /// A peer says what it has. It may lie.
     PeerStatus {
         /// Who.

@@ -207,6 +207,18 @@ impl Own {
         submission.skipped
     }
 
+    /// There is another host, which has heard of nothing yet: what was sent is due at once.
+    pub(super) fn renew(&mut self, now: Instant) {
+        self.timers.clear();
+        for (ticket, submission) in &mut self.entries {
+            (submission.tries, submission.next_try) = (0, now);
+            (submission.replayed, submission.skipped) = (None, false);
+            if !self.unsent.contains(ticket) {
+                self.timers.insert((now, *ticket));
+            }
+        }
+    }
+
     /// An author's entry was appended: the next one, which came too early, is due at once.
     pub(super) fn hurry(&mut self, now: Instant, author: &PublicKey, sequence: u64) {
         let next = sequence.checked_add(1).and_then(|next| self.by_number.get(&(*author, next)));

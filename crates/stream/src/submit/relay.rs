@@ -42,6 +42,8 @@ pub struct Relay {
     pub(super) outcomes: Outcomes,
     pub(super) own: Own,
     pub(super) host: Option<Host>,
+    /// Others may host the room after this host.
+    pub(super) hosts_change: bool,
     pub(super) modules: Modules,
     pub(super) announcements: Announcements,
     pub(super) out: VecDeque<Output>,
@@ -92,10 +94,41 @@ impl Relay {
             outcomes: Outcomes::default(),
             own: Own::default(),
             host: None,
+            hosts_change: false,
             modules: Modules::default(),
             announcements: Announcements::default(),
             out: VecDeque::new(),
         })
+    }
+
+    /// Expects that others host the room one day: receipts of hosts that are not known here are left alone, and
+    /// [`Output::Heard`] and [`Output::Settled`] tell what waits for the host, besides what appears in blocks.
+    pub fn expect_other_hosts(&mut self) {
+        self.hosts_change = true;
+    }
+
+    /// Takes another host from now on, whose feed has this key; `own` is the key pair where that is this node.
+    ///
+    /// What the host before said of entries is forgotten: its newest blocks may not count any more. Entries of this
+    /// node that wait go to the new host.
+    ///
+    /// # Errors
+    ///
+    /// [`Forgery`] when the key is none that receipts can be verified by; the host is the one before then.
+    pub fn set_host(&mut self, now: Instant, key: PublicKey, own: Option<Author>) -> Result<(), Forgery> {
+        self.verifier = Verifier::new(&key)?;
+        self.host_key = key;
+        self.hosts_change = true;
+        self.host = own.map(Host::new);
+        self.outcomes = Outcomes::default();
+        self.routes.renew();
+        self.own.renew(now);
+        for remote in self.peers.values_mut() {
+            remote.status = None;
+        }
+        self.distances_changed();
+        self.work(now);
+        Ok(())
     }
 
     /// Submits an entry of this node. It is *submitted* until [`Output::Submission`] says what became of it.

@@ -73,6 +73,13 @@ impl Routes {
         self.list(peer, tick, digest);
     }
 
+    /// Lets all entries be passed on again: to another host.
+    pub(super) fn renew(&mut self) {
+        for route in self.routes.values_mut() {
+            (route.passed_on, route.times) = (None, 0);
+        }
+    }
+
     fn list(&mut self, owner: Peer, tick: u64, digest: Hash) {
         self.by_tick.insert(tick, digest);
         self.by_owner.entry(owner).or_default().insert(tick);

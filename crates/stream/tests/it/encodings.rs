@@ -397,16 +397,11 @@ fn headers() {
         |header: proto::StreamHeader| [&b"\x0a\x09quorate/1"[..], &bytes(2, &header.encode())].concat();
     let json = || proto::StreamHeader { payload_encoding: "json".into(), ..Default::default() };
     assert!(StreamHeader::parse(&envelope(json()).into()).is_ok());
-    let unsupported = |header, found| {
-        assert_eq!(error(&envelope(header)), HeaderError::Unsupported { found });
-    };
-    let previous = proto::Previous {
-        key: alice().public(),
-        length: 1,
-        tree_hash: Hash::new([1; 32]),
-        certificate: Bytes::new(),
-    };
-    unsupported(proto::StreamHeader { previous: Some(previous), ..json() }, "a feed before it");
+    let key = alice().public();
+    let previous =
+        proto::Previous { key, length: 1, tree_hash: Hash::new([1; 32]), certificate: Bytes::new() };
+    let successor = proto::StreamHeader { previous: Some(previous), ..json() };
+    assert_eq!(error(&envelope(successor)), HeaderError::Successor { previous: key });
     let text = proto::StreamHeader { payload_encoding: "text".into(), ..json() };
     let unknown = UnknownEncoding { found: "text".into() };
     assert_eq!(error(&envelope(text)), HeaderError::PayloadEncoding(unknown));

@@ -8,7 +8,7 @@ use quorate_stream::entry::VerifiedEntry;
 use quorate_stream::identity::{Anchor, RuleName};
 use quorate_stream::refusal::RoomCode;
 use quorate_stream::rule_change::{Change, UnsignedRuleChange};
-use quorate_stream::submit::{Input, Output, Relay, SubmissionState, SubmitError};
+use quorate_stream::submit::{Input, Output, Peer, Relay, SubmissionState, SubmitError};
 use quorate_types::{ModuleHash, RoomId};
 
 use super::world::{ROOM, World, action, author, host_key};
@@ -456,4 +456,82 @@ fn a_seed_gives_the_same_again() {
     for seed in [3, 4, 5] {
         assert_eq!(storm(seed), storm(seed), "seed {seed}");
     }
+}
+
+/// Lets a relay do something; returns what it wants.
+fn outputs(relay: &mut Relay, input: Input) -> Vec<Output> {
+    relay.handle(std::time::Instant::now(), input);
+    std::iter::from_fn(|| relay.poll_output()).collect()
+}
+
+/// Messages of some kind among what a relay wants to send to a peer.
+fn sent(outputs: &[Output], to: Peer, fits: fn(&Message) -> bool) -> Vec<Bytes> {
+    let fits = |payload: &Bytes| {
+        Frames::new(payload.clone())
+            .any(|frame| matches!(frame, Ok(Frame::Message(message)) if fits(&message)))
+    };
+    let to_it = outputs.iter().filter_map(|output| match output {
+        Output::Send { peer, payload } if *peer == to => Some(payload.clone()),
+        _ => None,
+    });
+    to_it.filter(fits).collect()
+}
+
+#[test]
+fn another_host_may_follow() {
+    let now = std::time::Instant::now();
+    let (left, right) = (Peer(1), Peer(2));
+    let next = author(5);
+    let entry = action(&author(2), 0, "a");
+    let submit =
+        Message::Submit(quorate_proto::quorate1::Submit { room: ROOM, entry: entry.encode() }).encode();
+    let is_submit = |message: &Message| matches!(message, Message::Submit(_));
+    let is_receipt = |message: &Message| matches!(message, Message::Receipt(_));
+
+    // What the next host signs.
+    let mut host = Relay::host(ROOM, next.clone()).unwrap();
+    outputs(&mut host, Input::PeerOpened { peer: left });
+    let offered = outputs(&mut host, Input::Message { peer: left, payload: submit.clone() });
+    assert!(offered.iter().any(|output| matches!(output, Output::Offer { .. })), "{offered:?}");
+    let refusal = quorate_stream::refusal::Refusal::new(RoomCode::Expired, "it is over");
+    let answer = quorate_stream::submit::Answer::Refused(refusal);
+    let told = outputs(&mut host, Input::Answered { digest: *entry.digest(), answer });
+    let [receipt] = &sent(&told, left, is_receipt)[..] else { panic!("no receipt in {told:?}") };
+
+    // Who knows nothing of it passes entries on, says so, and holds its receipt against nobody.
+    let mut between = Relay::follower(ROOM, host_key().public()).unwrap();
+    between.expect_other_hosts();
+    for peer in [left, right] {
+        outputs(&mut between, Input::PeerOpened { peer });
+    }
+    let passed = outputs(&mut between, Input::Message { peer: left, payload: submit.clone() });
+    assert_eq!(sent(&passed, right, is_submit).len(), 1);
+    let is_heard = |output: &Output| matches!(output, Output::Heard { entry: heard } if **heard == entry);
+    assert!(passed.iter().any(is_heard), "{passed:?}");
+    let from_next = || Input::Message { peer: right, payload: receipt.clone() };
+    assert!(outputs(&mut between, from_next()).is_empty());
+
+    // Once it knows, the entry can go there, and the receipt counts.
+    between.set_host(now, next.public(), None).unwrap();
+    while between.poll_output().is_some() {}
+    let passed = outputs(&mut between, Input::Message { peer: left, payload: submit });
+    assert_eq!(sent(&passed, right, is_submit).len(), 1);
+    let told = outputs(&mut between, from_next());
+    assert_eq!(sent(&told, left, is_receipt).len(), 1);
+    assert!(told.contains(&Output::Settled { digest: *entry.digest() }), "{told:?}");
+
+    // Own entries that wait go to the next host, which may be this node.
+    let own = action(&author(3), 0, "b");
+    let mut waits = Relay::follower(ROOM, host_key().public()).unwrap();
+    outputs(&mut waits, Input::PeerOpened { peer: left });
+    waits.submit(now, own.clone(), None, None).unwrap();
+    let first: Vec<Output> = std::iter::from_fn(|| waits.poll_output()).collect();
+    assert_eq!(sent(&first, left, is_submit).len(), 1);
+    waits.set_host(now, next.public(), None).unwrap();
+    let again: Vec<Output> = std::iter::from_fn(|| waits.poll_output()).collect();
+    assert_eq!(sent(&again, left, is_submit).len(), 1);
+    waits.set_host(now, next.public(), Some(next.clone())).unwrap();
+    let offered: Vec<Output> = std::iter::from_fn(|| waits.poll_output()).collect();
+    let is_offer = |output: &Output| matches!(output, Output::Offer { entry, .. } if **entry == own);
+    assert!(offered.iter().any(is_offer), "{offered:?}");
 }

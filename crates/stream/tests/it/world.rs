@@ -347,6 +347,7 @@ impl World {
                 assert_eq!(before, None, "an entry ends once");
             }
             Output::PeerStatus { .. } => {}
+            Output::Heard { .. } | Output::Settled { .. } => panic!("nobody else hosts this room"),
             Output::Disconnect { peer, fault } => {
                 self.nodes[node].faults.push(fault);
                 if let Some((other, _)) = self.nodes[node].links.get(&peer).copied() {

@@ -9,6 +9,7 @@ mod proofs;
 mod random;
 mod replays;
 mod rules;
+mod successors;
 mod world;
 
 #[allow(unused_imports)]

@@ -2,6 +2,7 @@
 
 use quorate_feed::Roots;
 use quorate_rules::state::MemoryStore;
+use quorate_stream::room::Lacking;
 
 use super::super::task::StreamTask;
 use super::RoomState;
@@ -20,6 +21,7 @@ impl StreamTask {
     ) -> Result<Option<RoomAudit>, Failure> {
         let RoomState::Open(keeper) = &self.rooms else { return Ok(None) };
         let (room, checked, known_root) = (keeper.id, keeper.checked, keeper.state_root);
+        let (log, mut place) = (keeper.log.clone(), 0);
         let unable = |error: String| Failure::new(Code::Unable, error);
         let Ok(Some(header)) = self.feed.get(0).await else { return Ok(None) };
         let engine = self.rules.engine()?;
@@ -35,9 +37,22 @@ impl StreamTask {
             if checker.length() == checked {
                 at_checked = Some(checker.room().position().state_root);
             }
+            if let Some((end, base)) = log.part(place).end
+                && checker.length() == end
+            {
+                let next = log.part(place + 1);
+                let (Some(part), true) = (next.checked_as.clone(), checker.head().head == Some(base)) else {
+                    let why = format!("another history goes on from block {end}");
+                    stop = Some(Stop::Lacking(Lacking::Other(why)));
+                    break;
+                };
+                checker.enter(part, next.entry.clone());
+                place += 1;
+                continue;
+            }
             let start = checker.length();
-            let end = if start < checked { checked } else { self.feed.length() };
-            let blocks = self.read_blocks(start, end).await;
+            let end = if start < checked { checked } else { self.log_length(&log) };
+            let blocks = self.log_read(&log, start, end).await;
             if blocks.is_empty() {
                 break;
             }
@@ -50,7 +65,7 @@ impl StreamTask {
             (checker, known) = given;
             let Replay { stop: stopped, .. } = replay;
             match stopped {
-                Some(Stop::Lacking(lacking)) if self.look_up(&lacking, &mut known).await => {}
+                Some(Stop::Lacking(lacking)) if self.look_up(&log, &lacking, &mut known).await => {}
                 Some(other) => stop = Some(other),
                 None => known = Known::default(),
             }

@@ -11,7 +11,7 @@ use quorate_stream::room::{AuthenticEntry, Lacking, authenticate_many};
 use quorate_stream::submit::{Answer, Input as RelayInput};
 use quorate_types::{Hash, RoomId};
 
-use super::super::task::{StreamTask, erased};
+use super::super::task::StreamTask;
 use super::tell::rules_of;
 use super::{RoomKeeper, RoomState, Stopped};
 use crate::event::Event;
@@ -206,11 +206,14 @@ impl StreamTask {
         keeper.tree_hash = checker.tree_hash();
         keeper.rules = rules_of(checker);
         for Noted { index, digest, author, sequence } in noted {
+            if keeper.may_change_host() {
+                keeper.pending.appended(now, &digest, index.saturating_add(1));
+            }
             keeper.relay.handle(now, RelayInput::Appeared { digest, author, sequence, index });
         }
         let (length, tree_hash) = (keeper.checked, keeper.tree_hash);
         keeper.relay.handle(now, RelayInput::Head { length, tree_hash });
-        if keeper.checked == self.feed.length() {
+        if keeper.checked == self.log_length(&keeper.log) {
             self.emit(Event::Checked {
                 stream: self.identity.name.clone(),
                 length,
@@ -228,7 +231,6 @@ impl StreamTask {
         answers: Vec<(Hash, Proposed)>,
         kept: Result<(), Lacking>,
     ) {
-        let before = self.feed.length();
         let mut blocks = proofs;
         for (_, proposed) in &answers {
             if let Proposed::Blocks(more, _) = proposed {
@@ -237,22 +239,16 @@ impl StreamTask {
         }
         let mut appended = kept.map_err(|error| error.to_string());
         if appended.is_ok() && !blocks.is_empty() {
-            appended = match self.begin_writing() {
-                Ok(()) => {
-                    erased(self.feed.append(&blocks)).await.map(drop).map_err(|error| error.to_string())
-                }
-                Err(failure) => Err(failure.message),
-            };
-            if appended.is_ok() {
-                appended = self.make_durable().await.map_err(|failure| failure.message);
-            }
-            self.after_append(before, appended.is_ok());
+            appended = self.log_extend(&keeper.log, blocks).await;
         }
         if let Err(why) = &appended {
             tracing::error!(stream = self.identity.name, "nothing was appended: {why}");
-            let roots = self.feed.roots().clone();
-            if let Err(lacking) = checker.rewind(roots) {
-                keeper.stopped = Some(Stopped::Unable(lacking.to_string()));
+            let rewound = match self.log_roots(&keeper.log, self.log_length(&keeper.log)).await {
+                Some(roots) => checker.rewind(roots).map_err(|lacking| lacking.to_string()),
+                None => Err("where the feed ends is not known".to_owned()),
+            };
+            if let Err(why) = rewound {
+                keeper.stopped = Some(Stopped::Unable(why));
             }
         }
         let now = self.runtime.now();

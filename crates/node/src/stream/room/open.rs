@@ -1,11 +1,11 @@
 //! A room as it is met: its header is read, its state opened and brought in line with the feed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quorate_feed::Flavour;
+use quorate_feed::Roots;
 use quorate_rules::engine::Engine;
 use quorate_store::outbox::Outbox;
 use quorate_store::room_state::{Found, ROOM_STATE_FILE, RedbStore};
@@ -16,6 +16,9 @@ use quorate_stream::submit::{Input as RelayInput, Peer as RelayPeer, Relay};
 use quorate_types::{Hash, PublicKey, RoomId, StateRoot};
 
 use super::super::task::StreamTask;
+use super::epochs::Epochs;
+use super::log::{Log, Part};
+use super::pending::Pending;
 use super::tell::refused_block;
 use super::{RoomKeeper, RoomState, Stopped};
 use crate::room::{Checker, Known, Stop};
@@ -59,26 +62,6 @@ impl StreamTask {
         let engine = self.rules.engine().map_err(|failure| failure.message)?;
         let path: PathBuf = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
         let is_new = !path.exists();
-        let opened = self.open_checker(&block, &path, id, &engine).await?;
-        let mut checker = match self.reconcile(opened).await? {
-            Some(checker) => checker,
-            None => {
-                tracing::warn!(stream = self.identity.name, "the state of the room is of another history");
-                std::fs::remove_file(&path)
-                    .map_err(|error| format!("removing {}: {error}", path.display()))?;
-                let fresh = self.open_checker(&block, &path, id, &engine).await?;
-                self.reconcile(fresh).await?.ok_or("expected an empty state to fit any feed")?
-            }
-        };
-        let mut stopped = None;
-        if checker.length() == 0
-            && let Some(stop) = checker.begin(&block, &Known::default()).stop
-        {
-            stopped = Some(match stop {
-                Stop::Refused(refusal) => Stopped::Refused(refused_block(0, &refusal)),
-                Stop::Lacking(lacking) => Stopped::Unable(lacking.to_string()),
-            });
-        }
         let now = self.runtime.now();
         for (peer, joined) in &self.peers {
             if joined.is_quorate {
@@ -90,6 +73,19 @@ impl StreamTask {
             .await
             .map_err(|error| error.to_string())?
             .map(Arc::new);
+        let epochs = header.quorum.as_ref().and_then(|_| Epochs::new(header.clone(), &block));
+        if epochs.as_ref().is_some_and(Epochs::may_change) {
+            relay.expect_other_hosts();
+        }
+        let first = Part {
+            epoch: 0,
+            key,
+            feed: None,
+            checked_as: None,
+            entry: Roots::default(),
+            start: 0,
+            end: None,
+        };
         let mut keeper = RoomKeeper {
             id,
             title: header.name.clone(),
@@ -107,22 +103,57 @@ impl StreamTask {
             offers: VecDeque::new(),
             proofs: Vec::new(),
             quorum: None,
+            log: Log::of(first.clone()),
+            place: 0,
+            epochs,
+            is_host: self.host_key().is_some(),
+            pending: Pending::default(),
+            is_lost: false,
             utterances: VecDeque::new(),
             waiting: Vec::new(),
             outbox,
             own: BTreeMap::new(),
             lonely: false,
             promised: Vec::new(),
+            standing: Vec::new(),
+            dropped: BTreeSet::new(),
             checks: Vec::new(),
             wanted: None,
-            stopped,
+            stopped: None,
         };
-        self.note(&mut keeper, &checker, Vec::new());
-        self.take_up_kept(&mut keeper, &checker).await?;
         if let Some(quorum) = &header.quorum {
-            keeper.quorum = Some(self.open_quorum(id, quorum, is_new).await?);
-            self.tell_first_heads(&mut keeper, &checker).await;
+            let opened = self.open_quorum(id, quorum, is_new).await?;
+            let checked_as = opened.first_part();
+            keeper.log = Log::of(Part { checked_as, ..first });
+            keeper.quorum = Some(opened);
+            // What this node knows of later epochs says which blocks count.
+            if let Some(log) = self.learn_epochs(&mut keeper).await {
+                keeper.log = log;
+            }
         }
+        let opened = self.open_checker(&block, &path, id, &engine).await?;
+        let mut checker = match self.reconcile(&mut keeper, opened).await? {
+            Some(checker) => checker,
+            None => {
+                tracing::warn!(stream = self.identity.name, "the state of the room is of another history");
+                std::fs::remove_file(&path)
+                    .map_err(|error| format!("removing {}: {error}", path.display()))?;
+                let fresh = self.open_checker(&block, &path, id, &engine).await?;
+                self.reconcile(&mut keeper, fresh).await?.ok_or("expected an empty state to fit any feed")?
+            }
+        };
+        if checker.length() == 0
+            && let Some(stop) = checker.begin(&block, &Known::default()).stop
+        {
+            keeper.stopped = Some(match stop {
+                Stop::Refused(refusal) => Stopped::Refused(refused_block(0, &refusal)),
+                Stop::Lacking(lacking) => Stopped::Unable(lacking.to_string()),
+            });
+        }
+        self.note(&mut keeper, &checker, Vec::new());
+        self.change_host(&mut keeper);
+        self.take_up_kept(&mut keeper, &checker).await?;
+        self.tell_first_heads(&mut keeper, &checker).await;
         keeper.checker = Some(Box::new(checker));
         Ok(keeper)
     }
@@ -158,21 +189,29 @@ impl StreamTask {
         }
     }
 
-    /// Brings the state to a length that the feed has; `None` when it is of another history.
-    async fn reconcile(&mut self, mut checker: Checker) -> Result<Option<Checker>, String> {
+    /// Brings the state to a length that the log has; `None` when it is of another history.
+    async fn reconcile(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        mut checker: Checker,
+    ) -> Result<Option<Checker>, String> {
         let mut known = Known::default();
         let length = loop {
-            match checker.reconcile(self.feed.length(), &known) {
+            match checker.reconcile(self.log_length(&keeper.log), &known) {
                 Ok(length) => break length,
                 Err(ReconcileError::OtherHistory { .. }) => return Ok(None),
                 Err(ReconcileError::MissingTreeHash { length }) if !known.hashes.contains_key(&length) => {
-                    let Some(roots) = self.roots_at(length).await else { return Ok(None) };
-                    known.hashes.insert(length, roots.tree_hash(Flavour::Dat));
+                    let Some(hash) = self.log_tree_hash(&keeper.log, length).await else { return Ok(None) };
+                    known.hashes.insert(length, hash);
                 }
                 Err(error) => return Err(error.to_string()),
             }
         };
-        let Some(roots) = self.roots_at(length).await else { return Ok(None) };
+        let Some(roots) = self.log_roots(&keeper.log, length).await else { return Ok(None) };
+        keeper.place = keeper.log.place_before(length);
+        if let Some(part) = keeper.log.part(keeper.place).checked_as.clone() {
+            checker.enter(part, roots.clone());
+        }
         checker.stand_on(roots);
         Ok(Some(checker))
     }

@@ -12,15 +12,18 @@ use quorate_quorum::engine::{
 };
 use quorate_quorum::evidence::{Claim, Evidence, NoOracle, VerifiedEvidence, VoteLink};
 use quorate_quorum::head::Head;
+use quorate_quorum::key::Signer;
 use quorate_quorum::statement::{Verified, Vote};
 use quorate_replicate::Peer;
 use quorate_store::vote_records::VoteRecords;
 use quorate_stream::entry::{Proof, ProofKind};
 use quorate_stream::header::RoomQuorum;
-use quorate_types::{Hash, RoomId};
+use quorate_stream::room::RoomPart;
+use quorate_types::{Hash, PublicKey, RoomId};
 
 use super::super::command::Reply;
 use super::super::task::StreamTask;
+use super::log::Log;
 use super::{RoomKeeper, RoomState};
 use crate::event::Event;
 use crate::model::{EvidenceInfo, QuorumInfo, ValidatorInfo, VoteInfo};
@@ -35,7 +38,7 @@ const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
 /// The quorum of one room.
 pub(super) struct Quorum {
-    engine: Engine,
+    pub(super) engine: Engine,
     records: Arc<VoteRecords>,
     /// Why nothing is signed with the vote key, although it is a validator's.
     silent: Option<String>,
@@ -43,6 +46,8 @@ pub(super) struct Quorum {
     commits: Vec<(u64, Reply<u64>)>,
     /// When the clock of the machine was last looked at.
     looked: Option<Instant>,
+    /// Blocks of the room that are committed, as far as it is known which they are.
+    committed: u64,
 }
 
 impl Quorum {
@@ -52,9 +57,28 @@ impl Quorum {
         Some(self.looked.map_or(due, |looked| due.max(looked + LEAST_PAUSE)))
     }
 
-    /// Blocks that are committed: they are in every history that can come after this one.
-    fn committed(&self) -> u64 {
-        self.engine.committed().map_or(0, |certified| certified.head().length())
+    /// Blocks of the room that are committed: they are in every history that can come after this one.
+    pub(super) const fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Looks how much of a log is committed; returns the epoch when it is more than before.
+    fn look_at_finals(&mut self, log: &Log) -> Option<u64> {
+        let certified = self.engine.committed()?;
+        let height = log.height(certified.epoch, certified.head().length())?;
+        let is_more = height > self.committed;
+        self.committed = self.committed.max(height);
+        is_more.then_some(certified.epoch)
+    }
+
+    /// Describes the first feed of the room to those who check its blocks.
+    pub(super) fn first_part(&self) -> Option<RoomPart> {
+        self.engine.epoch_at(0).cloned().map(RoomPart::first)
+    }
+
+    /// Tells the machine since when the oldest action waits.
+    pub(super) fn tell_pending(&mut self, now: Instant, since: Option<Instant>) {
+        self.engine.handle(now, Input::Pending { since });
     }
 
     fn answer_commits(&mut self) {
@@ -83,17 +107,29 @@ impl StreamTask {
         if let Some(reason) = &silent {
             tracing::warn!(stream = self.identity.name, "this validator does not vote: {reason}");
         }
+        // A home that was copied must not grant a second feed for an epoch.
+        let host_key = match opened.guard {
+            Guard::Intact => self.identity_among(&quorum.hosts).await,
+            Guard::Recovering => None,
+        };
         let config = Config {
             hosts: quorum.hosts.clone(),
             vote_key,
+            host_key,
             is_genesis_host: self.identity.is_writable(),
             // Who is no validator signs nothing, whatever its records are.
             guard: if is_validator { opened.guard } else { Guard::Intact },
             ..Config::new(room, self.identity.key, quorum.validators.clone())
         };
         let engine = Engine::new(config, opened.records).map_err(|error| error.to_string())?;
-        let mut quorum =
-            Quorum { engine, records: Arc::new(opened.store), silent, commits: Vec::new(), looked: None };
+        let mut quorum = Quorum {
+            engine,
+            records: Arc::new(opened.store),
+            silent,
+            commits: Vec::new(),
+            looked: None,
+            committed: 0,
+        };
         let now = self.runtime.now();
         for (peer, joined) in &self.peers {
             if joined.is_quorate {
@@ -103,18 +139,38 @@ impl StreamTask {
         Ok(quorum)
     }
 
+    /// Finds the identity of this home that may host a room, the first one in their turn.
+    async fn identity_among(&mut self, hosts: &[PublicKey]) -> Option<Signer> {
+        if hosts.is_empty() {
+            return None;
+        }
+        let home = self.node.upgrade()?.home.clone();
+        let identities = match blocking::unblock(move || home.identities()).await {
+            Ok(identities) => identities,
+            Err(error) => {
+                tracing::error!(stream = self.identity.name, "this node cannot host the room: {error}");
+                return None;
+            }
+        };
+        let own = hosts.iter().find_map(|host| identities.iter().find(|identity| identity.key == *host))?;
+        Signer::from_secret(&own.secret).ok()
+    }
+
     /// Tells the machine where the room stands when it is opened: first the head that was last voted for.
     pub(super) async fn tell_first_heads(&mut self, keeper: &mut RoomKeeper, checker: &Checker) {
         let Some(quorum) = &keeper.quorum else { return };
-        let voted = quorum.engine.last_vote().map(|head| head.length());
+        let part = keeper.log.part(keeper.place).clone();
+        let voted = quorum.engine.last_vote().map(|head| part.offset().saturating_add(head.length()));
+        let voted = voted.filter(|_| part.epoch == quorum.engine.epoch().number());
         let mut lengths: Vec<u64> = voted.into_iter().chain([checker.length()]).collect();
         lengths.sort_unstable();
         lengths.dedup();
         for length in lengths.into_iter().filter(|length| (1..=checker.length()).contains(length)) {
-            if let Some(head) = checker.head_at(length)
-                && self.is_signed(length).await
+            if let Some(checked) = checker.head_at(length)
+                && let Some(head) = checked.head
+                && self.signed_from(&part, head.length() - 1).await == Some(head.length())
             {
-                self.tell_head(keeper, &head);
+                self.tell_head(keeper, &checked);
             }
         }
     }
@@ -128,17 +184,18 @@ impl StreamTask {
         if keeper.quorum.is_none() || heads.is_empty() {
             return;
         }
-        let mut at = heads.first().map_or(0, |head| head.position.length.saturating_sub(1));
-        for head in &heads {
-            let length = head.position.length;
-            if length <= at {
+        let part = keeper.log.part(keeper.place).clone();
+        // Lengths of the feed.
+        let mut at = 0;
+        for checked in &heads {
+            let Some(length) = checked.head.map(|head| head.length()).filter(|length| *length > at) else {
                 continue;
-            }
-            match self.feed.signature_for(length - 1).await {
-                Ok(Some((signed, _))) if signed == length => self.tell_head(keeper, head),
+            };
+            match self.signed_from(&part, length - 1).await {
+                Some(signed) if signed == length => self.tell_head(keeper, checked),
                 // The next head that was signed.
-                Ok(Some((signed, _))) => at = signed - 1,
-                Ok(None) | Err(_) => break,
+                Some(signed) => at = signed - 1,
+                None => break,
             }
         }
     }
@@ -169,19 +226,12 @@ impl StreamTask {
         quorum.engine.handle(self.runtime.now(), input);
     }
 
-    async fn is_signed(&mut self, length: u64) -> bool {
-        matches!(self.feed.signature_for(length - 1).await, Ok(Some((signed, _))) if signed == length)
-    }
-
     fn tell_head(&mut self, keeper: &mut RoomKeeper, checked: &CheckedHead) {
-        let (Some(quorum), Some(head)) =
-            (&mut keeper.quorum, Head::new(checked.position.length, checked.position.tree_hash))
-        else {
-            return;
-        };
+        let (Some(quorum), Some(head)) = (&mut keeper.quorum, checked.head) else { return };
+        let part = keeper.log.part(keeper.place);
         let checked = Checked {
-            epoch: quorum.engine.epoch().number(),
-            feed: self.identity.key,
+            epoch: part.epoch,
+            feed: part.key,
             head,
             state_root: checked.position.state_root,
             rules_hash: checked.rules_hash,
@@ -209,6 +259,12 @@ impl StreamTask {
                         tickets.push(ticket);
                     }
                     Output::Compare(votes) => self.compare(&mut quorum, keeper.id, &votes),
+                    Output::CreateFeed { epoch, .. } => {
+                        self.create_feed(&mut quorum.engine, keeper, epoch).await;
+                    }
+                    Output::OpenFeed { epoch, feed, start, .. } => {
+                        self.open_feed(&quorum.engine, keeper, (epoch, feed), start).await;
+                    }
                     output => self.do_for_quorum(keeper, output),
                 }
             }
@@ -226,8 +282,20 @@ impl StreamTask {
                 quorum.engine.handle(self.runtime.now(), Input::Persisted { ticket });
             }
         }
+        if let Some(epoch) = quorum.look_at_finals(&keeper.log) {
+            let (stream, length) = (self.identity.name.clone(), quorum.committed());
+            self.emit(Event::Committed { stream, epoch, length });
+        }
         quorum.answer_commits();
         keeper.quorum = Some(quorum);
+    }
+
+    /// Tells those who wait for a commit of blocks beyond a length that another host has dropped them.
+    pub(super) fn drop_commits(&self, keeper: &mut RoomKeeper, length: u64) {
+        let Some(quorum) = &mut keeper.quorum else { return };
+        for (wanted, reply) in quorum.commits.extract_if(.., |(wanted, _)| *wanted > length) {
+            let _ = reply.try_send(Err(dropped(&self.identity.name, wanted)));
+        }
     }
 
     /// Looks whether a validator voted for both histories of a fork. Both are known as far as the proof of the fork shows
@@ -273,14 +341,12 @@ impl StreamTask {
                     joined.disconnect();
                 }
             }
-            Output::Committed { epoch, target, .. } => {
-                self.emit(Event::Committed { stream, epoch, length: target.head.length() });
-            }
-            Output::Append { feed, what } if feed == self.identity.key => {
+            Output::Append { feed, what } if feed == keeper.log.last().key => {
                 let (kind, body) = match what {
                     Append::Certificate(body) => (ProofKind::Certificate, body),
                     Append::Evidence(body) => (ProofKind::Evidence, body),
-                    Append::EpochStart(_) => return no_handover(&stream),
+                    // Only a change of validators has the host go on in its feed, and the rooms of this version have none.
+                    Append::EpochStart(_) => return,
                 };
                 keeper.proofs.push(Proof { kind, body });
             }
@@ -294,8 +360,14 @@ impl StreamTask {
                 });
             }
             Output::Alarm(alarm) => tracing::error!(stream, "{}", alarm_text(&alarm)),
-            Output::CreateFeed { .. } | Output::OpenFeed { .. } => no_handover(&stream),
+            Output::Entered { epoch, feed: None, .. } if epoch > 0 => {
+                tracing::warn!(stream, epoch, "the room waits for its next host");
+            }
+            // What is committed is read off the log, and so are the feeds of epochs.
             Output::Append { .. }
+            | Output::Committed { .. }
+            | Output::CreateFeed { .. }
+            | Output::OpenFeed { .. }
             | Output::Entered { .. }
             | Output::Judge(_)
             | Output::Compare(_)
@@ -318,11 +390,21 @@ impl StreamTask {
 
     /// Turns a fork of the feed into evidence.
     pub(in crate::stream) fn tell_fork(&mut self, proof: &VerifiedForkProof) {
-        let RoomState::Open(keeper) = &self.rooms else { return };
+        if let RoomState::Open(mut keeper) = std::mem::take(&mut self.rooms) {
+            self.accuse(&mut keeper, proof);
+            self.rooms = RoomState::Open(keeper);
+        }
+    }
+
+    /// Turns a fork of one of the room's feeds into evidence.
+    pub(super) fn accuse(&self, keeper: &mut RoomKeeper, proof: &VerifiedForkProof) {
+        let Some(quorum) = &mut keeper.quorum else { return };
         let claim = Claim::WriterFork(Box::new(proof.proof().clone()));
         let evidence = Evidence { room: keeper.id, claim };
         match evidence.verify(&keeper.id, &NoOracle) {
-            Ok(evidence) => self.tell_quorum(Input::Evidence(Box::new(evidence))),
+            Ok(evidence) => {
+                quorum.engine.handle(self.runtime.now(), Input::Evidence(Box::new(evidence)));
+            }
             Err(error) => tracing::error!(stream = self.identity.name, "the fork is no evidence: {error}"),
         }
     }
@@ -332,6 +414,10 @@ impl StreamTask {
         if let RoomState::Open(keeper) = &mut self.rooms
             && let Some(quorum) = &mut keeper.quorum
         {
+            if keeper.dropped.contains(&length) {
+                let _ = reply.try_send(Err(dropped(&self.identity.name, length)));
+                return;
+            }
             quorum.commits.push((length, reply));
             quorum.answer_commits();
             return;
@@ -382,13 +468,15 @@ impl RoomKeeper {
         let quorum = self.quorum.as_ref()?;
         let engine = &quorum.engine;
         let validators = engine.epoch().validators();
+        // Of the room, as far as it is known where the feed stands in it.
+        let height = |epoch, length| self.log.height(epoch, length).unwrap_or(length);
         let votes: Vec<VoteInfo> = engine
             .votes()
             .map(|vote| VoteInfo {
                 validator: *vote.signer(),
-                length: vote.target.head.length(),
+                length: height(vote.common.epoch, vote.target.head.length()),
                 tree_hash: *vote.target.head.tree_hash(),
-                acknowledged: vote.ack.map_or(0, |ack| ack.length),
+                acknowledged: vote.ack.map_or(0, |ack| height(vote.common.epoch, ack.length)),
             })
             .collect();
         let sealed: Vec<_> = engine.seals().map(|seal| *seal.signer()).collect();
@@ -408,7 +496,10 @@ impl RoomKeeper {
                 })
                 .collect(),
             committed: quorum.committed(),
-            certified: engine.last_qc().map_or(0, |qc| qc.certified().head().length()),
+            certified: engine
+                .last_qc()
+                .map(quorate_quorum::certificate::VerifiedQc::certified)
+                .map_or(0, |qc| height(qc.epoch, qc.head().length())),
             votes,
             silent: quorum.silent.clone(),
             evidence: engine
@@ -420,19 +511,22 @@ impl RoomKeeper {
                     bytes: evidence.bytes().len(),
                 })
                 .collect(),
+            hosts: self.epochs.as_ref().map_or_else(Vec::new, |epochs| epochs.hosts().to_vec()),
+            feeds: self.log.infos(),
         })
     }
 }
 
-fn kind_name(evidence: &VerifiedEvidence) -> &'static str {
-    evidence.kind().name()
+fn dropped(name: &str, length: u64) -> Failure {
+    let message = format!(
+        "expected a quorum to commit {length} blocks, found that another host goes on from fewer of them; actions of \
+         this node that stood in the others are submitted again"
+    );
+    Failure::new(Code::NotCommitted, message).next(format!("quorate log {name}"))
 }
 
-fn no_handover(stream: &str) {
-    tracing::warn!(
-        stream,
-        "the room waits for another host, which this version cannot be: nothing is committed any more"
-    );
+fn kind_name(evidence: &VerifiedEvidence) -> &'static str {
+    evidence.kind().name()
 }
 
 fn alarm_text(alarm: &Alarm) -> String {

@@ -1,6 +1,6 @@
 //! What local identities want to say: signed here, kept until it has come to an end, and told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use quorate_types::{Hash, ModuleHash, PublicKey};
 
 use super::super::command::Reply;
 use super::super::task::StreamTask;
+use super::log::Log;
 use super::tell::said_state;
 use super::{RoomKeeper, RoomState};
 use crate::event::Event;
@@ -182,6 +183,17 @@ impl RoomKeeper {
         Ok(waiting.chain(promised).max().unwrap_or(0).max(stands))
     }
 
+    /// Names the newest committed head, which is part of every history that can come after this one; where nobody
+    /// commits, the newest head.
+    fn anchor(&self, checker: &Checker) -> Anchor {
+        let committed = self.committed().filter(|length| (1..checker.length()).contains(length));
+        let position = committed.and_then(|length| checker.position_at(length));
+        position.map_or_else(
+            || Anchor::new(checker.length(), checker.tree_hash()),
+            |position| Anchor::new(position.length, position.tree_hash),
+        )
+    }
+
     /// Signs what somebody wants to say; each entry with the module that it brings.
     fn sign(
         &self,
@@ -191,7 +203,7 @@ impl RoomKeeper {
         is_host: bool,
     ) -> Result<Vec<(VerifiedEntry, Option<Bytes>)>, Failure> {
         let mut sequence = self.next_sequence(checker, &author.public())?;
-        let anchor = Anchor::new(checker.length(), checker.tree_hash());
+        let anchor = self.anchor(checker);
         match wish {
             Wish::Actions(payloads) => {
                 let mut entries = Vec::with_capacity(payloads.len());
@@ -292,11 +304,11 @@ impl StreamTask {
 
     /// Signs what local identities want to say, as soon as the room is checked as far as it is known.
     pub(super) async fn utter(&mut self, keeper: &mut RoomKeeper) {
-        let is_host = self.host_key().is_some();
+        let is_host = keeper.is_host;
         keeper.lonely = !is_host && !self.peers.values().any(|peer| peer.is_quorate);
         let Some(checker) = keeper.checker.take() else { return };
         let now = self.runtime.now();
-        let remote = self.peers.values().map(super::super::peer::Joined::remote_length).max().unwrap_or(0);
+        let (here, remote) = (self.log_length(&keeper.log), self.log_remote(&keeper.log));
         let mut later = VecDeque::new();
         while let Some(utterance) = keeper.utterances.pop_front() {
             if let Some(stopped) = &keeper.stopped {
@@ -305,7 +317,7 @@ impl StreamTask {
                 let _ = utterance.reply.try_send(Err(failure));
                 continue;
             }
-            let is_ready = !keeper.lonely && keeper.is_current(self.feed.length(), remote);
+            let is_ready = !keeper.lonely && keeper.is_current(here, remote);
             if !is_host && !is_ready && !utterance.patience.is_over(now, keeper.lonely) {
                 later.push_back(utterance);
                 continue;
@@ -335,10 +347,10 @@ impl StreamTask {
         keeper: &mut RoomKeeper,
         entries: Vec<(VerifiedEntry, Option<Bytes>)>,
     ) -> Result<(Vec<Said>, VecDeque<(VerifiedEntry, Option<Bytes>)>), Failure> {
-        if self.host_key().is_none() {
+        if !keeper.is_host {
             self.keep(keeper, &entries).await?;
         }
-        let is_host = self.host_key().is_some();
+        let is_host = keeper.is_host;
         let now = self.runtime.now();
         let mut said: Vec<Said> = Vec::with_capacity(entries.len());
         let mut rest = VecDeque::new();
@@ -346,6 +358,9 @@ impl StreamTask {
             let (author, sequence) = (*entry.author(), entry.sequence());
             let digest = *entry.digest();
             keeper.own.insert(digest, (author, sequence));
+            if keeper.may_change_host() {
+                keeper.pending.hear(now, &entry);
+            }
             let state = SaidState::Submitted;
             let before = said.len();
             said.push(Said { schema: Said::SCHEMA.into(), state, digest, author, sequence });
@@ -426,8 +441,16 @@ impl StreamTask {
             let stands = checker.room().next_sequence(entry.author()).map_err(|error| error.to_string())?;
             let digest = *entry.digest();
             let number = (*entry.author(), entry.sequence());
-            if entry.sequence() < stands && self.stands(&entry, checker.length()).await {
-                ended.push(digest);
+            let found = if entry.sequence() < stands {
+                self.stands(&keeper.log, &entry, checker.length()).await
+            } else {
+                None
+            };
+            if keeper.may_change_host() && found.is_none() {
+                keeper.pending.hear(now, &entry);
+            }
+            if let Some(index) = found {
+                ended.extend(keeper.stood(index, digest));
             } else if let Err(error) = keeper.relay.submit(now, entry, module, None) {
                 tracing::warn!(stream = self.identity.name, "an entry that waited is given up: {error}");
                 ended.push(digest);
@@ -439,15 +462,32 @@ impl StreamTask {
         Ok(())
     }
 
-    /// Tells whether an entry stands in one of the blocks that were checked, after the head that its author had seen.
-    async fn stands(&mut self, entry: &VerifiedEntry, checked: u64) -> bool {
+    /// Finds an entry in the blocks that were checked, after the head that its author had seen.
+    async fn stands(&mut self, log: &Log, entry: &VerifiedEntry, checked: u64) -> Option<u64> {
         let block = entry.encode();
         for index in entry.anchor().length()..checked {
-            if matches!(self.feed.get(index).await, Ok(Some(there)) if there == block) {
-                return true;
+            if self.log_get(log, index).await.is_some_and(|there| there == block) {
+                return Some(index);
             }
         }
-        false
+        None
+    }
+
+    /// Submits again what stood in blocks beyond a length, which another host has dropped.
+    pub(super) async fn submit_dropped(&mut self, keeper: &mut RoomKeeper, checker: &Checker, length: u64) {
+        let stood = keeper.standing.iter().map(|(stood, _)| *stood);
+        let promised = keeper.promised.iter().map(|kept| kept.index.saturating_add(1));
+        let dropped: BTreeSet<u64> = stood.chain(promised).filter(|stood| *stood > length).collect();
+        if dropped.is_empty() {
+            return;
+        }
+        keeper.dropped = dropped;
+        // All that is kept is looked at again.
+        keeper.standing.clear();
+        keeper.promised.clear();
+        if let Err(why) = self.take_up_kept(keeper, checker).await {
+            tracing::warn!(stream = self.identity.name, "what was dropped is not submitted again: {why}");
+        }
     }
 
     /// Notes what became of an entry of this node; returns it when it need not be kept any longer.
@@ -457,6 +497,9 @@ impl StreamTask {
         digest: Hash,
         state: &SubmissionState,
     ) -> Option<Hash> {
+        if !matches!(state, SubmissionState::Appended { .. }) {
+            keeper.pending.settled(&digest);
+        }
         let said = said_state(state, keeper.checked);
         let kept = keeper.own.remove(&digest);
         for waiting in keeper.waiting.iter_mut().flat_map(|waiting| &mut waiting.said) {
@@ -470,6 +513,7 @@ impl StreamTask {
                 keeper.promised.push(Kept { digest, index: *index, author, sequence });
                 None
             }
+            (SubmissionState::Appended { index }, _) => keeper.stood(*index, digest),
             _ => Some(digest),
         }
     }

@@ -21,7 +21,7 @@ impl StreamTask {
         Some(RoomInfo {
             id: keeper.id,
             title: keeper.title.clone(),
-            host: self.host_key().is_some(),
+            host: keeper.is_host,
             checked: keeper.checked,
             state_root: keeper.state_root,
             rules: keeper.rules.clone(),
@@ -54,10 +54,15 @@ impl StreamTask {
             RoomState::Unchecked(_) => (0, None, None),
             RoomState::Unknown | RoomState::Plain => return None,
         };
-        if !self.feed.has(index) {
-            return None;
-        }
-        let block = self.feed.get(index).await.ok().flatten()?;
+        let log = match &self.rooms {
+            RoomState::Open(keeper) => Some(keeper.log.clone()),
+            _ => None,
+        };
+        let block = match log {
+            Some(log) if self.log_has(&log, index) => self.log_get(&log, index).await?,
+            None if self.feed.has(index) => self.feed.get(index).await.ok().flatten()?,
+            _ => return None,
+        };
         let refused = refused.filter(|refused| refused.index == index);
         let verdict = match &refused {
             _ if index < checked => Verdict::Accepted,

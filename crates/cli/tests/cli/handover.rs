@@ -1,0 +1,207 @@
+//! Rooms whose host is gone: another one follows, and what was committed stands.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, Running, Said, World, objects};
+
+const VALIDATORS: [&str; 4] = ["host", "bob", "carol", "dave"];
+
+/// A room with four validators, of whom bob and carol may host it after the first host, and their nodes.
+struct Room {
+    world: World,
+    link: String,
+    nodes: Vec<(&'static str, Running, String)>,
+}
+
+impl Room {
+    fn open() -> Self {
+        Self::with_hosts(["bob", "carol"])
+    }
+
+    fn with_hosts(hosts: [&str; 2]) -> Self {
+        let world = World::new();
+        let key = |home: &str, words: &[&str]| world.json(home, words)["key"].as_str().unwrap().to_owned();
+        let votes = VALIDATORS.map(|home| key(home, &["validator", "key"]));
+        let hosts = hosts.map(|home| key(home, &["key", "new", "host"]));
+        let mut words = vec!["new", "talk", "--encoding", "json"];
+        votes.iter().for_each(|vote| words.extend(["--validator", vote.as_str()]));
+        hosts.iter().for_each(|host| words.extend(["--next-host", host.as_str()]));
+        let link = world.json("host", &words)["link"].as_str().unwrap().to_owned();
+        let mut room = Self { world, link, nodes: Vec::new() };
+        VALIDATORS.into_iter().for_each(|home| room.start(home));
+        room
+    }
+
+    /// Starts a node that knows the link, and all nodes that run.
+    fn start(&mut self, home: &'static str) {
+        let addresses: Vec<String> = self.nodes.iter().map(|(_, _, address)| address.clone()).collect();
+        if let Some(first) = addresses.first()
+            && !self.world.path(home).join("streams/talk").exists()
+        {
+            self.world.json(home, &["clone", &self.link, "talk", "--peer", first]);
+        }
+        let words: Vec<&str> = addresses.iter().flat_map(|address| ["--peer", address.as_str()]).collect();
+        let (node, address) = self.world.share(home, &words);
+        self.nodes.push((home, node, address));
+    }
+
+    fn kill(&mut self, home: &str) {
+        self.nodes.retain(|(name, _, _)| *name != home);
+    }
+
+    fn say(&self, home: &str, text: &str, wait: &str, seconds: &str) -> Said {
+        let action = json!({ "said": text }).to_string();
+        let words = ["--json", "append", "talk", &action, "--wait", wait, "--timeout", seconds];
+        self.world.run(home, &words)
+    }
+
+    fn info(&self, home: &str) -> Value {
+        self.world.json(home, &["info", "talk"])
+    }
+
+    /// Waits until a home knows something of the room.
+    fn until(&self, home: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let info = self.info(home);
+            if fits(&info) {
+                return info;
+            }
+            assert!(Instant::now() < until, "{home}: {info:#}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn committed(&self, home: &str) -> String {
+        self.world.ok(home, &["cat", "talk", "--committed"])
+    }
+}
+
+fn quorum(info: &Value) -> &Value {
+    &info["room"]["quorum"]
+}
+
+#[test]
+fn the_next_host_goes_on_when_the_host_is_gone() {
+    let mut room = Room::open();
+    room.until("dave", |info| quorum(info)["committed"].as_u64() >= Some(1));
+    for text in ["one", "two"] {
+        let said = room.say("dave", text, "committed", "30");
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    let before = room.committed("dave");
+    assert_eq!(before.lines().count(), 2, "{before}");
+
+    // The host dies, and somebody says something.
+    room.kill("host");
+    let said = room.say("dave", "three", "committed", "60");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let index = objects(said.text())[0]["index"].as_u64().unwrap();
+    let info = room.until("dave", |info| quorum(info)["committed"].as_u64() > Some(index));
+    assert_eq!(quorum(&info)["epoch"], 1, "{info:#}");
+    let feeds = quorum(&info)["feeds"].as_array().unwrap().clone();
+    assert_eq!((feeds.len(), &feeds[0]["key"]), (2, &info["key"]), "{info:#}");
+    assert!(feeds[1]["start"].as_u64() <= Some(index), "{info:#}");
+    assert!(room.info("bob")["room"]["host"].as_bool().unwrap());
+
+    // What was committed stands, on all nodes, and the room goes on.
+    let said = room.say("carol", "four", "committed", "30");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let said = room.say("bob", "five", "committed", "30");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for home in ["bob", "carol", "dave"] {
+        let info = room.until(home, |info| quorum(info)["committed"].as_u64() > Some(index + 2));
+        assert_eq!(info["room"]["checked"], info["length"], "{info:#}");
+        let text = room.committed(home);
+        assert!(text.starts_with(&before), "{home}: {text}");
+        let words = ["one", "two", "three", "four", "five"];
+        let heard = words.iter().filter(|word| text.contains(&format!("{{\"said\":\"{word}\"}}"))).count();
+        assert_eq!((heard, text.lines().count()), (5, 5), "{home}: {text}");
+    }
+    let log = room.world.ndjson("carol", &["log", "talk"]);
+    assert_eq!(log[index as usize]["entry"]["kind"], "action", "{log:?}");
+    assert_eq!(log[index as usize]["entry"]["committed"], true, "{log:?}");
+
+    // Who knows nothing but the first feed's key gets all of it.
+    room.start("eve");
+    let info = room.until("eve", |info| quorum(info)["committed"].as_u64() > Some(index + 2));
+    assert_eq!(quorum(&info)["feeds"], quorum(&room.info("dave"))["feeds"]);
+    assert_eq!(room.committed("eve"), room.committed("dave"));
+    assert_eq!(room.world.json("eve", &["audit", "talk"])["faults"], json!([]));
+
+    // The host that was gone comes back as one among others.
+    room.start("host");
+    let info = room
+        .until("host", |info| quorum(info)["feeds"].is_array() && info["room"]["checked"] == info["length"]);
+    assert_eq!((&info["room"]["host"], &quorum(&info)["feeds"]), (&json!(false), &json!(feeds)), "{info:#}");
+    let said = room.say("host", "six", "committed", "30");
+    assert_eq!(said.code, Some(0), "{said:?}");
+
+    // All of it is remembered, by hosts and others.
+    for home in ["bob", "carol", "dave", "eve", "host"] {
+        room.kill(home);
+    }
+    for home in ["bob", "dave"] {
+        let info = room.info(home);
+        assert_eq!(
+            (&quorum(&info)["epoch"], &info["room"]["host"]),
+            (&json!(1), &json!(home == "bob")),
+            "{info:#}"
+        );
+        assert!(room.committed(home).contains("six"));
+    }
+}
+
+#[test]
+fn a_next_host_that_never_shows_up_is_passed_over() {
+    // Who hosts next has no node.
+    let mut room = Room::with_hosts(["ghost", "carol"]);
+    room.until("dave", |info| quorum(info)["committed"].as_u64() >= Some(1));
+    assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
+    room.kill("host");
+    // It waits for a host, over the end of the command that said it.
+    assert_eq!(room.say("dave", "two", "submitted", "5").code, Some(0));
+    let info = room.until("dave", |info| quorum(info)["feeds"].is_array());
+    assert_eq!(quorum(&info)["epoch"], 2, "{info:#}");
+    let feeds = quorum(&info)["feeds"].as_array().unwrap();
+    assert_eq!((feeds.len(), &feeds[1]["epoch"]), (2, &json!(2)), "{info:#}");
+    room.until("bob", |_| room.committed("bob").contains("two"));
+    assert_eq!(room.info("carol")["room"]["host"], true);
+}
+
+#[test]
+fn a_host_that_signs_two_histories_is_replaced() {
+    let mut room = Room::open();
+    room.until("dave", |info| quorum(info)["committed"].as_u64() >= Some(1));
+    assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
+
+    // The host's key on a second machine, where something else was said.
+    room.kill("host");
+    let copy = room.world.path("copy");
+    room.world.ok("host", &["export", "talk", copy.to_str().unwrap(), "--with-secret-key"]);
+    room.world.ok("twin", &["import", copy.to_str().unwrap(), "talk"]);
+    let never = json!({ "said": "never" }).to_string();
+    room.world.ok("twin", &["append", "talk", &never, "--unsafe-only-writer", "--yes"]);
+    room.start("host");
+    let said = room.say("host", "two", "committed", "30");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let committed = objects(said.text())[1]["length"].as_u64().unwrap();
+    for home in ["bob", "carol", "dave"] {
+        room.until(home, |info| quorum(info)["committed"].as_u64() >= Some(committed));
+    }
+    room.start("twin");
+    for home in ["bob", "carol", "dave"] {
+        let info = room.until(home, |info| quorum(info)["epoch"] == 1 && quorum(info)["feeds"].is_array());
+        assert_eq!(quorum(&info)["evidence"][0]["kind"], "writer-fork", "{info:#}");
+        assert!(quorum(&info)["committed"].as_u64() >= Some(committed), "{info:#}");
+    }
+    let said = room.say("dave", "three", "committed", "60");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for home in ["bob", "carol"] {
+        room.until(home, |_| room.committed(home).contains("three"));
+        let text = room.committed(home);
+        assert!(text.contains("one") && text.contains("two") && !text.contains("never"), "{text}");
+    }
+}
