@@ -205,3 +205,22 @@ fn a_host_that_signs_two_histories_is_replaced() {
         assert!(text.contains("one") && text.contains("two") && !text.contains("never"), "{text}");
     }
 }
+
+#[test]
+fn the_demo_shows_a_payment_that_stands() {
+    let world = World::new();
+    let shown = world.json("home", &["demo", "ledger", "--fork"]);
+    assert_eq!((&shown["schema"], &shown["scenario"]), (&json!("quorate.demo/1"), &json!("ledger-fork")));
+    let payment = shown["payment"].as_u64().unwrap();
+    assert!(shown["committed_before"].as_u64() > Some(payment), "{shown}");
+    assert_eq!(
+        (&shown["evidence"]["kind"], &shown["evidence"]["culprit"]),
+        (&json!("writer-fork"), &shown["key"])
+    );
+    assert!(
+        shown["epoch"].as_u64() >= Some(1)
+            && shown["committed"].as_u64() > shown["committed_before"].as_u64()
+    );
+    let refused = world.run("home", &["--json", "demo", "chess", "--fork"]);
+    refused.failure("E1011", 2);
+}
