@@ -12,7 +12,7 @@ use quorate_node::{AskNames, Discover, ServerName};
 use quorate_types::PublicKey;
 use quorate_types::limits::DEFAULT_PORT;
 
-pub(crate) use quorum::{ForkCommand, ValidatorCommand};
+pub(crate) use quorum::{ForkCommand, ValidatorCommand, VotesArgs};
 pub(crate) use rule::{
     Language, RuleAddArgs, RuleChangeArgs, RuleCommand, RuleNewArgs, RuleParamsArgs, RuleRemoveArgs,
     RuleReplaceArgs, RuleReplayArgs, RuleRunArgs,
@@ -191,8 +191,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Validator(ValidatorCommand),
     /// Print who voted for what in a room with validators: heights by validators
-    #[command(after_help = "With --json: a single JSON object, quorate.votes/1.")]
-    Votes(StreamArg),
+    #[command(
+        after_help = "With --json: a single JSON object, quorate.votes/1; with --live newline-delimited JSON, \
+                            one such object whenever something has changed."
+    )]
+    Votes(VotesArgs),
     /// Evidence: contradictions that somebody signed
     #[command(subcommand)]
     Fork(ForkCommand),

@@ -62,7 +62,7 @@ impl Follow {
     }
 }
 
-/// Tells whether there may be blocks of the stream that were not there before.
+/// Tells whether there may be blocks of the stream, or something about them, that were not there before.
 fn concerns(event: &Event, name: &str) -> bool {
     match event {
         Event::Appended { stream, .. }
@@ -70,6 +70,9 @@ fn concerns(event: &Event, name: &str) -> bool {
         | Event::Synced { stream, .. }
         | Event::Checked { stream, .. }
         | Event::Epoch { stream, .. }
+        | Event::Voted { stream, .. }
+        | Event::Committed { stream, .. }
+        | Event::Evidence { stream, .. }
         | Event::Sharing { stream, .. } => stream == name,
         Event::Lagged { .. } => true,
         _ => false,

@@ -113,7 +113,7 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
             clean(reason),
             clean(code)
         ),
-        Event::Extension { .. } => return None,
+        Event::Extension { .. } | Event::Voted { .. } => return None,
         Event::StorageFailed { stream, reason } => {
             format!("{} of {}: {}", paint.red("STORAGE FAILED"), clean(stream), clean(reason))
         }

@@ -141,6 +141,17 @@ pub enum Event {
         #[serde(flatten)]
         state: SaidState,
     },
+    /// A validator has voted, here or elsewhere.
+    Voted {
+        /// Local name.
+        stream: String,
+        /// The epoch.
+        epoch: u64,
+        /// The validator.
+        validator: PublicKey,
+        /// Blocks of the epoch's feed that it voted for.
+        length: u64,
+    },
     /// A quorum of the room's validators has committed blocks: nobody can make others forget them.
     Committed {
         /// Local name.

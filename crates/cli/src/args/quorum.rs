@@ -20,6 +20,15 @@ pub(crate) enum ValidatorCommand {
     Ls(StreamArg),
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct VotesArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ForkCommand {
     /// List the evidence that is here

@@ -13,9 +13,11 @@ use quorate_types::PublicKey;
 use serde::Serialize;
 
 use super::proof::{Written, write_new};
-use crate::args::{ForkCommand, StreamArg, ValidatorCommand};
+use crate::args::{ForkCommand, StreamArg, ValidatorCommand, VotesArgs};
 use crate::backend;
 use crate::context::Context;
+use crate::follow::Follow;
+use crate::output::Output;
 use crate::stop::{Outcome, Stop};
 use crate::text;
 
@@ -90,45 +92,90 @@ pub(crate) async fn validator(command: ValidatorCommand, context: &mut Context) 
 }
 
 /// `quorate votes STREAM`.
-pub(crate) async fn votes(args: StreamArg, context: &mut Context) -> Outcome {
-    let (info, quorum) = quorum_of(&args, context).await?;
-    let output = &mut context.output;
-    if output.json {
-        return output.object(&Votes { schema: "quorate.votes/1", length: info.length, quorum: &quorum });
+pub(crate) async fn votes(args: VotesArgs, context: &mut Context) -> Outcome {
+    let mut follow = Follow::open(context, &args.stream.stream, args.live).await?;
+    let result = print_votes(&mut follow, args.live, &mut context.output).await;
+    let closed = follow.close().await;
+    result?;
+    closed
+}
+
+async fn print_votes(follow: &mut Follow, live: bool, output: &mut Output) -> Outcome {
+    let mut shown: Option<QuorumInfo> = None;
+    loop {
+        let info = &follow.info;
+        match quorum_in(info) {
+            // A clone that has just begun does not know what it is.
+            Err(_) if live && info.here == 0 => {}
+            quorum => {
+                let quorum = quorum?;
+                if shown.as_ref() != Some(&quorum) {
+                    let length = info.length;
+                    if output.json {
+                        output.object(&Votes { schema: "quorate.votes/1", length, quorum: &quorum })?;
+                    } else {
+                        print_matrix(&quorum, shown.as_ref(), output)?;
+                        if !live {
+                            note_waiting(&quorum, length, output);
+                        }
+                    }
+                    output.flush()?;
+                    shown = Some(quorum);
+                }
+            }
+        }
+        if !live {
+            return Ok(());
+        }
+        follow.changed().await?;
     }
+}
+
+/// Prints the heights of which something was said, or, after the first time, those of which something else was said
+/// before.
+fn print_matrix(quorum: &QuorumInfo, before: Option<&QuorumInfo>, output: &mut Output) -> Outcome {
     let paint = output.paint;
     let heights: BTreeSet<u64> = quorum.votes.iter().map(|vote| vote.length).collect();
-    let mut rows = vec![
-        std::iter::once("length".to_owned())
-            .chain(quorum.validators.iter().map(|validator| validator.key.short()))
-            .chain([String::new()])
-            .collect::<Vec<_>>(),
-    ];
-    let shown: Vec<u64> = heights.into_iter().rev().take(MAX_HEIGHTS).collect();
-    for length in shown.into_iter().rev() {
-        let mut row = vec![length.to_string()];
-        for validator in &quorum.validators {
-            row.push(cell(&quorum, &validator.key, length, paint));
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    if before.is_none_or(|before| before.epoch != quorum.epoch) {
+        let validators = quorum.validators.iter().map(|validator| validator.key.short());
+        rows.push(std::iter::once("length".to_owned()).chain(validators).chain([String::new()]).collect());
+    }
+    let newest: Vec<u64> = heights.into_iter().rev().take(MAX_HEIGHTS).collect();
+    for length in newest.into_iter().rev() {
+        let found = row(quorum, length, paint);
+        if before.is_none_or(|before| row(before, length, paint) != found) {
+            rows.push(found);
         }
-        row.push(match length {
-            length if length <= quorum.committed => paint.green("committed"),
-            length if length <= quorum.certified => "voted for by a quorum".to_owned(),
-            _ => String::new(),
-        });
-        rows.push(row);
     }
     for line in text::table(&rows, &[true]) {
         output.line(&line)?;
     }
-    let waiting = quorum.validators.iter().filter(|validator| validator.voted < info.length).count();
+    Ok(())
+}
+
+/// What was said of a length.
+fn row(quorum: &QuorumInfo, length: u64, paint: text::Paint) -> Vec<String> {
+    let mut row = vec![length.to_string()];
+    for validator in &quorum.validators {
+        row.push(cell(quorum, &validator.key, length, paint));
+    }
+    row.push(match length {
+        length if length <= quorum.committed => paint.green("committed"),
+        length if length <= quorum.certified => "voted for by a quorum".to_owned(),
+        _ => String::new(),
+    });
+    row
+}
+
+fn note_waiting(quorum: &QuorumInfo, length: u64, output: &mut Output) {
+    let waiting = quorum.validators.iter().filter(|validator| validator.voted < length).count();
     output.note(&format!(
-        "appended {}, committed {}; {waiting} of {} validators have not voted for the newest block; {} votes commit",
-        info.length,
+        "appended {length}, committed {}; {waiting} of {} validators have not voted for the newest block; {} votes commit",
         quorum.committed,
         quorum.validators.len(),
         quorum.needed
     ));
-    Ok(())
 }
 
 /// What a validator said of a length: yes, two votes that contradict each other, nothing yet, or passed over.
@@ -246,14 +293,17 @@ async fn quorum_of(args: &StreamArg, context: &mut Context) -> Outcome<(StreamIn
     let backend = context.backend().await?;
     let info = backend.settled(&args.stream).await?;
     backend.close().await?;
-    let quorum = info.room.as_ref().and_then(|room| room.quorum.clone());
-    let Some(quorum) = quorum else {
+    let quorum = quorum_in(&info)?;
+    Ok((info, quorum))
+}
+
+fn quorum_in(info: &StreamInfo) -> Outcome<QuorumInfo> {
+    info.room.as_ref().and_then(|room| room.quorum.clone()).ok_or_else(|| {
         let name = &info.name;
         let message =
             format!("expected a room with validators, found that nobody commits what is appended to {name}");
-        return Err(Failure::new(Code::NoValidators, message).next(format!("quorate info {name}")).into());
-    };
-    Ok((info, quorum))
+        Failure::new(Code::NoValidators, message).next(format!("quorate info {name}")).into()
+    })
 }
 
 fn read(path: &Path) -> Outcome<Bytes> {

@@ -184,6 +184,30 @@ fn a_fork_becomes_evidence_and_what_is_committed_stands() {
 }
 
 #[test]
+fn votes_are_followed_live() {
+    let bank = Bank::open(3);
+    bank.until("bob", |quorum| quorum["committed"].as_u64() >= Some(1));
+    let mut votes = bank.world.start("bob", &["--json", "votes", "money", "--live"]);
+    let mut next = || -> Value { serde_json::from_str(&votes.line()).unwrap() };
+    let first = next();
+    assert_eq!((&first["schema"], &first["needed"]), (&json!("quorate.votes/1"), &json!(3)));
+    let said = bank.mint(10, &["--wait", "committed"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let committed = crate::support::objects(said.text())[1]["length"].as_u64();
+    let mut shown = first;
+    while shown["committed"].as_u64() < committed {
+        let changed = next();
+        assert_ne!(changed, shown, "what has not changed is not shown again");
+        shown = changed;
+    }
+    let voters =
+        shown["validators"].as_array().unwrap().iter().filter(|one| one["voted"].as_u64() >= committed);
+    assert!(voters.count() >= 3, "{shown}");
+    votes.interrupt();
+    assert_eq!(votes.wait(), Some(130));
+}
+
+#[test]
 fn a_copied_home_does_not_vote() {
     let mut bank = Bank::open(3);
     bank.until("bob", |quorum| quorum["committed"].as_u64() >= Some(1));

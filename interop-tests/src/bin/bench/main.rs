@@ -6,6 +6,7 @@
 mod measure;
 mod meter;
 mod peer;
+mod quorum;
 mod rooms;
 
 use anyhow::{Context, Result, ensure};

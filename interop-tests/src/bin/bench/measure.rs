@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail};
 use quorate_interop_tests::{EventProcess, FeedOptions, Generation, PeerOptions, StockPeer, Workspace};
 use serde_json::{Value, json};
 
-use crate::{meter, peer, rooms};
+use crate::{meter, peer, quorum, rooms};
 
 /// Names, in the order in which they run.
-pub(crate) const METRICS: [&str; 16] = [
+pub(crate) const METRICS: [&str; 19] = [
     "append",
     "append-batch",
     "clone-10k-1k",
@@ -27,6 +27,9 @@ pub(crate) const METRICS: [&str; 16] = [
     "meter-cost",
     "meter-cost-chess",
     "admission",
+    "commit",
+    "commit-batch",
+    "evidence",
 ];
 
 const KIB: u64 = 1024;
@@ -52,6 +55,9 @@ pub(crate) fn run(name: &str, scale: u64) -> Result<Value> {
         "room-clone" => clone_room(amount(100_000)),
         "meter-cost" | "meter-cost-chess" => meter::cost(amount(200_000) as u32),
         "admission" => rooms::admission(),
+        "commit" => quorum::commit(amount(200)),
+        "commit-batch" => quorum::commit_batches(amount(40_000)),
+        "evidence" => quorum::evidence(amount(1_000_000)),
         other => bail!("expected a metric, found {other:?}"),
     }
 }

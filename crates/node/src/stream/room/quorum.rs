@@ -363,6 +363,10 @@ impl StreamTask {
             Output::Entered { epoch, feed: None, .. } if epoch > 0 => {
                 tracing::warn!(stream, epoch, "the room waits for its next host");
             }
+            Output::Voted(vote) => {
+                let (epoch, length) = (vote.common.epoch, vote.target.head.length());
+                self.emit(Event::Voted { stream, epoch, validator: *vote.signer(), length });
+            }
             // What is committed is read off the log, and so are the feeds of epochs.
             Output::Append { .. }
             | Output::Committed { .. }
@@ -371,7 +375,6 @@ impl StreamTask {
             | Output::Entered { .. }
             | Output::Judge(_)
             | Output::Compare(_)
-            | Output::Voted(_)
             | Output::Rejected(_)
             | Output::Storage { .. }
             | Output::Persist { .. } => {}
