@@ -182,7 +182,8 @@ fn a_host_that_signs_two_histories_is_replaced() {
     let copy = room.world.path("copy");
     room.world.ok("host", &["export", "talk", copy.to_str().unwrap(), "--with-secret-key"]);
     room.world.ok("twin", &["import", copy.to_str().unwrap(), "talk"]);
-    assert_eq!(room.say("twin", "never", "appended", "5").code, Some(0));
+    let action = json!({ "said": "never" }).to_string();
+    room.world.ok("twin", &["append", "talk", &action, "--unsafe-only-writer", "--yes"]);
     room.start("host");
     let said = room.say("host", "two", "committed", "30");
     assert_eq!(said.code, Some(0), "{said:?}");
