@@ -209,6 +209,7 @@ impl StreamTask {
         let log = line.iter().find_map(|(_, feed)| epochs.log_to(*feed, keeper.log.first()));
         let shape = |log: &Log| log.parts().map(|part| (part.key, part.start, part.end)).collect::<Vec<_>>();
         let is_other = log.as_ref().is_some_and(|log| shape(log) != shape(&keeper.log));
+        epochs.next = None;
         (keeper.quorum, keeper.epochs) = (Some(quorum), Some(epochs));
         log.filter(|_| is_other)
     }
@@ -216,21 +217,20 @@ impl StreamTask {
     /// Opens a later feed, to be replicated or written. One that cannot be opened is left alone until the next start.
     async fn open_later(&mut self, epochs: &mut Epochs, epoch: u64, keys: Keys) {
         let key = keys.public;
-        let open = match self.node.upgrade() {
-            Some(inner) => match (Node { inner }).room_feed(&self.identity, epoch, keys).await {
+        // A node that is gone ends its tasks, and opens nothing any more.
+        let mut open = None;
+        if let Some(inner) = self.node.upgrade() {
+            let opened = match (Node { inner }).room_feed(&self.identity, epoch, keys).await {
                 Ok(stream) => self.watch_later(stream).await,
                 Err(failure) => Err(failure),
-            },
-            None => return,
-        };
-        if let Err(failure) = &open {
-            tracing::error!(
-                stream = self.identity.name,
-                epoch,
-                "the feed of a host is not followed: {failure}"
-            );
+            };
+            if let Err(failure) = &opened {
+                let stream = &self.identity.name;
+                tracing::error!(stream, epoch, "the feed of a host is not followed: {failure}");
+            }
+            open = opened.ok();
         }
-        epochs.feeds.insert(key, Later { epoch, open: open.ok(), header: Header::Unknown });
+        epochs.feeds.insert(key, Later { epoch, open, header: Header::Unknown });
     }
 
     async fn watch_later(&mut self, stream: Stream) -> Result<Opened, Failure> {
