@@ -77,6 +77,12 @@ fn drain(relay: &mut Relay, now: Instant, gone: &mut Vec<Peer>, sent: &mut usize
                 };
                 relay.handle(now, Input::Answered { digest, answer });
             }
+            Output::Heard { entry } => {
+                assert!(signed().iter().any(|known| known.encode() == entry.encode()), "nobody signed this");
+            }
+            Output::Settled { digest } => {
+                assert!(signed().iter().any(|known| *known.digest() == digest), "nobody said this");
+            }
             Output::Disconnect { peer, .. } => gone.push(peer),
             Output::Submission { .. } | Output::PeerStatus { .. } => {}
         }
