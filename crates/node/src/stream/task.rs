@@ -210,11 +210,19 @@ impl StreamTask {
                 self.end_room().await;
                 let flushed = self.flush().await;
                 self.report(true);
+                self.let_go();
                 return closing.map(|reply| (reply, flushed));
             }
             // A busy stream lets the other tasks of its thread run in between.
             future::yield_now().await;
         }
+    }
+
+    /// Takes no more commands, and leaves none unanswered: those in the inbox would keep whoever asked waiting for as
+    /// long as somebody holds the stream, and the task of a room holds the streams of its other feeds.
+    fn let_go(&self) {
+        self.inbox.close();
+        while self.inbox.try_recv().is_ok() {}
     }
 
     /// Waits for a command, a deadline, or room on a connection.
