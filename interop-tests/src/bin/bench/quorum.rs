@@ -51,8 +51,10 @@ impl Room {
         for node in &nodes[1..] {
             node.carry(*stream.key().as_bytes(), &address).await?;
         }
-        soon("the first commit", stream.committed(1)).await??;
-        Ok(Self { nodes, stream })
+        let room = Self { nodes, stream };
+        let length = room.say(vec![payload(0, PAYLOAD)]).await?;
+        soon("the first commit", room.stream.committed(length)).await??;
+        Ok(room)
     }
 
     /// Says payloads at the host; returns the length with the last of them.
