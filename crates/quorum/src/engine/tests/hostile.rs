@@ -611,12 +611,15 @@ mod planted {
                     engine.handle(now, Input::Message { peer: Peer(9), payload: message.encode() });
                 }
             }
-            let outputs = std::iter::from_fn(|| engine.poll_output());
-            let heads = outputs.filter_map(|output| match output {
-                Output::Committed { target, .. } => Some(target.head),
-                _ => None,
-            });
-            heads.collect::<Vec<Head>>()
+            let mut heads: Vec<Head> = Vec::new();
+            while let Some(output) = engine.poll_output() {
+                match output {
+                    Output::Committed { target, .. } => heads.push(target.head),
+                    Output::Persist { ticket, .. } => engine.handle(now, Input::Persisted { ticket }),
+                    _ => {}
+                }
+            }
+            heads
         };
         // Validator 2 votes on both sides.
         let (one, other) = (([0, 1, 2], head_of(1, 7)), ([2, 3, 4], head_of(1, 8)));
