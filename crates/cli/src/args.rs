@@ -1,5 +1,6 @@
 //! The commands and their options.
 
+mod discovery;
 mod quorum;
 mod rule;
 
@@ -8,10 +9,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quorate_node::{AskNames, Discover, ServerName};
 use quorate_types::PublicKey;
 use quorate_types::limits::DEFAULT_PORT;
 
+pub(crate) use discovery::{AnnounceArgs, ResolveArgs};
 pub(crate) use quorum::{ForkCommand, ValidatorCommand, VotesArgs};
 pub(crate) use rule::{
     Language, RuleAddArgs, RuleChangeArgs, RuleCommand, RuleNewArgs, RuleParamsArgs, RuleRemoveArgs,
@@ -384,99 +385,6 @@ pub(crate) struct PeersArgs {
     pub(crate) stream: Option<String>,
 }
 
-/// Where to look for peers and to be found.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct AnnounceArgs {
-    /// Where to find peers and be found: lan, the local network; dns, discovery servers; none; may be repeated
-    #[arg(
-        long,
-        value_name = "WHERE",
-        env = "QUORATE_ANNOUNCE",
-        hide_env_values = true,
-        value_delimiter = ',',
-        default_value = "lan",
-        hide_possible_values = true
-    )]
-    announce: Vec<Announce>,
-    /// Discovery server of --announce dns; may be repeated [default: those of dat]
-    #[arg(
-        long = "dns-server",
-        value_name = "HOST[:PORT]",
-        env = "QUORATE_DNS_SERVERS",
-        value_delimiter = ' ',
-        hide_env_values = true
-    )]
-    dns_servers: Vec<ServerName>,
-}
-
-/// Servers that dat 13 uses (dat-swarm-defaults).
-const DNS_SERVERS: [&str; 2] = ["discovery1.datprotocol.com", "discovery2.datprotocol.com"];
-
-/// One place to look for peers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Announce {
-    /// The local network
-    Lan,
-    /// DNS-discovery servers
-    Dns,
-    /// Nowhere
-    None,
-}
-
-impl AnnounceArgs {
-    /// What was asked for; `none` is none whatever else is said.
-    pub(crate) fn discover(&self, port: Option<u16>) -> Discover {
-        if self.announce.contains(&Announce::None) {
-            return Discover::default();
-        }
-        let servers = match (self.announce.contains(&Announce::Dns), self.dns_servers.as_slice()) {
-            (false, _) => Vec::new(),
-            (true, []) => DNS_SERVERS.iter().filter_map(|name| name.parse().ok()).collect(),
-            (true, named) => named.to_vec(),
-        };
-        Discover { lan: self.announce.contains(&Announce::Lan), servers, port }
-    }
-}
-
-/// How a name in a link becomes a key.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ResolveArgs {
-    /// Whom to ask for the key of dat://NAME: https, the web server of the name; dns, a TXT record, which nothing
-    /// authenticates; none; may be repeated [default: https, then dns]
-    #[arg(
-        long,
-        value_name = "HOW",
-        env = "QUORATE_RESOLVE",
-        hide_env_values = true,
-        value_delimiter = ',',
-        hide_possible_values = true
-    )]
-    resolve: Vec<Resolve>,
-}
-
-/// One way from a name to a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Resolve {
-    /// `https://NAME/.well-known/dat`
-    Https,
-    /// TXT records
-    Dns,
-    /// No way
-    None,
-}
-
-impl ResolveArgs {
-    /// What was asked for; `none` is none whatever else is said.
-    pub(crate) fn ask(&self) -> AskNames {
-        let has = |how| self.resolve.contains(&how);
-        match (self.resolve.is_empty(), has(Resolve::None)) {
-            (true, _) => AskNames { well_known: true, txt: true },
-            (false, true) => AskNames::default(),
-            (false, false) => AskNames { well_known: has(Resolve::Https), txt: has(Resolve::Dns) },
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct ShareArgs {
     /// Streams to serve [default: all]
@@ -689,39 +597,6 @@ mod tests {
     #[test]
     fn the_command_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn discovery_is_as_it_is_asked_for() {
-        let discover = |words: &[&str]| {
-            let words = ["quorate", "share"].iter().chain(words);
-            match Cli::try_parse_from(words).unwrap().command {
-                Command::Share(args) => args.announce.discover(Some(1)),
-                other => panic!("{other:?}"),
-            }
-        };
-        let lan = discover(&["--announce", "lan", "--announce", "lan"]);
-        assert_eq!((lan.lan, lan.servers.len(), lan.port), (true, 0, Some(1)));
-        assert_eq!(discover(&["--announce", "none"]), Discover::default());
-        assert_eq!(discover(&["--announce", "lan,none"]), Discover::default());
-        let dns = discover(&["--announce", "dns"]);
-        assert_eq!((dns.lan, dns.servers.len()), (false, DNS_SERVERS.len()));
-        let named = discover(&["--announce", "dns", "--dns-server", "10.0.0.1:53"]);
-        assert_eq!(named.servers, ["10.0.0.1:53".parse().unwrap()]);
-    }
-
-    #[test]
-    fn names_are_resolved_as_it_is_asked_for() {
-        let ask = |words: &[&str]| {
-            let words = ["quorate", "clone", "dat://a.b"].iter().chain(words);
-            match Cli::try_parse_from(words).unwrap().command {
-                Command::Clone(args) => args.resolve.ask(),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(ask(&["--resolve", "dns"]), AskNames { well_known: false, txt: true });
-        assert_eq!(ask(&["--resolve", "https,dns"]), AskNames { well_known: true, txt: true });
-        assert_eq!(ask(&["--resolve", "dns", "--resolve", "none"]), AskNames::default());
     }
 
     #[test]

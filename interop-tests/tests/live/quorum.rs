@@ -119,20 +119,23 @@ async fn a_mirror_of_one_history_and_the_writer_of_another(generation: Generatio
     node.shutdown().await
 }
 
+/// Makes a room without rules.
+async fn money(host: &Node, quorum: quorate_node::model::NewQuorum) -> Result<quorate_node::Stream> {
+    let room = quorate_node::model::NewRoom { rules: Vec::new(), rule_delay: 0, quorum: Some(quorum) };
+    let new = quorate_node::model::NewStream {
+        name: "money".into(),
+        encoding: quorate_node::model::Encoding::Json,
+        room: Some(room),
+    };
+    Ok(host.node.create(new).await?)
+}
+
 /// A host of ours that is its room's only validator commits by itself; what it proves is in the feed.
 async fn certificates_go_through_a_stock_peer(generation: Generation) -> Result<()> {
     let host = Node::fresh().await?;
     let validator = quorate_node::Identities::open(host.home())?.vote_key()?;
     let quorum = quorate_node::model::NewQuorum { validators: vec![validator], ..Default::default() };
-    let room = quorate_node::model::NewRoom { rules: Vec::new(), rule_delay: 0, quorum: Some(quorum) };
-    let stream = host
-        .node
-        .create(quorate_node::model::NewStream {
-            name: "money".into(),
-            encoding: quorate_node::model::Encoding::Json,
-            room: Some(room),
-        })
-        .await?;
+    let stream = money(&host, quorum).await?;
     let say = quorate_node::model::Say {
         identity: None,
         payloads: vec![data_encoding::BASE64.encode(b"{\"pay\":1}")],
@@ -177,15 +180,7 @@ async fn a_stock_peer_clones_the_feed_of_the_next_host(generation: Generation) -
         hosts: vec![identity.key],
         ..Default::default()
     };
-    let room = quorate_node::model::NewRoom { rules: Vec::new(), rule_delay: 0, quorum: Some(quorum) };
-    let stream = host
-        .node
-        .create(quorate_node::model::NewStream {
-            name: "money".into(),
-            encoding: quorate_node::model::Encoding::Json,
-            room: Some(room),
-        })
-        .await?;
+    let stream = money(&host, quorum).await?;
     let copy = next.carry(*stream.key().as_bytes(), &host.listen().await?).await?;
     assert_eq!(soon("sync", copy.synced()).await??, 1);
     assert_eq!(soon("checks", copy.checked()).await??, 1);

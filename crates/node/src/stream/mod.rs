@@ -1,6 +1,7 @@
 //! One open stream: a task that owns the feed and its replicator, and the handle to it.
 
 mod answer;
+mod append;
 mod command;
 mod failures;
 mod handle;
