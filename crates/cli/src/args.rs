@@ -13,7 +13,7 @@ use quorate_types::PublicKey;
 use quorate_types::limits::DEFAULT_PORT;
 
 pub(crate) use discovery::{AnnounceArgs, ResolveArgs};
-pub(crate) use quorum::{ForkCommand, ValidatorCommand, VotesArgs};
+pub(crate) use quorum::{ForkCommand, NextQuorum, ValidatorCommand, VotesArgs};
 pub(crate) use rule::{
     Language, RuleAddArgs, RuleChangeArgs, RuleCommand, RuleNewArgs, RuleParamsArgs, RuleRemoveArgs,
     RuleReplaceArgs, RuleReplayArgs, RuleRunArgs,

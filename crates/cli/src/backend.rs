@@ -11,7 +11,7 @@ use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::event::Event;
 use quorate_node::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Content, DiscoveryInfo, IdentityInfo,
-    NewStream, PeerInfo, ProofFile, Said, Say, StreamInfo,
+    NewStream, PeerInfo, ProofFile, Said, Say, StreamInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{
     Archive, AskNames, Checkout, CheckoutReport, Client, Code, DatName, Discover, EventStream, Failure,
@@ -143,12 +143,21 @@ impl Backend {
         self.client.checked(stream).await
     }
 
-    /// Waits until so many blocks are committed, no longer than the timeout; returns how many are then.
     /// Takes a stream that is recovering for all that was ever written with its key.
     pub(crate) async fn trust_only_writer(&self, stream: &str) -> Result<(), Failure> {
         self.client.trust_only_writer(stream).await
     }
 
+    /// Appends a change of the validators of a room that this node hosts.
+    pub(crate) async fn change_validators(
+        &self,
+        stream: &str,
+        wish: ValidatorWish,
+    ) -> Result<ValidatorsChanged, Failure> {
+        self.answer(self.client.change_validators(stream, wish)).await
+    }
+
+    /// Waits until so many blocks are committed, no longer than the timeout; returns how many are then.
     pub(crate) async fn committed(&self, stream: &str, length: u64) -> Result<u64, Failure> {
         let deadline = Instant::now() + self.timeout;
         before(&AsyncStd, deadline, self.client.committed(stream, length)).await.unwrap_or_else(|| {
@@ -529,6 +538,11 @@ pub(crate) fn create_identity(home: &Path, name: &str) -> Result<IdentityInfo, F
 /// Returns the vote key of a home, made when there is none.
 pub(crate) fn vote_key(home: &Path) -> Result<PublicKey, Failure> {
     Identities::open(home)?.vote_key()
+}
+
+/// Returns the vote key of a home, made when there is none, with its proof of possession.
+pub(crate) fn vote_offer(home: &Path) -> Result<ValidatorOffer, Failure> {
+    Identities::open(home)?.vote_offer()
 }
 
 /// Lists the local identities.

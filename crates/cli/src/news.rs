@@ -79,7 +79,12 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
         Event::Committed { stream, length, .. } => {
             format!("{}: {}, length {length}", clean(stream), paint.green("committed"))
         }
-        Event::Epoch { stream, epoch, feed, start } => format!(
+        Event::Epoch { stream, epoch, start, same_host: true, .. } => format!(
+            "{}: epoch {epoch} begins at block {start}, with {}",
+            clean(stream),
+            paint.green("other validators")
+        ),
+        Event::Epoch { stream, epoch, feed, start, same_host: false } => format!(
             "{}: {} of epoch {epoch} goes on at block {start}, in feed {}",
             clean(stream),
             paint.green("the next host"),

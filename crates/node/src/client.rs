@@ -8,7 +8,7 @@ use quorate_types::BlockRange;
 use crate::api::RemoteNode;
 use crate::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, DiscoveryInfo, NewStream, PeerInfo,
-    ProofFile, Said, Say, StreamInfo,
+    ProofFile, Said, Say, StreamInfo, ValidatorWish, ValidatorsChanged,
 };
 use crate::{EventStream, Failure, Node, NodeConfig};
 
@@ -120,6 +120,22 @@ impl Client {
         match self {
             Self::Local(node) => node.change_rules(stream, change).await,
             Self::Remote(node) => node.change_rules(stream, &change).await,
+        }
+    }
+
+    /// Appends a change of the validators of a room that this node hosts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::change_validators`](crate::Stream::change_validators).
+    pub async fn change_validators(
+        &self,
+        stream: &str,
+        wish: ValidatorWish,
+    ) -> Result<ValidatorsChanged, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.change_validators(wish).await,
+            Self::Remote(node) => node.change_validators(stream, &wish).await,
         }
     }
 

@@ -161,7 +161,7 @@ pub enum Event {
         /// Blocks that are committed.
         length: u64,
     },
-    /// The blocks of a room go on in the feed of another host.
+    /// An epoch of a room begins: its blocks go on in the feed of another host, or with other validators.
     Epoch {
         /// Local name.
         stream: String,
@@ -171,6 +171,8 @@ pub enum Event {
         feed: PublicKey,
         /// First block of the room that stands in it.
         start: u64,
+        /// The host and its feed are those of the epoch before; the validators are others.
+        same_host: bool,
     },
     /// Somebody is shown to have signed a contradiction.
     Evidence {

@@ -165,6 +165,10 @@ codes! {
     BadQuorum = "E3404", Usage, "not a quorum";
     /// The bytes prove nothing.
     NoEvidence = "E3405", Other, "the evidence proves nothing";
+    /// What only the host of a room does was asked of another node.
+    NotHost = "E3410", NotWritable, "this node does not host the room";
+    /// A change of validators has not come to its end.
+    ChangeUnderWay = "E3411", Other, "a change of validators is under way";
     /// No peer was named or found.
     NoPeers = "E4001", NoPeers, "no peers";
     /// A peer could not be reached.

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
+use quorate_quorum::key::Signer;
 use quorate_store::{DEFAULT_IDENTITY, Home, HomeError, Identity, NameError, StreamName};
-
 use quorate_stream::identity::Author;
-
 use quorate_types::PublicKey;
 
-use crate::model::IdentityInfo;
+use crate::model::{IdentityInfo, ValidatorOffer};
 use crate::node::random;
 use crate::store_failures::home_failure;
 use crate::{Code, Failure};
@@ -59,6 +58,18 @@ impl Identities {
     /// [`Code::Damaged`] when its file holds no key.
     pub fn vote_key(&self) -> Result<PublicKey, Failure> {
         Ok(self.home.make_vote_key(&random()?).map_err(|error| home_failure(&error))?.key)
+    }
+
+    /// Returns the vote key of this home, made when there is none, with the proof that this home has its secret key.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Damaged`] when its file holds no key.
+    pub fn vote_offer(&self) -> Result<ValidatorOffer, Failure> {
+        let stored = self.home.make_vote_key(&random()?).map_err(|error| home_failure(&error))?;
+        let signer = Signer::from_secret(&stored.secret)
+            .map_err(|error| Failure::new(Code::Damaged, error.to_string()))?;
+        Ok(ValidatorOffer { key: signer.public(), proof: signer.prove_possession() })
     }
 
     /// Returns the key pair that signs actions.

@@ -3,6 +3,7 @@
 //! Field names are a contract: fields are added, never renamed.
 
 mod room;
+mod validators;
 
 use quorate_types::{DiscoveryKey, Hash, PublicKey};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub use self::room::{
     RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say,
     ValidatorInfo, Verdict, VoteInfo,
 };
+pub use self::validators::{OfferError, ValidatorOffer, ValidatorWish, ValidatorsChanged};
 
 /// What block 0 says a feed is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

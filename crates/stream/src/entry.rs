@@ -20,7 +20,7 @@ pub enum Entry {
     Chunk(ModuleChunk),
     /// A participant's wish that other rules hold.
     RuleChange(RuleChange),
-    /// A certificate or evidence: what validators signed.
+    /// What validators and hosts do: a certificate, evidence, a change of validators, the start of an epoch.
     Proof(Proof),
 }
 
@@ -39,12 +39,6 @@ pub enum EntryError {
     /// The bytes are none.
     #[error(transparent)]
     Encoding(#[from] ProtoError),
-    /// The entry is one that this version cannot judge.
-    #[error("entry: expected one that this version can judge, found {found}")]
-    Unsupported {
-        /// What it is.
-        found: &'static str,
-    },
     /// The entry is none that participants sign.
     #[error("entry: expected an action or a rule change, found something that no participant signs")]
     NotSigned,
@@ -85,7 +79,7 @@ impl EntryError {
         match self {
             Self::Encoding(ProtoError::TooLong { .. }) => RoomCode::TooLarge,
             Self::Encoding(_) | Self::Stray { .. } | Self::Lacking { .. } => RoomCode::NotCanonical,
-            Self::Unsupported { .. } | Self::NotSigned => RoomCode::NotAllowed,
+            Self::NotSigned => RoomCode::NotAllowed,
             Self::RuleName(_) => RoomCode::BadRuleName,
             Self::Forged { .. } => RoomCode::Forged,
         }
@@ -109,15 +103,7 @@ impl Entry {
             proto::Entry::Action(action) => Self::Action(action.into()),
             proto::Entry::Chunk(chunk) => Self::Chunk(chunk),
             proto::Entry::RuleChange(change) => Self::RuleChange(change.try_into()?),
-            proto::Entry::Proof(proof) => match proof.kind {
-                ProofKind::Certificate | ProofKind::Evidence => Self::Proof(proof),
-                ProofKind::ValidatorChange => {
-                    return Err(EntryError::Unsupported { found: "a change of validators" });
-                }
-                ProofKind::EpochStart => {
-                    return Err(EntryError::Unsupported { found: "the start of an epoch" });
-                }
-            },
+            proto::Entry::Proof(proof) => Self::Proof(proof),
         })
     }
 

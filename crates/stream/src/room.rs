@@ -72,6 +72,8 @@ pub struct Room<S, E: RuleEngine = Engine> {
     prepared: Option<Prepared>,
     /// Who commits, and in which feed; `None` in a room without validators.
     part: Option<RoomPart>,
+    /// Index of the newest change of validators.
+    closes: Option<u64>,
 }
 
 /// What takes effect at a position before the entry there.
@@ -165,6 +167,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         for rule in registry.rules() {
             rules.get(&rule.module, |module| governance::assemble(&store, prefix, module))?;
         }
+        let closes = keys::get_u64(&store, keys::CLOSES)?;
         Ok(Self {
             id,
             header,
@@ -176,6 +179,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             rules,
             prepared: None,
             part,
+            closes,
         })
     }
 
@@ -255,6 +259,12 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         }
     }
 
+    /// Tells whether the last block is a change of validators, which ended the epoch of its feed: the next block of the
+    /// room begins another epoch.
+    pub fn is_closed(&self) -> bool {
+        is_closed(self.position().length, self.closes, self.part.as_ref())
+    }
+
     /// Returns the sequence of an author's next entry.
     ///
     /// # Errors
@@ -304,12 +314,15 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             let (expected, found) = (before.length, effects.before.length);
             return Err(ApplyError::OtherPosition { expected, found });
         }
-        let Effects { writes, registry, .. } = effects;
+        let Effects { writes, registry, closes, .. } = effects;
         let root = state_root(&before.state_root, before.length, &writes);
         self.overlay.add(&writes);
         self.steps.push(Step { index: before.length, writes, root, tree_hash });
         if let Some(registry) = registry {
             self.registry = registry;
+        }
+        if closes {
+            self.closes = Some(before.length);
         }
         self.prepared = None;
         if self.steps.len() >= BATCH_STEPS || self.overlay.bytes() >= BATCH_BYTES {
@@ -347,10 +360,17 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         self.store.step_back(length)?;
         self.prepared = None;
         self.registry = Arc::new(Registry::load(&self.header, &self.store)?);
+        self.closes = keys::get_u64(&self.store, keys::CLOSES)?;
         Ok(())
     }
 
     fn view(&self) -> View<'_, S> {
         View { overlay: &self.overlay, store: &self.store }
     }
+}
+
+/// Tells whether a change of validators stands before a length, and the feed in which it stands has not gone on.
+fn is_closed(length: u64, closes: Option<u64>, part: Option<&RoomPart>) -> bool {
+    closes.is_some_and(|index| index.saturating_add(1) == length)
+        && part.is_some_and(|part| part.start() != length)
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use quorate_node::model::ValidatorOffer;
+use quorate_types::PublicKey;
 
 use super::StreamArg;
 
@@ -11,13 +13,59 @@ pub(crate) enum ValidatorCommand {
     /// Print the vote key of this home, made when it is first asked for
     #[command(
         after_help = "Whoever makes a room names it: quorate new NAME --validator KEY. A node votes in every \
-                            room whose validator it is, while quorate share runs.\n\n\
+                            room whose validator it is, while quorate share runs. Who joins the validators of a room \
+                            that is there gives its host what --offer prints.\n\n\
                             With --json: a single JSON object, quorate.key/1."
     )]
-    Key,
+    Key(ValidatorKeyArgs),
     /// List the validators of a room
     #[command(after_help = "With --json: newline-delimited JSON, one quorate.validator/1 a validator.")]
     Ls(StreamArg),
+    /// Have one more validator in a room that this home hosts
+    #[command(after_help = "It votes from the next epoch on, which begins when those before have committed the change and \
+                            a quorum of those who come has accepted: its node must carry the room, and run quorate share.\n\n\
+                            With --json: a single JSON object, quorate.validators/1.")]
+    Add(ValidatorAddArgs),
+    /// Have one validator less in a room that this home hosts
+    #[command(after_help = "It votes until the validators have committed that it goes.\n\n\
+                            With --json: a single JSON object, quorate.validators/1.")]
+    Remove(ValidatorRemoveArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidatorKeyArgs {
+    /// Print KEY.PROOF, which quorate validator add takes
+    #[arg(long)]
+    pub(crate) offer: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidatorAddArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// Vote key and its proof of possession, as `quorate validator key --offer` prints it on the validator's machine
+    #[arg(value_name = "KEY.PROOF")]
+    pub(crate) offer: ValidatorOffer,
+    #[command(flatten)]
+    pub(crate) quorum: NextQuorum,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidatorRemoveArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArg,
+    /// Vote key
+    pub(crate) key: PublicKey,
+    #[command(flatten)]
+    pub(crate) quorum: NextQuorum,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NextQuorum {
+    /// Votes that commit from then on [default: two thirds of the validators, rounded down, and one; where the room asks
+    /// for more, as many as now]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) quorum: Option<u32>,
 }
 
 #[derive(Debug, Args)]

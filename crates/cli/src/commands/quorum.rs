@@ -7,13 +7,15 @@ use std::path::Path;
 
 use bytes::Bytes;
 use quorate_node::evidence::{self, Proven};
-use quorate_node::model::{QuorumInfo, StreamInfo, ValidatorInfo};
+use quorate_node::model::{
+    QuorumInfo, StreamInfo, ValidatorInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
+};
 use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use serde::Serialize;
 
 use super::proof::{Written, write_new};
-use crate::args::{ForkCommand, StreamArg, ValidatorCommand, VotesArgs};
+use crate::args::{ForkCommand, NextQuorum, StreamArg, ValidatorCommand, VotesArgs};
 use crate::backend;
 use crate::context::Context;
 use crate::follow::Follow;
@@ -31,6 +33,8 @@ const MAX_HEIGHTS: usize = 32;
 struct VoteKey {
     schema: &'static str,
     key: PublicKey,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer: Option<ValidatorOffer>,
 }
 
 #[derive(Serialize)]
@@ -51,17 +55,14 @@ struct Votes<'a> {
 /// `quorate validator ...`.
 pub(crate) async fn validator(command: ValidatorCommand, context: &mut Context) -> Outcome {
     match command {
-        ValidatorCommand::Key => {
-            let key = backend::vote_key(&context.home)?;
-            let output = &mut context.output;
-            if output.json {
-                output.object(&VoteKey { schema: "quorate.key/1", key })?;
-            } else {
-                output.line(&key.to_string())?;
-            }
-            let next = [format!("quorate new NAME --validator {key}    (on the machine of the room's host)")];
-            context.output.next(&next);
-            Ok(())
+        ValidatorCommand::Key(args) => vote_key(args.offer, context),
+        ValidatorCommand::Add(args) => {
+            let wish = ValidatorWish { add: Some(args.offer), ..wish(&args.quorum) };
+            change_validators(&args.stream.stream, wish, context).await
+        }
+        ValidatorCommand::Remove(args) => {
+            let wish = ValidatorWish { remove: Some(args.key), ..wish(&args.quorum) };
+            change_validators(&args.stream.stream, wish, context).await
         }
         ValidatorCommand::Ls(args) => {
             let (_, quorum) = quorum_of(&args, context).await?;
@@ -89,6 +90,55 @@ pub(crate) async fn validator(command: ValidatorCommand, context: &mut Context) 
             Ok(())
         }
     }
+}
+
+/// `quorate validator key [--offer]`.
+fn vote_key(offer: bool, context: &mut Context) -> Outcome {
+    let shown = offer.then(|| backend::vote_offer(&context.home)).transpose()?;
+    let key = shown.map_or_else(|| backend::vote_key(&context.home), |offer| Ok(offer.key))?;
+    let output = &mut context.output;
+    if output.json {
+        output.object(&VoteKey { schema: "quorate.key/1", key, offer: shown })?;
+    } else {
+        output.line(&shown.map_or_else(|| key.to_string(), |offer| offer.to_string()))?;
+    }
+    let words = match shown {
+        Some(offer) => format!("quorate validator add ROOM {offer}"),
+        None => format!("quorate new NAME --validator {key}"),
+    };
+    context.output.next(&[format!("{words}    (on the machine of the room's host)")]);
+    Ok(())
+}
+
+fn wish(next: &NextQuorum) -> ValidatorWish {
+    let quorum = next.quorum.and_then(|quorum| usize::try_from(quorum).ok());
+    ValidatorWish { quorum, ..ValidatorWish::default() }
+}
+
+/// `quorate validator add` and `quorate validator remove`.
+async fn change_validators(stream: &str, wish: ValidatorWish, context: &mut Context) -> Outcome {
+    let backend = context.backend().await?;
+    let changed = backend.change_validators(stream, wish).await;
+    let closed = backend.close().await;
+    let changed = changed?;
+    closed?;
+    let output = &mut context.output;
+    if output.json {
+        output.object(&changed)?;
+    } else {
+        let ValidatorsChanged { index, epoch, validators, needed, .. } = &changed;
+        output.line(&format!(
+            "appended at {index}: {} from epoch {epoch} on, {needed} of them commit",
+            text::count(validators.len() as u64, "validator"),
+        ))?;
+        output.note(&format!(
+            "epoch {epoch} begins when this is committed and {needed} of those validators have accepted; until then \
+             nothing is appended behind it"
+        ));
+    }
+    let next = [context.command(&format!("votes {} --live", text::shell(stream)))];
+    context.output.next(&next);
+    Ok(())
 }
 
 /// `quorate votes STREAM`.

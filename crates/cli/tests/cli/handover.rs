@@ -9,14 +9,14 @@ use crate::support::{PATIENCE, Running, Said, World, objects};
 const VALIDATORS: [&str; 4] = ["host", "bob", "carol", "dave"];
 
 /// A room with four validators, of whom bob and carol may host it after the first host, and their nodes.
-struct Room {
-    world: World,
+pub(crate) struct Room {
+    pub(crate) world: World,
     link: String,
     nodes: Vec<(&'static str, Running, String)>,
 }
 
 impl Room {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::with_hosts(["bob", "carol"])
     }
 
@@ -35,7 +35,7 @@ impl Room {
     }
 
     /// Starts a node that knows the link, and all nodes that run.
-    fn start(&mut self, home: &'static str) {
+    pub(crate) fn start(&mut self, home: &'static str) {
         let addresses: Vec<String> = self.nodes.iter().map(|(_, _, address)| address.clone()).collect();
         if let Some(first) = addresses.first()
             && !self.world.path(home).join("streams/talk").exists()
@@ -47,22 +47,22 @@ impl Room {
         self.nodes.push((home, node, address));
     }
 
-    fn kill(&mut self, home: &str) {
+    pub(crate) fn kill(&mut self, home: &str) {
         self.nodes.retain(|(name, _, _)| *name != home);
     }
 
-    fn say(&self, home: &str, text: &str, wait: &str, seconds: &str) -> Said {
+    pub(crate) fn say(&self, home: &str, text: &str, wait: &str, seconds: &str) -> Said {
         let action = json!({ "said": text }).to_string();
         let words = ["--json", "append", "talk", &action, "--wait", wait, "--timeout", seconds];
         self.world.run(home, &words)
     }
 
-    fn info(&self, home: &str) -> Value {
+    pub(crate) fn info(&self, home: &str) -> Value {
         self.world.json(home, &["info", "talk"])
     }
 
     /// Waits until a home knows something of the room.
-    fn until(&self, home: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until(&self, home: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
             let info = self.info(home);
@@ -74,12 +74,12 @@ impl Room {
         }
     }
 
-    fn committed(&self, home: &str) -> String {
+    pub(crate) fn committed(&self, home: &str) -> String {
         self.world.ok(home, &["cat", "talk", "--committed"])
     }
 }
 
-fn quorum(info: &Value) -> &Value {
+pub(crate) fn quorum(info: &Value) -> &Value {
     &info["room"]["quorum"]
 }
 

@@ -6,6 +6,7 @@ mod handover;
 mod help;
 mod home;
 mod live;
+mod membership;
 mod quorum;
 mod recovering;
 mod rooms;

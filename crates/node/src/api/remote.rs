@@ -16,7 +16,7 @@ use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
 use crate::event::Event;
 use crate::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, DiscoveryInfo, NewStream, PeerInfo,
-    ProofFile, Said, Say, StreamInfo,
+    ProofFile, Said, Say, StreamInfo, ValidatorWish, ValidatorsChanged,
 };
 use crate::{Code, Failure, FailureBody};
 
@@ -100,6 +100,15 @@ impl RemoteNode {
     /// Signs a change of rules and brings it to the host of the room.
     pub async fn change_rules(&self, stream: &str, change: &ChangeRules) -> Result<Vec<Said>, Failure> {
         self.post_json(path(stream, "/rules")?, change).await
+    }
+
+    /// Appends a change of the validators of a room.
+    pub async fn change_validators(
+        &self,
+        stream: &str,
+        wish: &ValidatorWish,
+    ) -> Result<ValidatorsChanged, Failure> {
+        self.post_json(path(stream, "/validators")?, wish).await
     }
 
     /// Reads a block.

@@ -60,6 +60,9 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
         ("POST", ["v1", "streams", stream, "rules"]) => {
             json(&node.change_rules(stream, body(request)?).await?)
         }
+        ("POST", ["v1", "streams", stream, "validators"]) => {
+            json(&node.open_stream(stream).await?.change_validators(body(request)?).await?)
+        }
         ("GET", ["v1", "streams", stream, "blocks"]) => {
             let range = BlockRange::new(number(&query, "start", 0)?, number(&query, "end", u64::MAX)?);
             json(&node.open_stream(stream).await?.blocks(range).await?)

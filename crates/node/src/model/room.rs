@@ -330,7 +330,8 @@ impl SaidState {
 /// What stands in a block of a room; part of `quorate.block/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryInfo {
-    /// `header`, `action`, `module`, `rule-change`, `certificate`, `evidence` or `unreadable`.
+    /// `header`, `action`, `module`, `rule-change`, `certificate`, `evidence`, `validators` (a change of them), `epoch` (its
+    /// start) or `unreadable`.
     pub kind: String,
     /// Who signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

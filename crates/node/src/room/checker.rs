@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use quorate_feed::{Flavour, Roots};
+use quorate_quorum::certificate::{Change, Inclusion};
+use quorate_quorum::engine::Closes;
 use quorate_quorum::head::Head;
 use quorate_rules::engine::Engine;
 use quorate_rules::state::{Position, RoomStore};
@@ -81,10 +83,12 @@ pub(crate) struct Checker<S: RoomStore = RedbStore> {
     rules_hash: RulesHash,
     /// Length up to the last block that is no certificate.
     substance: u64,
+    /// Length of the room with the newest change of validators that was taken in, and the change.
+    closes: Option<(u64, Box<Closes>)>,
 }
 
 /// Where a room with validators stands after a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CheckedHead {
     pub(crate) position: Position,
     /// Where the feed stands there; `None` before its first block.
@@ -92,6 +96,8 @@ pub(crate) struct CheckedHead {
     pub(crate) rules_hash: RulesHash,
     /// In blocks of the feed.
     pub(crate) substance: u64,
+    /// There when the last block is a change of validators.
+    pub(crate) closes: Option<Box<Closes>>,
 }
 
 /// The history before a block, as far as it is at hand.
@@ -133,6 +139,7 @@ impl<S: RoomStore> Checker<S> {
             proofs: Vec::new(),
             rules_hash,
             substance: 0,
+            closes: None,
         })
     }
 
@@ -225,6 +232,10 @@ impl<S: RoomStore> Checker<S> {
                     break;
                 }
             }
+            // What follows is of another epoch, whose validators are to be known first.
+            if self.room.is_closed() {
+                break;
+            }
         }
         self.end_replay(replay)
     }
@@ -291,6 +302,14 @@ impl<S: RoomStore> Checker<S> {
         }
     }
 
+    /// Checks a change of validators that is to be appended. What is accepted is taken as appended.
+    pub(crate) fn propose_change(&mut self, body: Bytes, known: &Known) -> Result<Bytes, Stop> {
+        let proof = Proof { kind: ProofKind::ValidatorChange, body };
+        let block = Entry::Proof(proof.clone()).encode();
+        self.take(&block, Ok(&AuthenticEntry::Proof(proof)), known)?;
+        Ok(block)
+    }
+
     /// The chunks alone are of no use.
     fn without_chunks(&mut self, start: Roots, stop: Stop) -> Proposed {
         match self.rewind(start) {
@@ -329,12 +348,37 @@ impl<S: RoomStore> Checker<S> {
         let is_substance =
             !matches!(entry, AuthenticEntry::Proof(proof) if proof.kind == ProofKind::Certificate);
         let checked = self.room.check_authentic(entry, self.hash_before(), &history);
+        let is_change =
+            matches!(entry, AuthenticEntry::Proof(proof) if proof.kind == ProofKind::ValidatorChange);
+        let before = is_change.then(|| self.roots.clone());
         let noted = self.finish(checked, block)?;
+        if let Some(before) = before {
+            self.note_change(block, &before);
+        }
         self.note_head(is_substance);
         if let AuthenticEntry::Proof(proof) = entry {
             self.proofs.push(proof.clone());
         }
         Ok(noted)
+    }
+
+    /// Tells whether the room stands behind a change of validators that is not at hand.
+    pub(crate) fn lacks_change(&self) -> bool {
+        let length = self.length();
+        self.room.is_closed() && self.closes.as_ref().is_none_or(|(closed, _)| *closed != length)
+    }
+
+    /// Notes the change of validators behind which the room stands, with the peaks of the feed before it: of a last
+    /// block these are all that its place takes to be shown.
+    pub(crate) fn note_change(&mut self, block: &Bytes, before: &Roots) {
+        let Some(epoch) = self.room.epoch() else { return };
+        let peak = |index| before.nodes().iter().find(|node| node.index.get() == index).copied();
+        let index = before.length();
+        let nodes = Inclusion::nodes(index, index.saturating_add(1), peak);
+        let next = Change::read(block, epoch.validators()).ok();
+        self.closes = nodes.zip(next).map(|(nodes, next)| {
+            (self.length(), Box::new(Closes { next, block: block.clone(), nodes }))
+        });
     }
 
     /// Notes where the room stands, for those who vote.
@@ -371,7 +415,9 @@ impl<S: RoomStore> Checker<S> {
             Some(part) => part.head(position.length, position.tree_hash),
             None => Head::new(position.length, position.tree_hash),
         };
-        CheckedHead { position, head, rules_hash: self.rules_hash, substance: self.substance }
+        let closes = self.closes.as_ref().filter(|(closed, _)| *closed == position.length);
+        let closes = closes.filter(|_| self.room.is_closed()).map(|(_, closes)| closes.clone());
+        CheckedHead { position, head, rules_hash: self.rules_hash, substance: self.substance, closes }
     }
 
     /// Takes the certificates and evidence that were accepted since the last time.

@@ -13,7 +13,7 @@ use quorate_stream::identity::Author;
 use quorate_types::BlockRange;
 use quorate_wire::Channel;
 
-use super::room::Utterance;
+use super::room::{ChangeValidators, Utterance};
 use super::watch::Watch;
 use crate::model::{Appended, AuditSummary, BlockInfo, ProofFile, StreamInfo};
 use crate::{Failure, WireOutbox};
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Append { blocks: Vec<Bytes>, reply: Reply<Appended> },
     /// Sign payloads and bring them to the host of the room; answered when all have come to an end, or in time.
     Say(Box<Utterance>),
+    /// Append a change of the room's validators, as its host; answered when it is durable.
+    ChangeValidators(ChangeValidators),
     /// Answered when every block that is here has a verdict, where the stream is a room.
     Checked { reply: Reply<u64> },
     /// Answered with the committed length when that is at least this one.

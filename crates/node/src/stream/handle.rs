@@ -12,9 +12,11 @@ use quorate_types::{BlockRange, DiscoveryKey, Link, PublicKey};
 use quorate_stream::identity::Author;
 
 use super::command::{Command, ExtensionMessage, Reply};
-use super::room::{Patience, Utterance, Wish};
+use super::room::{ChangeValidators, Patience, Utterance, Wish};
 use super::watch::Watch;
-use crate::model::{Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo};
+use crate::model::{
+    Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo, ValidatorWish, ValidatorsChanged,
+};
 use crate::{Code, Failure};
 
 /// What a stream is while it is open.
@@ -125,6 +127,18 @@ impl Stream {
         patience: Patience,
     ) -> Result<Vec<Said>, Failure> {
         self.ask(|reply| Command::Say(Box::new(Utterance { author, wish, reply, patience }))).await
+    }
+
+    /// Appends a change of the room's validators, as its host: a key comes with its proof of possession, or one goes, or
+    /// another quorum is asked for. It holds from the next epoch on, which begins when the change is final and a quorum of
+    /// the validators that it names has accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NoValidators`], [`Code::NotHost`], [`Code::ChangeUnderWay`], [`Code::BadQuorum`], and what a rule
+    /// that objects says.
+    pub async fn change_validators(&self, wish: ValidatorWish) -> Result<ValidatorsChanged, Failure> {
+        self.ask(|reply| Command::ChangeValidators(ChangeValidators { wish, reply })).await
     }
 
     /// Waits until every block that is here, up to the first that is not, has a verdict; returns how many were

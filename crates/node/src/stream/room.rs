@@ -9,6 +9,7 @@ mod pending;
 mod quorum;
 mod say;
 mod tell;
+mod validators;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use quorate_quorum::head::Head;
 use quorate_replicate::{Input, Peer, Selection};
 use quorate_store::outbox::Outbox;
 use quorate_store::room_state::ROOM_STATE_FILE;
@@ -32,6 +34,7 @@ use self::pending::Pending;
 use self::quorum::Quorum;
 use self::say::{Kept, Waiting};
 use self::tell::refused_block;
+use self::validators::WantedChange;
 use super::command::Reply;
 use super::task::StreamTask;
 use crate::event::Event;
@@ -41,6 +44,7 @@ use crate::{Code, EXTENSION, Failure};
 
 pub(super) use self::jobs::Done as JobDone;
 pub(crate) use self::say::{ChangeWish, Patience, Utterance, Wish};
+pub(crate) use self::validators::ChangeValidators;
 
 /// Blocks that one job checks.
 const BLOCKS_A_JOB: u64 = 4096;
@@ -90,6 +94,10 @@ pub(super) struct RoomKeeper {
     offers: VecDeque<Offer>,
     /// Certificates and evidence that are to be appended, at the host.
     proofs: Vec<Proof>,
+    /// Changes of validators that are to be appended, at the host.
+    changes: VecDeque<WantedChange>,
+    /// Where the feed stands behind a change of validators, as long as it does not go on.
+    closed: Option<Head>,
     /// Votes and commits; `None` in a room without validators.
     quorum: Option<Quorum>,
     /// Its blocks.
@@ -227,6 +235,10 @@ impl StreamTask {
             return;
         }
         let start = keeper.checked;
+        if keeper.closed.is_some() && !keeper.has_bad_start() {
+            // The next block begins another epoch.
+            return;
+        }
         keeper.ahead.retain(|batch| batch.start >= start);
         let batch = match keeper.ahead.pop_front_if(|batch| batch.start == start) {
             Some(batch) => Some(batch),
@@ -236,7 +248,7 @@ impl StreamTask {
             keeper.start_replay(batch);
         } else if keeper.is_host
             && start == self.log_length(&keeper.log)
-            && !(keeper.offers.is_empty() && keeper.proofs.is_empty())
+            && !(keeper.offers.is_empty() && keeper.proofs.is_empty() && keeper.changes.is_empty())
         {
             keeper.start_proposal();
         }
@@ -256,7 +268,7 @@ impl StreamTask {
     async fn read_batch(&mut self, keeper: &mut RoomKeeper, start: u64, least: u64) -> Option<Batch> {
         let end = self.log_ready(&keeper.log, start);
         // Blocks of the next feed are checked as such.
-        let is_here = keeper.log.at(start).key == keeper.log.part(keeper.place).key;
+        let is_here = keeper.log.at(start).epoch == keeper.log.part(keeper.place).epoch;
         if end < start.saturating_add(least) || !is_here {
             return None;
         }
@@ -440,6 +452,13 @@ impl StreamTask {
 }
 
 impl RoomKeeper {
+    /// Tells whether what follows a change of validators begins no epoch.
+    fn has_bad_start(&self) -> bool {
+        let feed = self.log.part(self.place).key;
+        let is_bad = |head: Head| self.epochs.as_ref().is_none_or(|epochs| epochs.has_bad_start(&feed, &head));
+        self.closed.is_some_and(is_bad)
+    }
+
     /// Tells whether others may host the room one day.
     fn may_change_host(&self) -> bool {
         self.epochs.as_ref().is_some_and(Epochs::may_change)

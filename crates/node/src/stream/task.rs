@@ -333,6 +333,10 @@ impl StreamTask {
                 let trusted = self.trust_writer().await;
                 let _ = reply.try_send(trusted);
             }
+            Command::ChangeValidators(change) => {
+                self.tend_room().await;
+                self.change_validators(change);
+            }
             Command::Checked { reply } => {
                 self.tend_room().await;
                 self.wait_for_checks(reply);

@@ -1,9 +1,10 @@
 //! Whether a change of rules may stand.
 
+use quorate_quorum::validators::ValidatorSet;
 use quorate_rules::abi::{Call, CallKind};
 use quorate_rules::meter::METER_VERSION;
 use quorate_rules::state::WriteSet;
-use quorate_types::ModuleHash;
+use quorate_types::{ModuleHash, PublicKey};
 
 use super::registry::{ActiveRule, PendingChange, Registry};
 use super::trial::{self, Init, VectorFailure};
@@ -158,24 +159,46 @@ fn ask_rules<E: RuleEngine>(
         if is_target && has_no_say {
             continue;
         }
-        let compiled = context.compiled(&rule.module)?;
         let payload = record::opinion_payload(&change.change, name, is_target, change.activation);
-        let call = Call {
-            kind: CallKind::Change,
-            flags: 0,
-            index: context.index(),
-            previous: context.position.tree_hash,
-            author: change.author,
-            params: &rule.params,
-            payload: &payload,
-            gas: trial::GAS,
-        };
-        let mut host = RuleHost::new(context.state, context.prefix, rule.id);
-        let outcome = context.rules.engine().check(&compiled, &call, &mut host);
-        match trial::decided(outcome)? {
-            Ok(mut outcome) => uses.push(RuleUse::of(rule, &mut outcome)),
-            Err(failure) => return Err(failure.refusal(RoomCode::Objection, rule.reference()).into()),
-        }
+        uses.push(ask(context, rule, change.author, &payload)?);
     }
     Ok(())
+}
+
+/// Asks every rule that holds, by id, what it thinks of other validators from the block after this one on. The question
+/// comes from the host.
+pub(crate) fn ask_about_validators<E: RuleEngine>(
+    context: &mut Context<'_, E>,
+    host: PublicKey,
+    next: &ValidatorSet,
+) -> Result<Vec<RuleUse>, Stop> {
+    let payload = record::validators_payload(next, context.index().saturating_add(1));
+    let registry = context.registry;
+    registry.rules().iter().map(|rule| ask(context, rule, host, &payload)).collect()
+}
+
+/// Asks a rule for its opinion on a change.
+fn ask<E: RuleEngine>(
+    context: &mut Context<'_, E>,
+    rule: &ActiveRule,
+    author: PublicKey,
+    payload: &[u8],
+) -> Result<RuleUse, Stop> {
+    let compiled = context.compiled(&rule.module)?;
+    let call = Call {
+        kind: CallKind::Change,
+        flags: 0,
+        index: context.index(),
+        previous: context.position.tree_hash,
+        author,
+        params: &rule.params,
+        payload,
+        gas: trial::GAS,
+    };
+    let mut host = RuleHost::new(context.state, context.prefix, rule.id);
+    let outcome = context.rules.engine().check(&compiled, &call, &mut host);
+    match trial::decided(outcome)? {
+        Ok(mut outcome) => Ok(RuleUse::of(rule, &mut outcome)),
+        Err(failure) => Err(failure.refusal(RoomCode::Objection, rule.reference()).into()),
+    }
 }

@@ -1,6 +1,7 @@
 //! Encodings of rules and changes in the room's state; `room::keys` has the layout.
 
 use bytes::Bytes;
+use quorate_quorum::validators::ValidatorSet;
 use quorate_rules::state::StateError;
 use quorate_types::{ModuleHash, RuleId};
 
@@ -10,6 +11,8 @@ use crate::room::keys::{self, Reader};
 use crate::rule_change::{Change, RuleOperation};
 
 const NO_RULE: RuleId = RuleId::new([0; RuleId::LEN]);
+/// Number of a change of validators, where rules are asked about it.
+const VALIDATORS: u8 = 5;
 const NO_MODULE: ModuleHash = ModuleHash::new([0; ModuleHash::LEN]);
 
 pub(super) fn write_rules(rules: &[ActiveRule]) -> Vec<u8> {
@@ -133,6 +136,23 @@ pub(super) fn opinion_payload(change: &Change, name: &RuleName, is_target: bool,
         &length(params.len()),
         name.as_str().as_bytes(),
         params,
+    ]
+    .concat()
+}
+
+/// What a rule is asked about other validators, in the same layout: operation 5, no rule, no module, no name, and as
+/// parameters `u32 quorum | key 32 of each validator, ascending`.
+pub(super) fn validators_payload(next: &ValidatorSet, activation: u64) -> Vec<u8> {
+    let mut params = u32::try_from(next.quorum()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    next.keys().for_each(|key| params.extend_from_slice(key.as_bytes()));
+    [
+        &[VALIDATORS, 0][..],
+        &activation.to_le_bytes(),
+        NO_RULE.as_bytes(),
+        NO_MODULE.as_bytes(),
+        &0_u32.to_le_bytes(),
+        &u32::try_from(params.len()).unwrap_or(u32::MAX).to_le_bytes(),
+        &params,
     ]
     .concat()
 }

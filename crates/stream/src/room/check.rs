@@ -16,7 +16,7 @@ use super::host::RuleHost;
 use super::overlay::{Layered, View};
 use super::part::RoomPart;
 use super::prefix::{Lacking, Prefix};
-use super::proof::check_proof;
+use super::proof::{check_place, check_proof};
 use super::{Prepared, Room, keys};
 use crate::action::Action;
 use crate::chunk::ModuleChunk;
@@ -60,11 +60,12 @@ impl<E: RuleEngine> Context<'_, E> {
 
 /// What an entry does, besides what takes effect before it.
 #[derive(Default)]
-struct Done {
-    writes: WriteSet,
+pub(super) struct Done {
+    pub(super) writes: WriteSet,
     registry: Option<Registry>,
     signed: Option<Signed>,
-    uses: Vec<RuleUse>,
+    pub(super) uses: Vec<RuleUse>,
+    pub(super) closes: bool,
 }
 
 impl<S: RoomStore, E: RuleEngine> Room<S, E> {
@@ -154,6 +155,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             signed: None,
             activations: Vec::new(),
             uses: Vec::new(),
+            closes: false,
         })
     }
 
@@ -184,6 +186,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             rules: &mut self.rules,
             part: self.part.as_ref(),
         };
+        check_place(&context, self.closes, entry)?;
         let done = check_entry(&mut context, entry)?;
         let mut writes = done.writes;
         for (key, value) in &prepared.writes {
@@ -198,6 +201,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             signed: done.signed,
             activations: prepared.activations.clone(),
             uses: done.uses,
+            closes: done.closes,
         })
     }
 
@@ -240,7 +244,9 @@ fn check_entry<E: RuleEngine>(context: &mut Context<'_, E>, entry: &AuthenticEnt
         AuthenticEntry::Chunk(chunk) => return check_chunk(context, chunk),
         AuthenticEntry::Proof(proof) => {
             check_begun(context)?;
-            return Ok(Done { writes: check_proof(context, proof)?, ..Done::default() });
+            let mut done = Done::default();
+            check_proof(context, proof, &mut done)?;
+            return Ok(done);
         }
         AuthenticEntry::Signed(entry) => entry,
     };

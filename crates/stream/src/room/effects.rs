@@ -35,6 +35,8 @@ pub struct Effects {
     pub(super) signed: Option<Signed>,
     pub(super) activations: Vec<Activation>,
     pub(super) uses: Vec<RuleUse>,
+    /// The block is a change of validators, which ends its epoch.
+    pub(super) closes: bool,
 }
 
 /// Who signed a block.

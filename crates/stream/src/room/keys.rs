@@ -15,6 +15,7 @@
 //!                       module 32 | u32 size | u32 bytes that came | u16 number of chunks | u64 index of each chunk
 //! "final"             u64 length of the longest Final that stands in a certificate block
 //! "e" id 32           u64 index of the block in which this evidence stands
+//! "closes"            u64 index of the newest change of validators
 //! "m" module 32         module that has come: u32 size | u64 index of each chunk
 //! ```
 //!
@@ -30,6 +31,7 @@ pub(crate) const RULES: &[u8] = b"rules";
 pub(crate) const PENDING: &[u8] = b"pending";
 pub(crate) const MODULES: &[u8] = b"modules";
 pub(crate) const FINAL: &[u8] = b"final";
+pub(crate) const CLOSES: &[u8] = b"closes";
 
 /// Version of this layout.
 const LAYOUT: u8 = 1;

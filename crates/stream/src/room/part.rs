@@ -9,20 +9,32 @@ use quorate_types::Hash;
 pub struct RoomPart {
     epoch: Epoch,
     offset: u64,
+    /// First block of the room that stands in it.
+    start: u64,
     /// Tree hash of the header alone, where that is no block of the room.
     header: Option<Hash>,
+    /// Hash of the start with which its first block begins the epoch, where the feed goes on in another one.
+    start_hash: Option<Hash>,
 }
 
 impl RoomPart {
     /// Describes the first feed, whose blocks are the room's from block 0 on.
     pub const fn first(epoch: Epoch) -> Self {
-        Self { epoch, offset: 0, header: None }
+        Self { epoch, offset: 0, start: 0, header: None, start_hash: None }
     }
 
     /// Describes a later feed. Its header is no block of the room: block 1 follows `height` blocks of the feeds before
     /// it, at least one. `header` is the tree hash of the header alone.
     pub const fn later(epoch: Epoch, height: u64, header: Hash) -> Self {
-        Self { epoch, offset: height.saturating_sub(1), header: Some(header) }
+        let offset = height.saturating_sub(1);
+        Self { epoch, offset, start: height, header: Some(header), start_hash: None }
+    }
+
+    /// Describes a feed that goes on in another epoch, with other validators: the block of the room at `start` begins it.
+    /// `offset` is that of the feed, and `start_hash` the hash of the start that the block holds
+    /// ([`VerifiedStart::hash`](quorate_quorum::certificate::VerifiedStart::hash)).
+    pub const fn continued(epoch: Epoch, offset: u64, start: u64, start_hash: Hash) -> Self {
+        Self { epoch, offset, start, header: None, start_hash: Some(start_hash) }
     }
 
     /// Returns the epoch, by which certificates in the feed are verified.
@@ -33,6 +45,16 @@ impl RoomPart {
     /// Returns by how much the room is longer than the feed.
     pub const fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Returns the first block of the room that stands in it.
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Returns the hash of the start with which a block begins the epoch; `None` for any other block.
+    pub(super) fn starts_with(&self, index: u64) -> Option<&Hash> {
+        self.start_hash.as_ref().filter(|_| index == self.start)
     }
 
     /// Returns the length of the room where the feed has a length.

@@ -1,28 +1,90 @@
-//! Certificates and evidence in blocks: valid when they prove what they say, of this history, and not twice.
+//! What validators and hosts put into blocks: certificates and evidence are valid when they prove what they say, of this
+//! history, and not twice; changes of validators and starts of epochs, where they stand in their places.
 
-use quorate_quorum::certificate::{CertificateError, Final};
+use quorate_quorum::certificate::{CertificateError, Final, decode_change};
 use quorate_quorum::evidence::{Evidence, EvidenceError, NoOracle};
 use quorate_rules::state::WriteSet;
 
-use super::check::Context;
+use super::authentic::AuthenticEntry;
+use super::check::{Context, Done};
 use super::effects::Stop;
 use super::engine::RuleEngine;
 use super::keys;
+use super::is_closed;
 use super::part::RoomPart;
 use crate::entry::{Proof, ProofKind};
+use crate::governance;
+use crate::identity::b2b256;
 use crate::refusal::{Refusal, RoomCode};
 
-pub(super) fn check_proof<E: RuleEngine>(context: &Context<'_, E>, proof: &Proof) -> Result<WriteSet, Stop> {
+/// Checks that an entry may come next where epochs end and begin: nothing stands behind a change of validators, and the
+/// start of an epoch where the feed goes on in it.
+pub(super) fn check_place<E: RuleEngine>(
+    context: &Context<'_, E>,
+    closes: Option<u64>,
+    entry: &AuthenticEntry,
+) -> Result<(), Stop> {
+    let begins = context.part.is_some_and(|part| part.starts_with(context.index()).is_some());
+    if !begins && !is_closed(context.index(), closes, context.part) {
+        return Ok(());
+    }
+    match entry {
+        AuthenticEntry::Proof(Proof { kind: ProofKind::EpochStart, .. }) => Ok(()),
+        _ => refuse(
+            RoomCode::NotAllowed,
+            "expected the start of an epoch behind a change of validators, found another entry",
+        ),
+    }
+}
+
+/// Checks what participants do not sign, and adds what it does.
+pub(super) fn check_proof<E: RuleEngine>(
+    context: &mut Context<'_, E>,
+    proof: &Proof,
+    done: &mut Done,
+) -> Result<(), Stop> {
     let Some(part) = context.part else {
-        let reason = "expected a room with validators for certificates and evidence, found one without";
+        let reason = "expected a room with validators for what validators do, found one without";
         return refuse(RoomCode::NotAllowed, reason);
     };
     match proof.kind {
-        ProofKind::Certificate => check_certificate(context, part, proof),
-        ProofKind::Evidence => check_evidence(context, proof),
-        ProofKind::ValidatorChange | ProofKind::EpochStart => refuse(
+        ProofKind::Certificate => done.writes = check_certificate(context, part, proof)?,
+        ProofKind::Evidence => done.writes = check_evidence(context, proof)?,
+        ProofKind::ValidatorChange => check_change(context, part, proof, done)?,
+        ProofKind::EpochStart => check_start(context, part, proof)?,
+    }
+    Ok(())
+}
+
+/// A change that may follow the validators of the epoch, and to which no rule objects. It ends the epoch.
+fn check_change<E: RuleEngine>(
+    context: &mut Context<'_, E>,
+    part: &RoomPart,
+    proof: &Proof,
+    done: &mut Done,
+) -> Result<(), Stop> {
+    let epoch = part.epoch();
+    let next = decode_change(proof.body.clone(), epoch.validators())
+        .map_err(|error| Refusal::new(RoomCode::BadProof, error.to_string()))?;
+    let host = epoch.host_key().or(epoch.feed()).copied();
+    let host = host.ok_or_else(|| Refusal::new(RoomCode::NotAllowed, "the epoch has no host"))?;
+    done.uses = governance::ask_about_validators(context, host, &next)?;
+    keys::put(&mut done.writes, keys::CLOSES.to_vec(), context.index().to_le_bytes().to_vec());
+    done.closes = true;
+    Ok(())
+}
+
+/// The start with which the feed was entered. Whoever enters has verified it.
+fn check_start<E: RuleEngine>(context: &Context<'_, E>, part: &RoomPart, proof: &Proof) -> Result<(), Stop> {
+    match part.starts_with(context.index()) {
+        Some(expected) if *expected == b2b256(&proof.body) => Ok(()),
+        Some(expected) => refuse(
+            RoomCode::BadProof,
+            format!("expected the start {expected} of epoch {}, found another", part.epoch().number()),
+        ),
+        None => refuse(
             RoomCode::NotAllowed,
-            "expected an entry that this version can judge, found one of a handover",
+            "expected the start of an epoch behind the change of validators that it follows, found it elsewhere",
         ),
     }
 }
@@ -80,6 +142,6 @@ fn check_evidence<E: RuleEngine>(context: &Context<'_, E>, proof: &Proof) -> Res
     Ok(writes)
 }
 
-fn refuse(code: RoomCode, reason: impl Into<String>) -> Result<WriteSet, Stop> {
+fn refuse<T>(code: RoomCode, reason: impl Into<String>) -> Result<T, Stop> {
     Err(Refusal::new(code, reason).into())
 }

@@ -159,13 +159,13 @@ fn what_is_no_entry() {
     assert_eq!(Entry::decode(Bytes::new()), Err(EntryError::Encoding(missing)));
     assert!(Entry::decode(Bytes::from_static(b"hello")).is_err());
     assert!(Entry::decode(block_0()).is_err());
-    for (field, found) in [(4, "a change of validators"), (5, "the start of an epoch")] {
-        let error = Entry::decode(bytes(field, &bytes(1, b"body")).into()).unwrap_err();
-        assert_eq!(error, EntryError::Unsupported { found });
-        assert_eq!(error.code(), RoomCode::NotAllowed);
-    }
     // What they prove is looked at by the room.
-    for (field, kind) in [(6, ProofKind::Certificate), (7, ProofKind::Evidence)] {
+    for (field, kind) in [
+        (4, ProofKind::ValidatorChange),
+        (5, ProofKind::EpochStart),
+        (6, ProofKind::Certificate),
+        (7, ProofKind::Evidence),
+    ] {
         let block: Bytes = bytes(field, &bytes(1, b"body")).into();
         let entry = Entry::decode(block.clone()).unwrap();
         assert_eq!(entry, Entry::Proof(Proof { kind, body: Bytes::from_static(b"body") }));

@@ -10,7 +10,7 @@ use quorate_feed::{Flavour, Keys, Roots};
 use quorate_quorum::certificate::{CertificateError, Epoch, VerifiedStart};
 use quorate_quorum::engine::{Engine, Input};
 use quorate_quorum::head::Head;
-use quorate_stream::entry::Entry;
+use quorate_stream::entry::{Entry, Proof, ProofKind};
 use quorate_stream::header::{StreamHeader, SuccessorHeader};
 use quorate_stream::identity::Author;
 use quorate_stream::room::RoomPart;
@@ -31,12 +31,31 @@ pub(super) struct Epochs {
     /// Block 0 as a head: what a room without any certificate is continued from.
     genesis: Head,
     feeds: BTreeMap<PublicKey, Later>,
+    /// Epochs in which a feed goes on with other validators, by their numbers.
+    continued: BTreeMap<u64, Continued>,
+    /// Blocks behind changes of validators that were read, by feed and index, and whether they begin an epoch.
+    starts: BTreeMap<(PublicKey, u64), bool>,
     /// Whose host the relay takes for the present one, and whether that is this node.
     relayed: Option<(PublicKey, bool)>,
-    /// Epoch, its feed and the number of headers when the log was last put together.
+    /// Epoch, its feed and the number of starts when the log was last put together.
     known: Option<(u64, Option<PublicKey>, usize)>,
     /// Log in which the room goes on as soon as no job runs.
     next: Option<Log>,
+}
+
+/// An epoch in which the feed of the one before goes on.
+struct Continued {
+    start: Box<VerifiedStart>,
+    /// Peaks of the feed where it begins.
+    entry: Roots,
+}
+
+/// A feed of an epoch, as it comes in the line of the room's feeds.
+struct Line {
+    epoch: u64,
+    feed: PublicKey,
+    /// Where the epoch begins, if the feed is that of the epoch before.
+    base: Option<Head>,
 }
 
 /// A later feed.
@@ -68,7 +87,16 @@ impl Epochs {
     pub(super) fn new(header: StreamHeader, block: &Bytes) -> Option<Self> {
         let roots = peaks_of(block)?;
         let genesis = Head::new(1, roots.tree_hash(Flavour::Dat))?;
-        Some(Self { header, genesis, feeds: BTreeMap::new(), relayed: None, known: None, next: None })
+        Some(Self {
+            header,
+            genesis,
+            feeds: BTreeMap::new(),
+            continued: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            relayed: None,
+            known: None,
+            next: None,
+        })
     }
 
     /// Tells whether the room names others who may host it.
@@ -81,31 +109,57 @@ impl Epochs {
         self.header.quorum.as_ref().map_or(&[], |quorum| &quorum.hosts)
     }
 
-    /// Puts the log together that ends with a feed, if all of it is known.
-    fn log_to(&self, last: PublicKey, first: &Part) -> Option<Log> {
+    /// Tells whether the block behind a change of validators is known to begin no epoch.
+    pub(super) fn has_bad_start(&self, feed: &PublicKey, head: &Head) -> bool {
+        self.starts.get(&(*feed, head.length())) == Some(&false)
+    }
+
+    /// Finds how an epoch begins by what its feed holds, and the peaks of the feed there.
+    fn start_of(&self, epoch: u64, feed: &PublicKey) -> Option<(&VerifiedStart, &Roots)> {
+        let continued = self.continued.get(&epoch).filter(|found| found.start.epoch().feed() == Some(feed));
+        if let Some(Continued { start, entry }) = continued {
+            return Some((start, entry));
+        }
+        match self.feeds.get(feed).filter(|later| later.epoch == epoch).map(|later| &later.header) {
+            Some(Header::Follows(start, roots)) => Some((start, roots)),
+            Some(Header::Unknown | Header::Refused) | None => None,
+        }
+    }
+
+    /// Puts the log together that ends with an epoch, if all of it is known.
+    fn log_to(&self, last: (u64, PublicKey), first: &Part) -> Option<Log> {
         let genesis = first.key;
-        let mut chain: Vec<(&Later, &VerifiedStart, &Roots)> = Vec::new();
+        let mut chain: Vec<(&VerifiedStart, &Roots)> = Vec::new();
         let mut at = last;
-        // Each base is of an earlier epoch than the one before it.
-        while at != genesis {
-            let later = self.feeds.get(&at)?;
-            let Header::Follows(start, roots) = &later.header else { return None };
-            at = start.epoch().base().map_or(genesis, |base| base.feed);
-            chain.push((later, start, roots));
+        // Each base is of an earlier epoch than the one that begins with it.
+        while at != (0, genesis) {
+            let (start, roots) = self.start_of(at.0, &at.1)?;
+            at = start.epoch().base().map_or((0, genesis), |base| (base.epoch, base.feed));
+            chain.push((start, roots));
         }
         let mut first = Part { end: None, ..first.clone() };
         let mut later: Vec<Part> = Vec::new();
-        for (feed, start, roots) in chain.into_iter().rev() {
-            let base = start.epoch().base().map_or(self.genesis, |base| *base.head());
+        for (start, roots) in chain.into_iter().rev() {
+            let epoch = start.epoch();
+            let base = epoch.base().map_or(self.genesis, |base| *base.head());
             let before = later.last_mut().unwrap_or(&mut first);
             let height = before.offset().saturating_add(base.length());
             before.end = Some((height, base));
-            let tree_hash = roots.tree_hash(Flavour::Dat);
+            let key = *epoch.feed()?;
+            let (feed, checked_as) = if key == before.key {
+                let start_hash = start.hash();
+                let part = RoomPart::continued(epoch.clone(), before.offset(), height, start_hash);
+                (before.feed.clone(), part)
+            } else {
+                let feed = self.feeds.get(&key)?.open.as_ref()?.feed.clone();
+                let tree_hash = roots.tree_hash(Flavour::Dat);
+                (Some(feed), RoomPart::later(epoch.clone(), height, tree_hash))
+            };
             later.push(Part {
-                epoch: feed.epoch,
-                key: *start.epoch().feed()?,
-                feed: Some(feed.open.as_ref()?.feed.clone()),
-                checked_as: Some(RoomPart::later(start.epoch().clone(), height, tree_hash)),
+                epoch: epoch.number(),
+                key,
+                feed,
+                checked_as: Some(checked_as),
                 entry: roots.clone(),
                 start: height,
                 end: None,
@@ -121,18 +175,19 @@ fn peaks_of(block: &Bytes) -> Option<Roots> {
     Some(roots)
 }
 
-/// Feeds that the room may consist of, the newest first, as far as the headers that are known lead back.
-fn line_of(engine: &Engine, epochs: &Epochs) -> Vec<(u64, PublicKey)> {
+/// Feeds that the room may consist of, the newest epoch first, as far as the starts that are known lead back.
+fn line_of(engine: &Engine, epochs: &Epochs) -> Vec<Line> {
     let mut line = Vec::new();
     let mut at: Option<&Epoch> = Some(engine.epoch());
     while let Some(epoch) = at.filter(|epoch| epoch.number() > 0) {
-        let feed = epoch.feed().copied();
-        line.extend(feed.map(|feed| (epoch.number(), feed)));
-        let stands = feed.and_then(|feed| match &epochs.feeds.get(&feed)?.header {
-            Header::Follows(start, _) => Some(start.epoch()),
-            Header::Unknown | Header::Refused => None,
-        });
-        let base = stands.unwrap_or(epoch).base();
+        let mut base = epoch.base();
+        if let Some(feed) = epoch.feed().copied() {
+            let goes_on = base.filter(|base| base.feed == feed).map(|base| *base.head());
+            line.push(Line { epoch: epoch.number(), feed, base: goes_on });
+            if let Some((start, _)) = epochs.start_of(epoch.number(), &feed) {
+                base = start.epoch().base();
+            }
+        }
         at = base.and_then(|base| engine.epoch_at(base.epoch));
     }
     line
@@ -184,15 +239,23 @@ impl StreamTask {
         };
         // A header that becomes known may show which feed comes before it.
         loop {
-            let line = line_of(&quorum.engine, &epochs);
             let mut is_new = false;
-            for (epoch, feed) in &line {
-                if !epochs.feeds.contains_key(feed) {
-                    let keys = Keys { public: *feed, secret: None };
-                    self.open_later(&mut epochs, *epoch, keys).await;
+            for Line { epoch, feed, base } in line_of(&quorum.engine, &epochs) {
+                if let Some(base) = base {
+                    is_new |= self.read_start(&mut quorum.engine, &mut epochs, feed, base).await;
+                    continue;
+                }
+                if !epochs.feeds.contains_key(&feed) {
+                    let keys = Keys { public: feed, secret: None };
+                    self.open_later(&mut epochs, epoch, keys).await;
                     is_new = true;
                 }
-                is_new |= self.read_header(&mut quorum.engine, &mut epochs, *feed).await;
+                is_new |= self.read_header(&mut quorum.engine, &mut epochs, feed).await;
+            }
+            if let Some(closed) = keeper.closed {
+                // The block behind a change of validators shows the epoch that begins, to those who are told by nobody.
+                let feed = keeper.log.part(keeper.place).key;
+                is_new |= self.read_start(&mut quorum.engine, &mut epochs, feed, closed).await;
             }
             if !is_new {
                 break;
@@ -200,14 +263,16 @@ impl StreamTask {
         }
         let epoch = quorum.engine.epoch();
         let is_header = |later: &&Later| matches!(later.header, Header::Follows(..));
-        let known = (epoch.number(), epoch.feed().copied(), epochs.feeds.values().filter(is_header).count());
+        let headers = epochs.feeds.values().filter(is_header).count();
+        let known = (epoch.number(), epoch.feed().copied(), headers.saturating_add(epochs.continued.len()));
         if epochs.known.replace(known) == Some(known) {
             (keeper.quorum, keeper.epochs) = (Some(quorum), Some(epochs));
             return None;
         }
         let line = line_of(&quorum.engine, &epochs);
-        let log = line.iter().find_map(|(_, feed)| epochs.log_to(*feed, keeper.log.first()));
-        let shape = |log: &Log| log.parts().map(|part| (part.key, part.start, part.end)).collect::<Vec<_>>();
+        let log = line.iter().find_map(|line| epochs.log_to((line.epoch, line.feed), keeper.log.first()));
+        let shape =
+            |log: &Log| log.parts().map(|part| (part.epoch, part.key, part.start, part.end)).collect::<Vec<_>>();
         let is_other = log.as_ref().is_some_and(|log| shape(log) != shape(&keeper.log));
         epochs.next = None;
         (keeper.quorum, keeper.epochs) = (Some(quorum), Some(epochs));
@@ -280,6 +345,69 @@ impl StreamTask {
                 false
             }
         }
+    }
+
+    /// Reads the block of a feed behind a base, which begins the next epoch there when it is a start that holds; tells whether
+    /// it is now known to do so.
+    async fn read_start(
+        &mut self,
+        engine: &mut Engine,
+        epochs: &mut Epochs,
+        feed: PublicKey,
+        base: Head,
+    ) -> bool {
+        let place = (feed, base.length());
+        if epochs.starts.contains_key(&place) {
+            return false;
+        }
+        let Some((block, entry)) = self.block_behind(epochs, &feed, base.length()).await else { return false };
+        let body = match Entry::decode(block) {
+            Ok(Entry::Proof(Proof { kind: ProofKind::EpochStart, body })) => Ok(body),
+            Ok(_) => Err("expected the start of an epoch, found another entry".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let checked = body.and_then(|body| match engine.check_start(body) {
+            Ok(start) => Ok(Some(start)),
+            // The epochs before it are on their way.
+            Err(CertificateError::UnknownEpoch { .. }) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        });
+        let before = Head::new(base.length(), entry.tree_hash(Flavour::Dat));
+        match checked {
+            Ok(None) => false,
+            Ok(Some(start)) if start.may_stand(&feed, before.as_ref()) => {
+                engine.handle(self.runtime.now(), Input::Started(Box::new(start.clone())));
+                epochs.starts.insert(place, true);
+                epochs.continued.insert(start.epoch().number(), Continued { start: Box::new(start), entry });
+                true
+            }
+            checked => {
+                let why = checked.err().unwrap_or_else(|| "it is the start of another feed".to_owned());
+                let stream = &self.identity.name;
+                tracing::error!(stream, "what follows a change of validators begins no epoch: {why}");
+                epochs.starts.insert(place, false);
+                false
+            }
+        }
+    }
+
+    /// Returns the block of a feed behind its first `length` blocks, and the peaks of these, when they are here.
+    async fn block_behind(
+        &mut self,
+        epochs: &Epochs,
+        feed: &PublicKey,
+        length: u64,
+    ) -> Option<(Bytes, Roots)> {
+        if *feed == self.identity.key {
+            let block = self.feed.get(length).await.ok().flatten()?;
+            return Some((block, self.feed.roots_at(length).await.ok().flatten()?));
+        }
+        let open = epochs.feeds.get(feed)?.open.as_ref()?;
+        if open.feed.view.contiguous() <= length {
+            return None;
+        }
+        let block = open.feed.stream.get(length).await.ok()?;
+        Some((block, open.feed.stream.roots(length).await.ok().flatten()?))
     }
 
     /// Goes on in another log: what is not in it is taken back. False when the state of the room has to be made anew.
@@ -358,13 +486,15 @@ impl StreamTask {
                 keeper.stopped = Some(Stopped::Unable(why));
                 return;
             }
+            let before = keeper.log.part(keeper.place).key;
             let next = keeper.log.part(keeper.place.saturating_add(1));
             let Some(part) = next.checked_as.clone() else { return };
             checker.enter(part, next.entry.clone());
             keeper.place = keeper.place.saturating_add(1);
             has_crossed = true;
             let (epoch, feed, start) = (next.epoch, next.key, next.start);
-            self.emit(Event::Epoch { stream: self.identity.name.clone(), epoch, feed, start });
+            let same_host = feed == before;
+            self.emit(Event::Epoch { stream: self.identity.name.clone(), epoch, feed, start, same_host });
         }
         if has_crossed {
             checker.report_head();
@@ -393,7 +523,7 @@ impl StreamTask {
 
     /// Tells whether the room goes on in another feed than the stream's own.
     pub(in crate::stream) fn is_led_elsewhere(&self) -> bool {
-        matches!(&self.rooms, RoomState::Open(keeper) if keeper.log.last_place() > 0)
+        matches!(&self.rooms, RoomState::Open(keeper) if keeper.log.last().feed.is_some())
     }
 
     /// Lets submissions go to the host of the epoch that is on.

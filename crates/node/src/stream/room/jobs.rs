@@ -13,6 +13,7 @@ use quorate_types::{Hash, RoomId};
 
 use super::super::task::StreamTask;
 use super::tell::rules_of;
+use super::validators::WantedChange;
 use super::{RoomKeeper, RoomState, Stopped};
 use crate::event::Event;
 use crate::room::{Checker, Known, Noted, Proposed, Replay, Stop};
@@ -45,6 +46,8 @@ enum What {
         rest: VecDeque<Offer>,
         lacking: Option<Lacking>,
         kept: Result<(), Lacking>,
+        /// A change of validators, which is the last block of its epoch.
+        change: Option<(WantedChange, Result<Bytes, Stop>)>,
     },
 }
 
@@ -105,6 +108,7 @@ impl RoomKeeper {
         let known = std::mem::take(&mut self.known);
         let mut offers = std::mem::take(&mut self.offers);
         let wanted = std::mem::take(&mut self.proofs);
+        let change = self.changes.pop_front();
         self.job = Some(Box::pin(blocking::unblock(move || {
             let (mut proofs, mut answers) = (Vec::new(), Vec::new());
             let mut lacking = None;
@@ -127,8 +131,12 @@ impl RoomKeeper {
                     proposed => answers.push((offer.digest, proposed)),
                 }
             }
+            let change = change.map(|change| {
+                let proposed = checker.propose_change(change.body.clone(), &known);
+                (change, proposed)
+            });
             let kept = checker.flush();
-            Done { checker, known, what: What::Proposed { proofs, answers, rest: offers, lacking, kept } }
+            Done { checker, known, what: What::Proposed { proofs, answers, rest: offers, lacking, kept, change } }
         })));
     }
 }
@@ -182,11 +190,11 @@ impl StreamTask {
                     }
                 }
             }
-            What::Proposed { proofs, answers, rest, lacking, kept } => {
+            What::Proposed { proofs, answers, rest, lacking, kept, change } => {
                 // Offers that came meanwhile stand behind those that were not looked at.
                 let later = std::mem::replace(&mut keeper.offers, rest);
                 keeper.offers.extend(later);
-                self.append_proposed(&mut keeper, &mut checker, proofs, answers, kept).await;
+                self.append_proposed(&mut keeper, &mut checker, proofs, answers, kept, change).await;
                 if let Some(lacking) = lacking {
                     keeper.known = done.known;
                     self.supply(&mut keeper, lacking).await;
@@ -205,6 +213,7 @@ impl StreamTask {
         keeper.state_root = position.state_root;
         keeper.tree_hash = checker.tree_hash();
         keeper.rules = rules_of(checker);
+        keeper.closed = checker.room().is_closed().then(|| checker.head().head).flatten();
         for Noted { index, digest, author, sequence } in noted {
             if keeper.may_change_host() {
                 keeper.pending.appended(now, &digest, index.saturating_add(1));
@@ -230,12 +239,16 @@ impl StreamTask {
         proofs: Vec<Bytes>,
         answers: Vec<(Hash, Proposed)>,
         kept: Result<(), Lacking>,
+        change: Option<(WantedChange, Result<Bytes, Stop>)>,
     ) {
         let mut blocks = proofs;
         for (_, proposed) in &answers {
             if let Proposed::Blocks(more, _) = proposed {
                 blocks.extend(more.iter().cloned());
             }
+        }
+        if let Some((_, Ok(block))) = &change {
+            blocks.push(block.clone());
         }
         let mut appended = kept.map_err(|error| error.to_string());
         if appended.is_ok() && !blocks.is_empty() {
@@ -273,5 +286,8 @@ impl StreamTask {
         }
         self.note(keeper, checker, noted);
         self.tell_heads(keeper, checker).await;
+        if let Some((change, proposed)) = change {
+            change.answer(checker.length(), proposed, &appended);
+        }
     }
 }

@@ -93,6 +93,11 @@ impl Log {
         self.later.len()
     }
 
+    /// Tells whether the room goes on in another feed than the first.
+    pub(super) fn has_later_feeds(&self) -> bool {
+        self.later.iter().any(|part| part.feed.is_some())
+    }
+
     pub(super) fn last(&self) -> &Part {
         self.later.last().unwrap_or(&self.first)
     }
@@ -289,7 +294,7 @@ impl StreamTask {
     /// Deletes blocks here; returns how many.
     pub(in crate::stream) async fn clear_heights(&mut self, range: BlockRange) -> Result<u64, Failure> {
         let log = match &self.rooms {
-            RoomState::Open(keeper) if keeper.log.last_place() > 0 => keeper.log.clone(),
+            RoomState::Open(keeper) if keeper.log.has_later_feeds() => keeper.log.clone(),
             _ => return self.clear(range).await,
         };
         let mut cleared = 0;
@@ -320,7 +325,7 @@ impl StreamTask {
     /// is all there is.
     pub(in crate::stream) async fn later_size(&mut self) -> Option<RoomSize> {
         let log = match &self.rooms {
-            RoomState::Open(keeper) if keeper.log.last_place() > 0 => keeper.log.clone(),
+            RoomState::Open(keeper) if keeper.log.has_later_feeds() => keeper.log.clone(),
             _ => return None,
         };
         let length = self.log_length(&log);
@@ -344,7 +349,9 @@ impl StreamTask {
         progress: &Sender<(u64, u64)>,
     ) -> Result<Vec<AuditSummary>, Failure> {
         let RoomState::Open(keeper) = &self.rooms else { return Ok(Vec::new()) };
-        let others: Vec<OtherFeed> = keeper.log.parts().filter_map(|part| part.feed.clone()).collect();
+        // A feed that goes on in another epoch is one.
+        let mut others: Vec<OtherFeed> = keeper.log.parts().filter_map(|part| part.feed.clone()).collect();
+        others.dedup_by_key(|other| *other.stream.key());
         let mut found = Vec::new();
         for other in others {
             found.push(other.stream.audit(progress.clone()).await?);

@@ -102,6 +102,8 @@ impl StreamTask {
             known: Known::default(),
             offers: VecDeque::new(),
             proofs: Vec::new(),
+            changes: VecDeque::new(),
+            closed: None,
             quorum: None,
             log: Log::of(first.clone()),
             place: 0,
@@ -150,6 +152,7 @@ impl StreamTask {
                 Stop::Lacking(lacking) => Stopped::Unable(lacking.to_string()),
             });
         }
+        self.recall_change(&keeper.log, &mut checker).await;
         self.note(&mut keeper, &checker, Vec::new());
         self.change_host(&mut keeper);
         self.take_up_kept(&mut keeper, &checker).await?;

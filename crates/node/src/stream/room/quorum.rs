@@ -40,8 +40,12 @@ const LEAST_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Quorum {
     pub(super) engine: Engine,
     records: Arc<VoteRecords>,
-    /// Why nothing is signed with the vote key, although it is a validator's.
-    silent: Option<String>,
+    /// The vote key of this node.
+    key: Option<PublicKey>,
+    /// Why nothing is signed with it: the records are not those that it was used with.
+    recovering: Option<String>,
+    /// Why nothing is signed any more: the records cannot be written.
+    failed: Option<String>,
     /// Who waits until so many blocks are committed.
     commits: Vec<(u64, Reply<u64>)>,
     /// When the clock of the machine was last looked at.
@@ -55,6 +59,12 @@ impl Quorum {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = self.engine.poll_timeout()?;
         Some(self.looked.map_or(due, |looked| due.max(looked + LEAST_PAUSE)))
+    }
+
+    /// Says why nothing is signed with the vote key, although it is a validator's.
+    fn silent(&self) -> Option<&str> {
+        let is_validator = self.key.is_some_and(|key| self.engine.epoch().validators().contains(&key));
+        self.failed.as_deref().or(self.recovering.as_deref().filter(|_| is_validator))
     }
 
     /// Blocks of the room that are committed: they are in every history that can come after this one.
@@ -102,11 +112,9 @@ impl StreamTask {
             .await
             .map_err(|error| error.to_string())?;
         let vote_key = self.vote_key.clone();
-        let is_validator = vote_key.as_ref().is_some_and(|key| quorum.validators.contains(&key.public()));
-        let silent = opened.reason.filter(|_| is_validator);
-        if let Some(reason) = &silent {
-            tracing::warn!(stream = self.identity.name, "this validator does not vote: {reason}");
-        }
+        let key = vote_key.as_ref().map(Signer::public);
+        // Who has no vote key signs nothing, whatever its records are; who has one may become a validator.
+        let guard = if key.is_some() { opened.guard } else { Guard::Intact };
         // A home that was copied must not grant a second feed for an epoch.
         let host_key = match opened.guard {
             Guard::Intact => self.identity_among(&quorum.hosts).await,
@@ -117,19 +125,23 @@ impl StreamTask {
             vote_key,
             host_key,
             is_genesis_host: self.identity.is_writable(),
-            // Who is no validator signs nothing, whatever its records are.
-            guard: if is_validator { opened.guard } else { Guard::Intact },
+            guard,
             ..Config::new(room, self.identity.key, quorum.validators.clone())
         };
         let engine = Engine::new(config, opened.records).map_err(|error| error.to_string())?;
         let mut quorum = Quorum {
             engine,
             records: Arc::new(opened.store),
-            silent,
+            key,
+            recovering: opened.reason.filter(|_| key.is_some()),
+            failed: None,
             commits: Vec::new(),
             looked: None,
             committed: 0,
         };
+        if let Some(reason) = quorum.silent() {
+            tracing::warn!(stream = self.identity.name, "this validator does not vote: {reason}");
+        }
         let now = self.runtime.now();
         for (peer, joined) in &self.peers {
             if joined.is_quorate {
@@ -221,6 +233,7 @@ impl StreamTask {
                     }
                 }
             }
+            // The head that ends with a change says so, and whoever enters an epoch has verified its start.
             ProofKind::ValidatorChange | ProofKind::EpochStart => return,
         };
         quorum.engine.handle(self.runtime.now(), input);
@@ -236,7 +249,7 @@ impl StreamTask {
             state_root: checked.position.state_root,
             rules_hash: checked.rules_hash,
             substance: checked.substance,
-            closes: None,
+            closes: checked.closes.clone(),
         };
         quorum.engine.handle(self.runtime.now(), Input::Checked(checked));
     }
@@ -265,6 +278,9 @@ impl StreamTask {
                     Output::OpenFeed { epoch, feed, start, .. } => {
                         self.open_feed(&quorum.engine, keeper, (epoch, feed), start).await;
                     }
+                    Output::Append { feed, what: Append::EpochStart(body) } => {
+                        self.append_start(&quorum.engine, &keeper.log, feed, body).await;
+                    }
                     output => self.do_for_quorum(keeper, output),
                 }
             }
@@ -275,7 +291,7 @@ impl StreamTask {
             if let Err(error) = blocking::unblock(move || store.write(&records)).await {
                 // Without it nothing is sent that depends on it: this node falls silent, and the others go on.
                 tracing::error!(stream = self.identity.name, "nothing is voted for any more: {error}");
-                quorum.silent = Some(error.to_string());
+                quorum.failed = Some(error.to_string());
                 break;
             }
             for ticket in tickets {
@@ -345,7 +361,6 @@ impl StreamTask {
                 let (kind, body) = match what {
                     Append::Certificate(body) => (ProofKind::Certificate, body),
                     Append::Evidence(body) => (ProofKind::Evidence, body),
-                    // Only a change of validators has the host go on in its feed, and the rooms of this version have none.
                     Append::EpochStart(_) => return,
                 };
                 keeper.proofs.push(Proof { kind, body });
@@ -504,7 +519,7 @@ impl RoomKeeper {
                 .map(quorate_quorum::certificate::VerifiedQc::certified)
                 .map_or(0, |qc| height(qc.epoch, qc.head().length())),
             votes,
-            silent: quorum.silent.clone(),
+            silent: quorum.silent().map(str::to_owned),
             evidence: engine
                 .evidence()
                 .map(|evidence| EvidenceInfo {

@@ -74,14 +74,23 @@ impl StreamTask {
             Ok(Entry::Action(action)) => ("action", Some((action.author, action.sequence))),
             Ok(Entry::RuleChange(change)) => ("rule-change", Some((change.author, change.sequence))),
             Ok(Entry::Chunk(_)) => ("module", None),
-            Ok(Entry::Proof(proof)) if proof.kind == ProofKind::Evidence => ("evidence", None),
-            Ok(Entry::Proof(_)) => ("certificate", None),
+            Ok(Entry::Proof(proof)) => (proof_word(proof.kind), None),
             Err(_) => ("unreadable", None),
         };
         let (author, sequence) = signed.unzip();
         let (code, reason) = refused.map(|refused| (refused.code, refused.reason)).unzip();
         let committed = committed.map(|length| index < length);
         Some(EntryInfo { kind: kind.into(), author, sequence, verdict, committed, code, reason })
+    }
+}
+
+/// Names what no participant signs.
+const fn proof_word(kind: ProofKind) -> &'static str {
+    match kind {
+        ProofKind::Certificate => "certificate",
+        ProofKind::Evidence => "evidence",
+        ProofKind::ValidatorChange => "validators",
+        ProofKind::EpochStart => "epoch",
     }
 }
 

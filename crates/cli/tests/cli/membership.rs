@@ -1,0 +1,94 @@
+//! Rooms whose validators change: the same host goes on in the same feed, or another one follows.
+
+use serde_json::{Value, json};
+
+use crate::handover::{Room, quorum};
+use crate::support::World;
+
+fn offer(world: &World, home: &str) -> String {
+    world.ok(home, &["validator", "key", "--offer"]).trim().to_owned()
+}
+
+fn vote_key(world: &World, home: &str) -> String {
+    world.json(home, &["validator", "key"])["key"].as_str().unwrap().to_owned()
+}
+
+/// Waits until a home is in an epoch with so many validators, and that is committed.
+fn in_epoch(room: &Room, home: &str, epoch: u64, validators: usize, start: u64) -> Value {
+    room.until(home, |info| {
+        let quorum = quorum(info);
+        let found = quorum["validators"].as_array().map(Vec::len);
+        quorum["epoch"] == epoch && found == Some(validators) && quorum["committed"].as_u64() > Some(start)
+    })
+}
+
+fn says(room: &Room, home: &str, text: &str) -> u64 {
+    let said = room.say(home, text, "committed", "60");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    crate::support::objects(said.text())[0]["index"].as_u64().unwrap()
+}
+
+#[test]
+fn validators_come_and_go_and_the_room_goes_on() {
+    let mut room = Room::open();
+    says(&room, "dave", "one");
+    // Eve comes: her node carries the room, and she gives the host her key and the proof that she has it.
+    let eve = offer(&room.world, "eve");
+    room.start("eve");
+    let refused = room.world.run("bob", &["--json", "validator", "add", "talk", &eve]);
+    refused.failure("E3410", 8);
+    let changed = room.world.json("host", &["validator", "add", "talk", &eve]);
+    assert_eq!((&changed["schema"], &changed["epoch"]), (&json!("quorate.validators/1"), &json!(1)));
+    assert_eq!((changed["validators"].as_array().unwrap().len(), &changed["needed"]), (5, &json!(4)));
+    let start = changed["index"].as_u64().unwrap() + 1;
+    for home in ["host", "bob", "carol", "dave", "eve"] {
+        in_epoch(&room, home, 1, 5, start);
+    }
+    let log = room.world.ndjson("dave", &["log", "talk"]);
+    let kind = |index: u64| &log[usize::try_from(index).unwrap()]["entry"]["kind"];
+    assert_eq!((kind(start - 1), kind(start)), (&json!("validators"), &json!("epoch")), "{log:?}");
+    let again = room.world.run("host", &["--json", "validator", "add", "talk", &eve]);
+    again.failure("E3404", 2);
+
+    // Four of five commit, so hers is needed when another one is gone.
+    room.kill("carol");
+    says(&room, "eve", "two");
+
+    // Carol goes, while she is not there.
+    let carol = vote_key(&room.world, "carol");
+    let changed = room.world.json("host", &["validator", "remove", "talk", &carol]);
+    assert_eq!((changed["validators"].as_array().unwrap().len(), &changed["needed"]), (4, &json!(3)));
+    let start = changed["index"].as_u64().unwrap() + 1;
+    for home in ["host", "bob", "dave", "eve"] {
+        in_epoch(&room, home, 2, 4, start);
+    }
+    room.start("carol");
+    let info = in_epoch(&room, "carol", 2, 4, start);
+    let feeds = quorum(&info)["feeds"].as_array().unwrap();
+    assert!(feeds.iter().all(|feed| feed["key"] == info["key"]), "{info:#}");
+    says(&room, "carol", "three");
+
+    // The host begins again where it stood.
+    room.kill("host");
+    room.start("host");
+    room.until("host", |info| info["room"]["checked"] == info["length"] && quorum(info)["epoch"] == 2);
+    says(&room, "host", "four");
+
+    // Without the host the next one takes over, with the validators of the last epoch.
+    room.kill("host");
+    let five = says(&room, "dave", "five");
+    let info = in_epoch(&room, "dave", 3, 4, five);
+    let feeds = quorum(&info)["feeds"].as_array().unwrap();
+    assert_eq!(feeds.iter().filter(|feed| feed["key"] == info["key"]).count(), 3, "{info:#}");
+    assert_eq!(feeds.len(), 4, "{info:#}");
+
+    // Who comes late gets all of it.
+    room.start("frank");
+    in_epoch(&room, "frank", 3, 4, five);
+    let text = room.committed("frank");
+    assert_eq!(text, room.committed("dave"));
+    for word in ["one", "two", "three", "four", "five"] {
+        assert!(text.contains(&format!("{{\"said\":\"{word}\"}}")), "{text}");
+    }
+    assert_eq!(room.world.json("frank", &["audit", "talk"])["faults"], json!([]));
+}
