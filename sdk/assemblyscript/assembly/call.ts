@@ -22,6 +22,8 @@ export namespace Operation {
   export const REPLACE: u8 = 3;
   /** A rule gets other params, and keeps its state. */
   export const PARAMS: u8 = 4;
+  /** The room gets other validators: `params` is the votes that commit, u32, and their keys, 32 bytes each. */
+  export const VALIDATORS: u8 = 5;
 }
 
 const HEADER: usize = 84;

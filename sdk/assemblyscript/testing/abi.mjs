@@ -1,7 +1,7 @@
 // Version 1 of the interface between a room and a rule: layouts, limits and codes.
 
 export const KIND = { action: 1, change: 2, init: 3, query: 4 };
-export const OPERATION = { install: 1, remove: 2, replace: 3, params: 4 };
+export const OPERATION = { install: 1, remove: 2, replace: 3, params: 4, validators: 5 };
 
 /** Flag of `rule_init`: the rule's state was kept. */
 export const KEPT = 1;

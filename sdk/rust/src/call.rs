@@ -103,6 +103,9 @@ pub enum Operation {
     Replace,
     /// A rule gets other params, and keeps its state.
     Params,
+    /// The room gets other validators: [`Change::params`] is the votes that commit, u32 little-endian, and their keys, 32 bytes
+    /// each. The author is the host.
+    Validators,
 }
 
 /// A change of the room's rules.
@@ -126,6 +129,7 @@ impl<'a> Change<'a> {
             2 => Operation::Remove,
             3 => Operation::Replace,
             4 => Operation::Params,
+            5 => Operation::Validators,
             _ => return None,
         };
         let about_this_rule = input.u8()? != 0;

@@ -22,9 +22,11 @@ pub(crate) enum ValidatorCommand {
     #[command(after_help = "With --json: newline-delimited JSON, one quorate.validator/1 a validator.")]
     Ls(StreamArg),
     /// Have one more validator in a room that this home hosts
-    #[command(after_help = "It votes from the next epoch on, which begins when those before have committed the change and \
+    #[command(
+        after_help = "It votes from the next epoch on, which begins when those before have committed the change and \
                             a quorum of those who come has accepted: its node must carry the room, and run quorate share.\n\n\
-                            With --json: a single JSON object, quorate.validators/1.")]
+                            With --json: a single JSON object, quorate.validators/1."
+    )]
     Add(ValidatorAddArgs),
     /// Have one validator less in a room that this home hosts
     #[command(after_help = "It votes until the validators have committed that it goes.\n\n\

@@ -92,3 +92,74 @@ fn validators_come_and_go_and_the_room_goes_on() {
     }
     assert_eq!(room.world.json("frank", &["audit", "talk"])["faults"], json!([]));
 }
+
+#[test]
+fn a_newcomer_who_is_needed_is_waited_for() {
+    let world = World::new();
+    let alone = vote_key(&world, "host");
+    world.ok("host", &["new", "talk", "--encoding", "utf-8", "--validator", &alone]);
+    let link = world.json("host", &["info", "talk"])["link"].as_str().unwrap().to_owned();
+    let (host, address) = world.share("host", &[]);
+    let append = |text: &str, seconds: &str| {
+        let words = ["--json", "append", "talk", text, "--wait", "committed", "--timeout", seconds];
+        world.run("host", &words)
+    };
+    assert_eq!(append("one", "30").code, Some(0));
+    // Both of two commit, and the second one is not there.
+    let bob = offer(&world, "bob");
+    let changed = world.json("host", &["validator", "add", "talk", &bob]);
+    assert_eq!((&changed["needed"], &changed["epoch"]), (&json!(2), &json!(1)));
+    let again = world.run("host", &["--json", "validator", "remove", "talk", &alone]);
+    let failure = again.failure("E3411", 1);
+    assert!(failure["message"].as_str().unwrap().contains("under way"), "{failure}");
+    let said = append("two", "2");
+    assert_ne!(said.code, Some(0), "{said:?}");
+    // The host begins again, and still waits.
+    drop(host);
+    let (_host, address) = {
+        let _ = address;
+        world.share("host", &[])
+    };
+    let kinds = |home: &str| -> Vec<String> {
+        let log = world.ndjson(home, &["log", "talk"]);
+        log.iter().map(|block| block["entry"]["kind"].as_str().unwrap_or("none").to_owned()).collect()
+    };
+    let waits = kinds("host");
+    assert_eq!(waits.last().map(String::as_str), Some("validators"), "{waits:?}");
+    // He comes, and it goes on with what was said meanwhile.
+    world.json("bob", &["clone", &link, "talk", "--peer", &address]);
+    let (_bob, _) = world.share("bob", &["--peer", &address]);
+    assert_eq!(append("three", "60").code, Some(0));
+    let info = world.json("bob", &["info", "talk"]);
+    assert_eq!((&quorum(&info)["epoch"], &quorum(&info)["needed"]), (&json!(1), &json!(2)), "{info:#}");
+    let text = world.ok("bob", &["cat", "talk"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.first(), lines.last()), (Some(&"one"), Some(&"three")), "{text}");
+}
+
+#[test]
+fn rules_decide_who_validates() {
+    let world = World::new();
+    let [host, bob, carol] = ["host", "bob", "carol"].map(|home| vote_key(&world, home));
+    let admin = world.json("bob", &["key", "new", "admin"])["key"].as_str().unwrap().to_owned();
+    let params = json!({ "admins": [admin] }).to_string();
+    let words = ["new", "club", "--rule", "builtin:access-control", "--params", &params];
+    let validators = ["--validator", &host, "--validator", &bob, "--validator", &carol];
+    world.ok("host", &[&words[..], &validators[..]].concat());
+    // The host is no admin, and the room has its rule.
+    let refused = world.run("host", &["--json", "validator", "remove", "club", &carol]);
+    let failure = refused.failure("E3203", 5);
+    assert!(failure["message"].as_str().unwrap().contains("not an admin"), "{failure}");
+    let kinds = world.ndjson("host", &["log", "club"]);
+    assert!(kinds.iter().all(|block| block["entry"]["kind"] != "validators"), "{kinds:?}");
+    // What is no offer is said so.
+    let wrong = world.run("host", &["validator", "add", "club", &host]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("KEY.PROOF"), "{wrong:?}");
+    let forged = format!("{}.{}", admin, "11".repeat(64));
+    world.run("host", &["--json", "validator", "add", "club", &forged]).failure("E3404", 2);
+    // A room without validators gets none.
+    world.ok("host", &["new", "open", "--room"]);
+    let offered = offer(&world, "dave");
+    world.run("host", &["--json", "validator", "add", "open", &offered]).failure("E3401", 3);
+}

@@ -376,9 +376,9 @@ impl<S: RoomStore> Checker<S> {
         let index = before.length();
         let nodes = Inclusion::nodes(index, index.saturating_add(1), peak);
         let next = Change::read(block, epoch.validators()).ok();
-        self.closes = nodes.zip(next).map(|(nodes, next)| {
-            (self.length(), Box::new(Closes { next, block: block.clone(), nodes }))
-        });
+        self.closes = nodes
+            .zip(next)
+            .map(|(nodes, next)| (self.length(), Box::new(Closes { next, block: block.clone(), nodes })));
     }
 
     /// Notes where the room stands, for those who vote.

@@ -15,7 +15,8 @@ use super::command::{Command, ExtensionMessage, Reply};
 use super::room::{ChangeValidators, Patience, Utterance, Wish};
 use super::watch::Watch;
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo, ValidatorWish, ValidatorsChanged,
+    Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo, ValidatorWish,
+    ValidatorsChanged,
 };
 use crate::{Code, Failure};
 

@@ -205,6 +205,7 @@ impl StreamTask {
             self.next_job(&mut keeper).await;
         }
         self.answer_checks(&mut keeper);
+        keeper.give_up_changes(&self.identity.name);
         self.rooms = RoomState::Open(keeper);
     }
 
@@ -455,7 +456,8 @@ impl RoomKeeper {
     /// Tells whether what follows a change of validators begins no epoch.
     fn has_bad_start(&self) -> bool {
         let feed = self.log.part(self.place).key;
-        let is_bad = |head: Head| self.epochs.as_ref().is_none_or(|epochs| epochs.has_bad_start(&feed, &head));
+        let is_bad =
+            |head: Head| self.epochs.as_ref().is_none_or(|epochs| epochs.has_bad_start(&feed, &head));
         self.closed.is_some_and(is_bad)
     }
 

@@ -188,25 +188,25 @@ pub struct TestVector {
     #[prost(uint32, tag = "3")]
     pub code: u32,
 }
-/// The last block of an epoch. Reserved: no room has one yet.
+/// Other validators, from the next epoch on: the last block of its epoch. The body is a Validators of quorum.proto.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ValidatorChange {
     #[prost(bytes = "bytes", tag = "1")]
     pub body: ::prost::bytes::Bytes,
 }
-/// The first block of an epoch on the same feed. Reserved.
+/// The first block of an epoch on the same feed, behind a change of validators. The body is a Start of quorum.proto.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EpochStart {
     #[prost(bytes = "bytes", tag = "1")]
     pub body: ::prost::bytes::Bytes,
 }
-/// What the validators have committed. Reserved.
+/// What the validators have committed. The body is a Final of quorum.proto.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Certificate {
     #[prost(bytes = "bytes", tag = "1")]
     pub body: ::prost::bytes::Bytes,
 }
-/// Proof that a host or a validator has signed contradictions. Reserved.
+/// Proof that a host or a validator has signed contradictions. The body is an Evidence of quorum.proto.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Evidence {
     #[prost(bytes = "bytes", tag = "1")]

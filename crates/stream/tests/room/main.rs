@@ -4,6 +4,7 @@ mod actions;
 mod changes;
 mod chunks;
 mod genesis;
+mod membership;
 mod model;
 mod proofs;
 mod random;

@@ -16,7 +16,7 @@ use quorate_types::{Hash, PublicKey, StateRoot};
 
 use crate::world::{Chain, World, author, feed, header};
 
-fn signers() -> Vec<Signer> {
+pub(crate) fn signers() -> Vec<Signer> {
     (0..4).map(|i| Signer::from_seed(&[50 + i; 32])).collect()
 }
 
@@ -29,19 +29,24 @@ fn next_feed() -> PublicKey {
     author(77).public()
 }
 
-fn guarded() -> StreamHeader {
+pub(crate) fn guarded() -> StreamHeader {
     let mut header = header(Vec::new());
     let validators = ValidatorSet::new(signers().iter().map(Signer::public), 0).unwrap();
     header.quorum = Some(RoomQuorum { validators, hosts: vec![host(9).public(), host(8).public()] });
     header
 }
 
-fn target(world: &World, length: u64, hash: Hash) -> Target {
+pub(crate) fn target(world: &World, length: u64, hash: Hash) -> Target {
     let head = Head::new(length, hash).unwrap();
     Target { head, state_root: StateRoot::new([1; 32]), rules_hash: world.room.rules_hash() }
 }
 
-fn votes(world: &World, epoch: &Epoch, target: Target, ack: Option<&Certified>) -> Vec<Verified<Vote>> {
+pub(crate) fn votes(
+    world: &World,
+    epoch: &Epoch,
+    target: Target,
+    ack: Option<&Certified>,
+) -> Vec<Verified<Vote>> {
     let ack = ack.map(|certified| certified.ack(&world.room.id()));
     let feed = *epoch.feed().unwrap();
     let vote =
@@ -49,7 +54,7 @@ fn votes(world: &World, epoch: &Epoch, target: Target, ack: Option<&Certified>) 
     signers().iter().map(vote).collect()
 }
 
-fn last_final(world: &World, epoch: &Epoch, length: u64, hash: Hash) -> VerifiedFinal {
+pub(crate) fn last_final(world: &World, epoch: &Epoch, length: u64, hash: Hash) -> VerifiedFinal {
     let target = target(world, length, hash);
     let certified = Certified::of(&votes(world, epoch, target, None)[0]);
     let votes = votes(world, epoch, target, Some(&certified));
@@ -225,7 +230,7 @@ impl Prefix for Both<'_> {
     }
 }
 
-fn certificate(last: &VerifiedFinal) -> Bytes {
+pub(crate) fn certificate(last: &VerifiedFinal) -> Bytes {
     Entry::Proof(Proof { kind: ProofKind::Certificate, body: last.last_final().encode() }).encode()
 }
 

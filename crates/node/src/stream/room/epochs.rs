@@ -271,8 +271,9 @@ impl StreamTask {
         }
         let line = line_of(&quorum.engine, &epochs);
         let log = line.iter().find_map(|line| epochs.log_to((line.epoch, line.feed), keeper.log.first()));
-        let shape =
-            |log: &Log| log.parts().map(|part| (part.epoch, part.key, part.start, part.end)).collect::<Vec<_>>();
+        let shape = |log: &Log| {
+            log.parts().map(|part| (part.epoch, part.key, part.start, part.end)).collect::<Vec<_>>()
+        };
         let is_other = log.as_ref().is_some_and(|log| shape(log) != shape(&keeper.log));
         epochs.next = None;
         (keeper.quorum, keeper.epochs) = (Some(quorum), Some(epochs));
@@ -360,7 +361,9 @@ impl StreamTask {
         if epochs.starts.contains_key(&place) {
             return false;
         }
-        let Some((block, entry)) = self.block_behind(epochs, &feed, base.length()).await else { return false };
+        let Some((block, entry)) = self.block_behind(epochs, &feed, base.length()).await else {
+            return false;
+        };
         let body = match Entry::decode(block) {
             Ok(Entry::Proof(Proof { kind: ProofKind::EpochStart, body })) => Ok(body),
             Ok(_) => Err("expected the start of an epoch, found another entry".to_owned()),

@@ -47,9 +47,12 @@ enum What {
         lacking: Option<Lacking>,
         kept: Result<(), Lacking>,
         /// A change of validators, which is the last block of its epoch.
-        change: Option<(WantedChange, Result<Bytes, Stop>)>,
+        change: Option<Box<ProposedChange>>,
     },
 }
+
+/// A change of validators, and its block if it may be appended.
+type ProposedChange = (WantedChange, Result<Bytes, Stop>);
 
 /// An entry that the relay hands to the host.
 pub(super) struct Offer {
@@ -133,10 +136,14 @@ impl RoomKeeper {
             }
             let change = change.map(|change| {
                 let proposed = checker.propose_change(change.body.clone(), &known);
-                (change, proposed)
+                Box::new((change, proposed))
             });
             let kept = checker.flush();
-            Done { checker, known, what: What::Proposed { proofs, answers, rest: offers, lacking, kept, change } }
+            Done {
+                checker,
+                known,
+                what: What::Proposed { proofs, answers, rest: offers, lacking, kept, change },
+            }
         })));
     }
 }
@@ -190,10 +197,18 @@ impl StreamTask {
                     }
                 }
             }
-            What::Proposed { proofs, answers, rest, lacking, kept, change } => {
+            What::Proposed { proofs, answers, rest, mut lacking, kept, change } => {
                 // Offers that came meanwhile stand behind those that were not looked at.
                 let later = std::mem::replace(&mut keeper.offers, rest);
                 keeper.offers.extend(later);
+                let change = match change.map(|change| *change) {
+                    Some((change, Err(Stop::Lacking(what)))) => {
+                        lacking.get_or_insert(what);
+                        keeper.changes.push_front(change);
+                        None
+                    }
+                    change => change,
+                };
                 self.append_proposed(&mut keeper, &mut checker, proofs, answers, kept, change).await;
                 if let Some(lacking) = lacking {
                     keeper.known = done.known;
@@ -239,7 +254,7 @@ impl StreamTask {
         proofs: Vec<Bytes>,
         answers: Vec<(Hash, Proposed)>,
         kept: Result<(), Lacking>,
-        change: Option<(WantedChange, Result<Bytes, Stop>)>,
+        change: Option<ProposedChange>,
     ) {
         let mut blocks = proofs;
         for (_, proposed) in &answers {

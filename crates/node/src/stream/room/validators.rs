@@ -12,8 +12,8 @@ use quorate_types::PublicKey;
 
 use super::super::command::Reply;
 use super::super::task::StreamTask;
-use super::RoomState;
 use super::log::Log;
+use super::{RoomKeeper, RoomState};
 use crate::model::{ValidatorOffer, ValidatorWish, ValidatorsChanged};
 use crate::room::{Checker, Stop};
 use crate::{Code, Failure};
@@ -50,9 +50,21 @@ impl WantedChange {
                 let code = Code::parse(&refusal.code.to_string()).unwrap_or(Code::EntryNotAllowed);
                 Err(Failure::new(code, nothing(&refusal.headline())))
             }
-            (Err(Stop::Lacking(lacking)), _) => Err(Failure::new(Code::Unable, nothing(&lacking.to_string()))),
+            (Err(Stop::Lacking(lacking)), _) => {
+                Err(Failure::new(Code::Unable, nothing(&lacking.to_string())))
+            }
         };
         let _ = self.reply.try_send(answer);
+    }
+}
+
+impl RoomKeeper {
+    /// Answers those who want a change in a room that is not followed any further.
+    pub(super) fn give_up_changes(&mut self, name: &str) {
+        let Some(stopped) = &self.stopped else { return };
+        for change in self.changes.drain(..) {
+            let _ = change.reply.try_send(Err(stopped.failure(name)));
+        }
     }
 }
 
@@ -112,12 +124,14 @@ impl StreamTask {
         }
         let epoch = quorum.engine.epoch();
         if !keeper.is_host || keeper.log.last().epoch != epoch.number() {
-            let message = "expected the host of the room, who appends changes of validators, found another node";
+            let message =
+                "expected the host of the room, who appends changes of validators, found another node";
             let next = format!("quorate info {name}    (it names the host; say it there)");
             return refuse(Code::NotHost, message.into(), next);
         }
         if keeper.closed.is_some() || !keeper.changes.is_empty() {
-            let message = "expected no change of validators under way, found one that has not come to its end";
+            let message =
+                "expected no change of validators under way, found one that has not come to its end";
             return refuse(Code::ChangeUnderWay, message.into(), format!("quorate votes {name}"));
         }
         match wish.apply(epoch.validators()) {
@@ -146,13 +160,7 @@ impl StreamTask {
     }
 
     /// Begins an epoch in the feed of the one before, as its host.
-    pub(super) async fn append_start(
-        &mut self,
-        engine: &Engine,
-        log: &Log,
-        feed: PublicKey,
-        body: Bytes,
-    ) {
+    pub(super) async fn append_start(&mut self, engine: &Engine, log: &Log, feed: PublicKey, body: Bytes) {
         let last = log.last();
         let start = engine.check_start(body.clone());
         let why = match start {
