@@ -60,6 +60,13 @@ impl VoteKey {
     ///
     /// [`KeyError`] for a key under which signatures could be anyone's, or that has several names.
     pub fn new(public: PublicKey) -> Result<Self, KeyError> {
+        #[cfg(feature = "memo")]
+        return crate::memo::admitted(&public, || Self::read(public));
+        #[cfg(not(feature = "memo"))]
+        Self::read(public)
+    }
+
+    fn read(public: PublicKey) -> Result<Self, KeyError> {
         let key =
             VerifyingKey::from_bytes(public.as_bytes()).map_err(|_| KeyError::NoPoint { key: public })?;
         let point = key.to_edwards();
@@ -94,8 +101,16 @@ impl VoteKey {
     ///
     /// [`KeyError::Signature`].
     pub fn verify(&self, bytes: &[u8], signature: &Signature) -> Result<(), KeyError> {
+        #[cfg(feature = "memo")]
+        let holds = crate::memo::verified(&self.public, bytes, signature, || self.holds(bytes, signature));
+        #[cfg(not(feature = "memo"))]
+        let holds = self.holds(bytes, signature);
+        if holds { Ok(()) } else { Err(KeyError::Signature { key: self.public }) }
+    }
+
+    fn holds(&self, bytes: &[u8], signature: &Signature) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-        self.key.verify_strict(bytes, &signature).map_err(|_| KeyError::Signature { key: self.public })
+        self.key.verify_strict(bytes, &signature).is_ok()
     }
 }
 
@@ -153,7 +168,11 @@ impl Signer {
 
     /// Signs bytes that begin with what they are for.
     pub(crate) fn sign(&self, bytes: &[u8]) -> Signature {
-        Signature::new(self.key.sign(bytes).to_bytes())
+        let sign = || Signature::new(self.key.sign(bytes).to_bytes());
+        #[cfg(feature = "memo")]
+        return crate::memo::signed(&self.public(), bytes, sign);
+        #[cfg(not(feature = "memo"))]
+        sign()
     }
 }
 

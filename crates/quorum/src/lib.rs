@@ -65,5 +65,7 @@ pub mod engine;
 pub mod evidence;
 pub mod head;
 pub mod key;
+#[cfg(feature = "memo")]
+pub mod memo;
 pub mod statement;
 pub mod validators;

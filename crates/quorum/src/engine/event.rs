@@ -86,7 +86,8 @@ pub struct Timing {
     /// Time after which the host proposes its newest head although the proposal before has no QC, and after which a
     /// validator votes for a head that nobody proposes.
     pub proposal: Duration,
-    /// Time after which an acknowledgement that found no later vote is sent with the same vote again.
+    /// Time after which an acknowledgement that found no later vote is sent with the same vote again, while blocks wait for
+    /// votes; where none do it is sent at once.
     pub ack: Duration,
     /// Time between certificate blocks while there is new finality.
     pub certificate: Duration,

@@ -101,6 +101,14 @@ impl Engine {
             .max()
     }
 
+    /// Tells whether a peer of this epoch knows of a proposal above a length, whose blocks may not be here.
+    pub(super) fn is_proposed_above(&self, length: u64) -> bool {
+        let number = self.current.epoch.number();
+        let statuses = self.peers.values().filter_map(|remote| remote.status.as_ref());
+        let mut of_epoch = statuses.filter(|status| status.epoch == number);
+        of_epoch.any(|status| status.proposals.iter().any(|proposed| *proposed > length))
+    }
+
     /// Takes a peer's status, and asks for what it has and this node has not.
     pub(super) fn status_of(&mut self, now: Instant, peer: Peer, status: QuorumStatus) {
         let number = self.current.epoch.number();

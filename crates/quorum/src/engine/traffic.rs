@@ -13,6 +13,7 @@ use super::bucket::Bucket;
 use super::event::{Fault, Output, Peer, Storage};
 use super::limits::{
     ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_PER_SECOND, MAX_PROMISES, MAX_STRAYS, MAX_WAITING,
+    PASSED_ON_PER_SECOND,
 };
 use super::seen::hash;
 use super::voter::vote_message;
@@ -27,6 +28,7 @@ use crate::statement::{
 pub(super) struct Remote {
     pub(super) status: Option<QuorumStatus>,
     checks: Bucket,
+    passed_on: Bucket,
     answers: Bucket,
     /// When it was asked, by the type of the question.
     pub(super) asked: BTreeMap<u8, Instant>,
@@ -50,6 +52,7 @@ impl Engine {
         let remote = Remote {
             status: None,
             checks: Bucket::new(CHECKS_PER_SECOND, CHECKS_AT_ONCE),
+            passed_on: Bucket::new(PASSED_ON_PER_SECOND, PASSED_ON_PER_SECOND),
             answers: Bucket::new(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND),
             asked: BTreeMap::new(),
             back: 0,
@@ -59,8 +62,7 @@ impl Engine {
         self.send(peer, status);
         let own = self.own_messages();
         // A validator whose disk was set back learns from these what it has signed.
-        let votes = self.here.tally.longest().map(vote_message);
-        let votes: Vec<Bytes> = votes.filter(|vote| !own.contains(vote)).collect();
+        let votes = self.votes_of_others();
         let seals = self.seals().map(|seal| QuorumMessage::Seal(seal.encode().into()));
         let seals: Vec<Bytes> = seals.map(|seal| Message::Quorum(seal).encode()).collect();
         for message in own.into_iter().chain(votes).chain(seals) {
@@ -68,6 +70,12 @@ impl Engine {
         }
         self.announced.now();
         self.announce(now);
+    }
+
+    /// Returns the longest vote of each other validator.
+    pub(super) fn votes_of_others(&self) -> Vec<Bytes> {
+        let own = self.here.durable_vote.as_ref();
+        self.here.tally.longest().map(vote_message).filter(|vote| Some(vote) != own).collect()
     }
 
     /// Takes an extension message apart and reads the frames that are the quorum's.
@@ -122,7 +130,7 @@ impl Engine {
             }
             QuorumMessage::Vote(bytes) if bytes.first() == Some(&kind::REJECT) => {
                 if let Some(reject) = self.statement::<Reject>(now, peer, &bytes, QuorumMessage::Vote)? {
-                    self.pass_on(peer, QuorumMessage::Vote(bytes));
+                    self.pass_on(now, peer, QuorumMessage::Vote(bytes));
                     self.out.push_back(Output::Rejected(Box::new(reject)));
                 }
             }
@@ -133,7 +141,7 @@ impl Engine {
                 if (is_elsewhere || self.is_in_window(target.head.length()))
                     && let Some(vote) = self.statement::<Vote>(now, peer, &bytes, QuorumMessage::Vote)?
                 {
-                    self.pass_on(peer, QuorumMessage::Vote(bytes));
+                    self.pass_on(now, peer, QuorumMessage::Vote(bytes));
                     self.count(vote, Some(peer));
                 }
             }
@@ -142,7 +150,7 @@ impl Engine {
             }
             QuorumMessage::Seal(bytes) => {
                 if let Some(seal) = self.statement::<Seal>(now, peer, &bytes, QuorumMessage::Seal)? {
-                    self.pass_on(peer, QuorumMessage::Seal(bytes));
+                    self.pass_on(now, peer, QuorumMessage::Seal(bytes));
                     self.count_seal(seal, Some(peer));
                     if let Some(named) = seal.highest_qc
                         && self.find_qc(&named.qc).is_none()
@@ -261,7 +269,7 @@ impl Engine {
         let accept = signed.verify().map_err(StatementError::from)?;
         self.seen.insert(name);
         if self.count_accept(accept) {
-            self.pass_on(peer, QuorumMessage::Seal(bytes));
+            self.pass_on(now, peer, QuorumMessage::Seal(bytes));
         }
         Ok(())
     }
@@ -535,9 +543,12 @@ impl Engine {
         remote.checks.take(now, checks) && self.checks.take(now, checks)
     }
 
-    fn pass_on(&mut self, from: Peer, message: QuorumMessage) {
-        let message = Message::Quorum(message).encode();
-        self.broadcast(Some(from), &message);
+    /// Passes a statement on, unless the peer floods: then the others hear of it with what they ask for.
+    fn pass_on(&mut self, now: Instant, from: Peer, message: QuorumMessage) {
+        if self.peers.get_mut(&from).is_some_and(|remote| remote.passed_on.take(now, 1)) {
+            let message = Message::Quorum(message).encode();
+            self.broadcast(Some(from), &message);
+        }
     }
 
     pub(super) fn send(&mut self, peer: Peer, payload: Bytes) {

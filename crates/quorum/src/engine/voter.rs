@@ -102,7 +102,8 @@ impl Engine {
                     self.here.ack_due = None;
                     return;
                 }
-                let patience = self.timing.ack;
+                // It rides on the next vote where one is about to be asked for.
+                let patience = if self.is_more_expected(floor) { self.timing.ack } else { Duration::ZERO };
                 if *self.here.ack_due.get_or_insert_with(|| now + patience) > now {
                     return;
                 }
@@ -122,6 +123,12 @@ impl Engine {
         } else {
             self.here.voting = self.write(Slot::Vote { epoch }, vote.encode(), After::Vote(Box::new(vote)));
         }
+    }
+
+    /// Tells whether votes above a length are going to be asked for: there are blocks.
+    fn is_more_expected(&self, length: u64) -> bool {
+        let is_here = self.here.heads.last_key_value().is_some_and(|(_, tip)| tip.substance > length);
+        is_here || self.is_proposed_above(length)
     }
 
     /// A vote counts and goes out only when its record is on the disk: what others may have seen is never forgotten.
@@ -287,7 +294,9 @@ impl Engine {
             return;
         }
         self.here.resend_due = Some(now + RESEND);
-        for message in self.own_messages() {
+        // What others said may not have been passed on to all who need it.
+        let others = self.votes_of_others();
+        for message in self.own_messages().into_iter().chain(others) {
             self.broadcast(None, &message);
         }
     }

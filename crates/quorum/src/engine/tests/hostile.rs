@@ -262,6 +262,7 @@ fn a_change_that_is_not_final_stops_nothing() {
     world.run(Duration::from_secs(3));
     let body = encode_change(&validators(5), Some(signer(4).prove_possession()));
     let block = Entry::Proof(Proof { kind: ProofKind::ValidatorChange, body }).encode();
+    world.loses_acks = true;
     world.change(key, validators(5), block);
     world.settle();
     let length = world.feeds[&key].tree.roots().length();
@@ -269,6 +270,7 @@ fn a_change_that_is_not_final_stops_nothing() {
         assert_eq!(world.nodes[node].engine.last_qc().unwrap().certified().head().length(), length);
         assert!(world.last(node).unwrap().2 < length);
     }
+    world.loses_acks = false;
     let evidence = writer_fork(&key, &secret).verify(&ROOM, &NoOracle).unwrap();
     world.input(2, Input::Evidence(Box::new(evidence)));
     world.settle();

@@ -11,7 +11,7 @@ use quorate_types::{PublicKey, RulesHash, StateRoot};
 use super::super::*;
 use crate::certificate::Inclusion;
 use crate::certificate::tests::{FEED, ROOM, host, signer, validators};
-use crate::statement::Target;
+use crate::statement::{Signed, Target};
 use crate::validators::ValidatorSet;
 
 /// One node: engine, disk, and what it has said.
@@ -40,6 +40,8 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) feeds: BTreeMap<PublicKey, Feed>,
     pub(super) down: BTreeSet<usize>,
+    /// Acknowledgements of what is voted for do not arrive.
+    pub(super) loses_acks: bool,
     net: VecDeque<(usize, usize, Bytes)>,
     pub(super) sent: Vec<(usize, QuorumMessage)>,
 }
@@ -58,6 +60,15 @@ pub(super) fn config(i: u8, set: &ValidatorSet) -> Config {
         #[cfg(feature = "planted-bugs")]
         bug: None,
     }
+}
+
+/// Tells whether a message is a vote that acknowledges the QC for what it is for.
+fn is_ack(payload: &Bytes) -> bool {
+    Frames::new(payload.clone()).any(|frame| {
+        let Ok(Frame::Message(Message::Quorum(QuorumMessage::Vote(bytes)))) = frame else { return false };
+        let vote = Signed::<Vote>::decode(&bytes).map(|signed| signed.statement);
+        vote.is_ok_and(|vote| vote.ack.is_some_and(|ack| ack.length == vote.target.head.length()))
+    })
 }
 
 impl World {
@@ -92,6 +103,7 @@ impl World {
             nodes: (0..n + more).map(node).collect(),
             feeds: BTreeMap::from([(key, feed)]),
             down: BTreeSet::new(),
+            loses_acks: false,
             net: VecDeque::new(),
             sent: Vec::new(),
         };
@@ -131,7 +143,9 @@ impl World {
                             self.sent.push((from, message));
                         }
                     }
-                    self.net.push_back((from, peer.0 as usize, payload.clone()));
+                    if !(self.loses_acks && is_ack(payload)) {
+                        self.net.push_back((from, peer.0 as usize, payload.clone()));
+                    }
                 }
                 Output::Committed { epoch, feed, target } => {
                     self.nodes[from].committed.push((*epoch, *feed, *target));
