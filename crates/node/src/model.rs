@@ -12,7 +12,7 @@ pub use quorate_store::Encoding;
 
 pub use self::room::{
     ChangeRules, EntryInfo, EvidenceInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock,
-    RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say,
+    RejectInfo, RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say,
     ValidatorInfo, Verdict, VoteInfo,
 };
 pub use self::validators::{OfferError, ValidatorOffer, ValidatorWish, ValidatorsChanged};

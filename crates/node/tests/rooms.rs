@@ -7,14 +7,14 @@ use data_encoding::BASE64;
 use quorate_feed::{Feed, FeedConfig};
 use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::model::{
-    CloneStream, Encoding, NewRoom, NewRule, NewStream, Said, SaidState, Say, Verdict,
+    CloneStream, Encoding, NewQuorum, NewRoom, NewRule, NewStream, QuorumInfo, Said, SaidState, Say, Verdict,
 };
 use quorate_node::{Code, Identities, Listen, Node, NodeConfig, Stream};
 use quorate_rules::builtin;
 use quorate_store::FeedDirectory;
 use quorate_stream::action::UnsignedAction;
 use quorate_stream::identity::{Anchor, Author, room_id};
-use quorate_types::{BlockRange, Hash};
+use quorate_types::{BlockRange, Hash, PublicKey};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,6 +37,25 @@ impl Home {
         Identities::open(&self.path()).unwrap().create(name).unwrap().key.to_string()
     }
 
+    fn vote_key(&self) -> PublicKey {
+        Identities::open(&self.path()).unwrap().vote_key().unwrap()
+    }
+
+    /// Waits until the quorum of the game stands so, as far as this home knows.
+    async fn until(&self, what: &str, fits: impl Fn(&QuorumInfo) -> bool) -> QuorumInfo {
+        within(what, async {
+            loop {
+                let stream = self.node.open_stream("game").await.unwrap();
+                let room = stream.info().await.unwrap().room;
+                if let Some(quorum) = room.and_then(|room| room.quorum).filter(|quorum| fits(quorum)) {
+                    return quorum;
+                }
+                AsyncStd.sleep_until(AsyncStd.now() + Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
     async fn says(&self, name: &str, payload: &str) -> Said {
         let say = Say {
             identity: Some(name.into()),
@@ -54,6 +73,10 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 async fn chess(host: &Home, white: &str, black: &str) -> (Stream, String) {
+    chess_with(host, white, black, None).await
+}
+
+async fn chess_with(host: &Home, white: &str, black: &str, quorum: Option<NewQuorum>) -> (Stream, String) {
     let chess = builtin::ALL.iter().find(|rule| rule.name == "chess").unwrap();
     let params = format!("{{\"white\":\"{white}\",\"black\":\"{black}\"}}");
     let rule = NewRule {
@@ -62,7 +85,7 @@ async fn chess(host: &Home, white: &str, black: &str) -> (Stream, String) {
         params: BASE64.encode(params.as_bytes()),
         locked: true,
     };
-    let room = NewRoom { rules: vec![rule], rule_delay: 0, quorum: None };
+    let room = NewRoom { rules: vec![rule], rule_delay: 0, quorum };
     let new = NewStream { name: "game".into(), encoding: Encoding::Json, room: Some(room) };
     let stream = host.node.create(new).await.unwrap();
     let listen = Listen { host: Some([127, 0, 0, 1].into()), port: 0, or_next_free: false };
@@ -158,7 +181,7 @@ fn a_player_elsewhere_moves_through_the_host_and_checks_what_it_appends() {
 }
 
 /// Appends a block to the feed of a host behind the back of its node: a program that does not check.
-async fn append_unchecked(host: &Home, payload: &str) {
+async fn append_unchecked(host: &Home, sequence: u64, payload: &str) {
     let home = quorate_store::Home::open(host.path()).unwrap();
     let white = home.identity(&"white".parse().unwrap()).unwrap();
     let author = Author::from_secret(&white.secret).unwrap();
@@ -167,7 +190,7 @@ async fn append_unchecked(host: &Home, payload: &str) {
     let (mut feed, _) = Feed::open(keys, storage, FeedConfig::default()).await.unwrap();
     let room = room_id(&stored.key, &feed.get(0).await.unwrap().unwrap());
     let anchor = Anchor::new(0, Hash::new([0; 32]));
-    let action = UnsignedAction { sequence: 0, anchor, valid_until: 0, payload: payload.to_owned().into() };
+    let action = UnsignedAction { sequence, anchor, valid_until: 0, payload: payload.to_owned().into() };
     let block = action.sign(&room, &author).unwrap().encode();
     feed.append(&[block]).await.unwrap();
     feed.commit().await.unwrap();
@@ -183,7 +206,7 @@ fn a_host_that_breaks_the_rules_of_its_room_is_followed_no_further_and_the_block
         let (stream, _) = chess(&host, &white, &black).await;
         let length = stream.info().await.unwrap().length;
         host.node.shutdown().await.unwrap();
-        append_unchecked(&host, r#"{"move":"e2e5"}"#).await;
+        append_unchecked(&host, 0, r#"{"move":"e2e5"}"#).await;
 
         let node = Node::open(NodeConfig::new(&host.path())).await.unwrap();
         let stream = node.open_stream("game").await.unwrap();
@@ -228,6 +251,68 @@ fn a_host_that_breaks_the_rules_of_its_room_is_followed_no_further_and_the_block
         assert_eq!(bytes.info().await.unwrap().room, None);
         for node in [player.node, carrier.node, node] {
             node.shutdown().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn validators_say_no_to_a_host_that_breaks_the_rules_and_the_next_one_goes_on() {
+    AsyncStd::block_on(async {
+        let [host, bob, carol, dave] =
+            [Home::open().await, Home::open().await, Home::open().await, Home::open().await];
+        let (white, black) = (host.key("white"), carol.key("black"));
+        let validators = [&host, &bob, &carol, &dave].map(Home::vote_key).to_vec();
+        let quorum = NewQuorum { validators, hosts: vec![bob.key("host").parse().unwrap()], quorum: 0 };
+        let (stream, address) = chess_with(&host, &white, &black, Some(quorum)).await;
+        let feed = *stream.key();
+        let listen = |port| Listen { host: Some([127, 0, 0, 1].into()), port, or_next_free: false };
+        let beside = bob.node.listen(listen(0)).await.unwrap().to_string();
+        for (home, peers) in
+            [(&bob, vec![&address]), (&carol, vec![&address, &beside]), (&dave, vec![&address, &beside])]
+        {
+            let clone = CloneStream {
+                link: stream.link().to_string(),
+                name: Some("game".into()),
+                peers: peers.into_iter().cloned().collect(),
+                sparse: false,
+                no_check: false,
+            };
+            home.node.clone_stream(clone, true).await.unwrap();
+        }
+        let SaidState::Appended { index } = host.says("white", r#"{"move":"e2e4"}"#).await.state else {
+            panic!("expected a move that is appended");
+        };
+        for home in [&host, &bob, &carol, &dave] {
+            home.until("commit", |quorum| quorum.committed > index).await;
+        }
+        // White moves again, and the host is in it.
+        host.node.shutdown().await.unwrap();
+        append_unchecked(&host, 1, r#"{"move":"d2d4"}"#).await;
+        let node = Node::open(NodeConfig::new(&host.path())).await.unwrap();
+        let host = Home { node, directory: host.directory };
+        let port = address.rsplit_once(':').unwrap().1.parse().unwrap();
+        host.node.open_stream("game").await.unwrap();
+        host.node.listen(listen(port)).await.unwrap();
+
+        // They say no, with the reason, and show by the block itself who did it.
+        let kinds = |quorum: &QuorumInfo| -> Vec<(String, PublicKey)> {
+            quorum.evidence.iter().map(|one| (one.kind.clone(), one.culprit)).collect()
+        };
+        for home in [&bob, &carol, &dave] {
+            let quorum = home.until("evidence", |quorum| !quorum.evidence.is_empty()).await;
+            assert_eq!(kinds(&quorum), [("bad-append".to_owned(), feed)]);
+            let quorum = home.until("another host", |quorum| quorum.epoch == 1).await;
+            assert!(quorum.committed > index, "{quorum:?}");
+        }
+        // The game goes on without that move.
+        let said = carol.says("black", r#"{"move":"e7e5"}"#).await;
+        let SaidState::Appended { index } = said.state else { panic!("{said:?}") };
+        let quorum = dave.until("commit", |quorum| quorum.epoch == 1 && quorum.committed > index).await;
+        assert_eq!(kinds(&quorum), [("bad-append".to_owned(), feed)], "nobody else is accused");
+        let room = dave.node.open_stream("game").await.unwrap().info().await.unwrap().room.unwrap();
+        assert_eq!((room.refused, room.unable), (None, None));
+        for home in [host, bob, carol, dave] {
+            home.node.shutdown().await.unwrap();
         }
     });
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 use quorate_node::evidence::{self, Proven};
 use quorate_node::model::{
-    QuorumInfo, StreamInfo, ValidatorInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
+    QuorumInfo, RejectInfo, StreamInfo, ValidatorInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
@@ -185,7 +185,8 @@ async fn print_votes(follow: &mut Follow, live: bool, output: &mut Output) -> Ou
 /// before.
 fn print_matrix(quorum: &QuorumInfo, before: Option<&QuorumInfo>, output: &mut Output) -> Outcome {
     let paint = output.paint;
-    let heights: BTreeSet<u64> = quorum.votes.iter().map(|vote| vote.length).collect();
+    let voted = quorum.votes.iter().map(|vote| vote.length);
+    let heights: BTreeSet<u64> = voted.chain(quorum.rejects.iter().map(|reject| reject.length)).collect();
     let mut rows: Vec<Vec<String>> = Vec::new();
     if before.is_none_or(|before| before.epoch != quorum.epoch) {
         let validators = quorum.validators.iter().map(|validator| validator.key.short());
@@ -238,6 +239,11 @@ fn cell(quorum: &QuorumInfo, key: &PublicKey, length: u64, paint: text::Paint) -
         .collect();
     votes.sort_unstable();
     votes.dedup();
+    let reject = quorum.rejects.iter().find(|one| one.validator == *key && one.length == length);
+    if let Some(RejectInfo { code, rule_code, .. }) = reject {
+        let rule = rule_code.map_or_else(String::new, |code| format!(", code {code}"));
+        return paint.red(&format!("no ({}{rule})", text::clean(code)));
+    }
     let later = quorum.validators.iter().any(|validator| validator.key == *key && validator.voted > length);
     match votes.len() {
         0 if later => "later".to_owned(),

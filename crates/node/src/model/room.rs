@@ -49,6 +49,9 @@ pub struct QuorumInfo {
     /// Why this node, which is a validator, does not vote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<String>,
+    /// Blocks that validators refuse, in this epoch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejects: Vec<RejectInfo>,
     /// Contradictions that somebody signed.
     pub evidence: Vec<EvidenceInfo>,
     /// Identity keys of those who may host after the first host, in their turn.
@@ -97,6 +100,20 @@ pub struct VoteInfo {
     pub tree_hash: Hash,
     /// Blocks for which the validator holds a quorum's votes.
     pub acknowledged: u64,
+}
+
+/// What a validator refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectInfo {
+    /// Vote key.
+    pub validator: PublicKey,
+    /// Length with the block that is refused.
+    pub length: u64,
+    /// Why, as `E` and four digits.
+    pub code: String,
+    /// What the rule returned, when it is a rule that refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_code: Option<u16>,
 }
 
 /// A contradiction that somebody signed.

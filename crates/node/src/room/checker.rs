@@ -206,6 +206,21 @@ impl<S: RoomStore> Checker<S> {
         self.room.check_authentic(&AuthenticEntry::from(entry.clone()), self.hash_before(), &history)
     }
 
+    /// Tells what the rules say of a block that would come next. Nothing changes.
+    pub(crate) fn would_accept(&mut self, block: Bytes) -> Checked {
+        let known = Known::default();
+        let history = History { recent: &self.recent, fresh: &self.fresh, known: &known };
+        let before = self.hash_before();
+        self.room.check(block, before, &history)
+    }
+
+    /// Returns where the feed would stand with a block that came next.
+    pub(crate) fn head_with(&self, block: &Bytes) -> Option<Head> {
+        let mut roots = self.roots.clone();
+        roots.push_block(Flavour::Dat, block).ok()?;
+        Head::new(roots.length(), roots.tree_hash(Flavour::Dat))
+    }
+
     /// Checks block 0.
     pub(crate) fn begin(&mut self, header: &Bytes, known: &Known) -> Replay {
         let history = History { recent: &self.recent, fresh: &self.fresh, known };

@@ -14,7 +14,7 @@ use quorate_types::BlockRange;
 use quorate_wire::Channel;
 
 use super::room::{ChangeValidators, Utterance};
-use super::watch::Watch;
+use super::watch::{Shown, Watch};
 use crate::model::{Appended, AuditSummary, BlockInfo, ProofFile, StreamInfo};
 use crate::{Failure, WireOutbox};
 
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Roots { length: u64, reply: Reply<Option<Roots>> },
     /// Return the first signed length that covers a block, if it is known.
     Signed { index: u64, reply: Reply<Option<u64>> },
+    /// Show where a block stands in what the writer signed.
+    Show { index: u64, reply: Reply<Option<Shown>> },
     /// Read a block that is here.
     Get { index: u64, reply: Reply<Bytes> },
     /// Read a block, from peers if need be; answered when it came.

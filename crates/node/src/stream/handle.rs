@@ -13,7 +13,7 @@ use quorate_stream::identity::Author;
 
 use super::command::{Command, ExtensionMessage, Reply};
 use super::room::{ChangeValidators, Patience, Utterance, Wish};
-use super::watch::Watch;
+use super::watch::{Shown, Watch};
 use crate::model::{
     Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo, ValidatorWish,
     ValidatorsChanged,
@@ -252,6 +252,11 @@ impl Stream {
     /// Returns the first signed length that covers a block, if it is known.
     pub(crate) async fn signed(&self, index: u64) -> Result<Option<u64>, Failure> {
         self.ask(|reply| Command::Signed { index, reply }).await
+    }
+
+    /// Shows where a block stands in what the writer signed, if that is known.
+    pub(crate) async fn show(&self, index: u64) -> Result<Option<Shown>, Failure> {
+        self.ask(|reply| Command::Show { index, reply }).await
     }
 
     pub(crate) async fn close(&self) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 mod audit;
 mod epochs;
 mod jobs;
+mod judge;
 mod log;
 mod open;
 mod pending;
@@ -178,6 +179,8 @@ impl StreamTask {
                 return;
             }
         };
+        // Before the room leaves the place that evidence is about.
+        self.judge(&mut keeper).await;
         self.follow_epochs(&mut keeper).await;
         if keeper.is_lost {
             return self.lose_room(keeper);
@@ -199,6 +202,7 @@ impl StreamTask {
         self.forget_kept(&mut keeper, ended).await;
         self.work_relay(&mut keeper).await;
         self.tell_pending(&mut keeper, now);
+        self.judge(&mut keeper).await;
         self.work_quorum(&mut keeper).await;
         if keeper.job.is_none() {
             // What was said here just now is offered to the room at once.

@@ -387,6 +387,9 @@ impl StreamTask {
             Command::Read { range, reply } => self.read(range, reply).await,
             Command::Roots { length, reply } => self.roots(length, reply).await,
             Command::Signed { index, reply } => self.signed(index, reply).await,
+            Command::Show { index, reply } => {
+                let _ = reply.try_send(Ok(self.shown(index).await));
+            }
             Command::Get { index, reply } => self.get_height(index, reply).await,
             Command::Info { reply } => {
                 let _ = reply.try_send(self.info().await);

@@ -7,7 +7,9 @@ use async_channel::Sender;
 use bytes::Bytes;
 use quorate_feed::Roots;
 use quorate_feed::fork::VerifiedForkProof;
-use quorate_types::BlockRange;
+use quorate_proto::quorum::NodeContent;
+use quorate_quorum::certificate::Inclusion;
+use quorate_types::{BlockRange, Signature};
 
 use super::command::Reply;
 use super::failures::read_failure;
@@ -45,6 +47,17 @@ impl FeedView {
         let others = [swap(&self.contiguous, contiguous), swap(&self.remote, remote)];
         swap(&self.length, length) || others.contains(&true)
     }
+}
+
+/// Where a block stands in a history that the writer signed.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Length that was signed.
+    pub(crate) length: u64,
+    /// By the writer.
+    pub(crate) signature: Signature,
+    /// Nodes that lead from the block to the peaks of that length.
+    pub(crate) nodes: Vec<NodeContent>,
 }
 
 /// The task of a room that watches a feed.
@@ -100,6 +113,17 @@ impl StreamTask {
     pub(super) async fn roots(&mut self, length: u64, reply: Reply<Option<Roots>>) {
         let roots = self.feed.roots_at(length).await;
         let _ = reply.try_send(roots.map_err(|error| read_failure(&self.identity, &error)));
+    }
+
+    /// Shows where a block stands in the first history with it that the writer signed, if all of it is here.
+    pub(super) async fn shown(&mut self, index: u64) -> Option<Shown> {
+        let (length, signature) = self.feed.signature_for(index).await.ok().flatten()?;
+        let mut nodes = Vec::new();
+        for place in Inclusion::places(index, length)? {
+            let node = self.feed.node(place).await.ok().flatten()?;
+            nodes.push((node.hash, node.size));
+        }
+        Some(Shown { length, signature, nodes })
     }
 
     pub(super) async fn signed(&mut self, index: u64, reply: Reply<Option<u64>>) {

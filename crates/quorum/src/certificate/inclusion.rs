@@ -68,6 +68,11 @@ fn places(index: u64, length: u64) -> Option<Vec<u64>> {
 }
 
 impl Inclusion {
+    /// Returns the indexes of the nodes that show where a block stands, in their order; `None` for a block beyond the length.
+    pub fn places(index: u64, length: u64) -> Option<Vec<u64>> {
+        places(index, length)
+    }
+
     /// Collects the nodes that show where a block stands; `None` when one of them is not there.
     pub fn nodes(index: u64, length: u64, node: impl FnMut(u64) -> Option<Node>) -> Option<Vec<NodeContent>> {
         let nodes: Option<Vec<Node>> = places(index, length)?.into_iter().map(node).collect();

@@ -215,8 +215,13 @@ impl StreamTask {
                 None => true,
             };
             if is_kept {
-                self.cross(keeper, &mut checker).await;
                 keeper.checker = Some(checker);
+                // The base may be what evidence is about.
+                self.judge(keeper).await;
+                if let Some(mut checker) = keeper.checker.take() {
+                    self.cross(keeper, &mut checker).await;
+                    keeper.checker = Some(checker);
+                }
             }
         }
         self.change_host(keeper);

@@ -112,6 +112,14 @@ impl Log {
         self.parts().position(|part| length <= part.end()).unwrap_or(self.last_place())
     }
 
+    /// Feed of a key in which a height of the room lies where it has `length` blocks, and that height.
+    pub(super) fn place_of(&self, key: &PublicKey, length: u64) -> Option<(&Part, u64)> {
+        let of_key = self.parts().filter(|part| part.key == *key);
+        of_key
+            .map(|part| (part, part.offset().saturating_add(length)))
+            .find(|(part, height)| (part.start..part.end()).contains(height))
+    }
+
     /// Height of the room where the feed of an epoch has a length.
     pub(super) fn height(&self, epoch: u64, length: u64) -> Option<u64> {
         let part = self.parts().find(|part| part.epoch == epoch)?;

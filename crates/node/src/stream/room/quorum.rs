@@ -23,10 +23,11 @@ use quorate_types::{Hash, PublicKey, RoomId};
 
 use super::super::command::Reply;
 use super::super::task::StreamTask;
+use super::judge::Docket;
 use super::log::Log;
 use super::{RoomKeeper, RoomState};
 use crate::event::Event;
-use crate::model::{EvidenceInfo, QuorumInfo, ValidatorInfo, VoteInfo};
+use crate::model::{EvidenceInfo, QuorumInfo, RejectInfo, ValidatorInfo, VoteInfo};
 use crate::room::{CheckedHead, Checker};
 use crate::{Code, EXTENSION, Failure};
 
@@ -52,6 +53,8 @@ pub(super) struct Quorum {
     looked: Option<Instant>,
     /// Blocks of the room that are committed, as far as it is known which they are.
     committed: u64,
+    /// What takes the history to check.
+    pub(super) docket: Docket,
 }
 
 impl Quorum {
@@ -138,6 +141,7 @@ impl StreamTask {
             commits: Vec::new(),
             looked: None,
             committed: 0,
+            docket: Docket::default(),
         };
         if let Some(reason) = quorum.silent() {
             tracing::warn!(stream = self.identity.name, "this validator does not vote: {reason}");
@@ -281,7 +285,17 @@ impl StreamTask {
                     Output::Append { feed, what: Append::EpochStart(body) } => {
                         self.append_start(&quorum.engine, &keeper.log, feed, body).await;
                     }
-                    output => self.do_for_quorum(keeper, output),
+                    Output::Judge(evidence) => {
+                        quorum.docket.file(*evidence);
+                        let _ = self.signal.try_send(());
+                    }
+                    Output::Rejected(reject) => quorum.docket.rejected(&reject),
+                    output => {
+                        if let Output::Voted(vote) = &output {
+                            quorum.docket.voted(vote);
+                        }
+                        self.do_for_quorum(keeper, output);
+                    }
                 }
             }
             if tickets.is_empty() {
@@ -527,6 +541,17 @@ impl RoomKeeper {
                     kind: kind_name(evidence).to_owned(),
                     culprit: *evidence.culprit(),
                     bytes: evidence.bytes().len(),
+                })
+                .collect(),
+            rejects: quorum
+                .docket
+                .rejects()
+                .filter(|reject| reject.common.epoch == engine.epoch().number())
+                .map(|reject| RejectInfo {
+                    validator: *reject.signer(),
+                    length: height(reject.common.epoch, reject.head.length()),
+                    code: format!("E{:04}", reject.rule),
+                    rule_code: (reject.code != 0).then_some(reject.code),
                 })
                 .collect(),
             hosts: self.epochs.as_ref().map_or_else(Vec::new, |epochs| epochs.hosts().to_vec()),

@@ -311,6 +311,12 @@ impl StreamTask {
         let (here, remote) = (self.log_length(&keeper.log), self.log_remote(&keeper.log));
         let mut later = VecDeque::new();
         while let Some(utterance) = keeper.utterances.pop_front() {
+            // A host that is found out is replaced where the room names others.
+            let is_left = keeper.may_change_host() && !utterance.patience.is_over(now, keeper.lonely);
+            if keeper.stopped.is_some() && is_left {
+                later.push_back(utterance);
+                continue;
+            }
             if let Some(stopped) = &keeper.stopped {
                 let mut failure = stopped.failure(&self.identity.name);
                 failure.message.push_str("; nothing was appended");
