@@ -1,6 +1,6 @@
 //! Datagrams of the DHT of hyperswarm 2 (dht-rpc 4, @hyperswarm/dht 4).
 
-use std::net::SocketAddrV4;
+use core::net::SocketAddrV4;
 
 use bytes::Bytes;
 use prost::Message;

@@ -42,8 +42,8 @@ impl Tables {
 fn ours<'a>(lan: &'a Lan, host: u8, workspace: &Workspace) -> Result<Ours<'a>> {
     let mut ours = Ours::new(lan, host, workspace)?;
     ours.set("QUORATE_ANNOUNCE", "dht");
-    ours.set("QUORATE_BITTORRENT_BOOTSTRAP", &format!("{}:6881", lan.address(1)));
-    ours.set("QUORATE_HYPERSWARM_BOOTSTRAP", &lan.address(1));
+    ours.set("QUORATE_BITTORRENT_NODES", &format!("{}:6881", lan.address(1)));
+    ours.set("QUORATE_HYPERSWARM_NODES", &lan.address(1));
     Ok(ours)
 }
 
@@ -164,8 +164,8 @@ fn each_table_alone_brings_our_nodes_together_and_tells_how_it_stands() -> Resul
         let node = |host| -> Result<Ours<'_>> {
             let mut node = ours(&lan, host, &workspace)?;
             let variable = match other {
-                "hyperswarm" => "QUORATE_HYPERSWARM_BOOTSTRAP",
-                _ => "QUORATE_BITTORRENT_BOOTSTRAP",
+                "hyperswarm" => "QUORATE_HYPERSWARM_NODES",
+                _ => "QUORATE_BITTORRENT_NODES",
             };
             node.set(variable, "none");
             Ok(node)

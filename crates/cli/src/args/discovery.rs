@@ -27,33 +27,33 @@ pub(crate) struct AnnounceArgs {
         hide_env_values = true
     )]
     dns_servers: Vec<ServerName>,
-    /// Node of BitTorrent's table that --announce dht begins with; none leaves that table out; may be repeated
-    /// [default: those of dat and of BitTorrent]
+    /// Bootstrap node of BitTorrent's table for --announce dht, HOST or HOST:PORT; none leaves that table out; may be
+    /// repeated [default: those of dat and of BitTorrent]
     #[arg(
-        long,
-        value_name = "HOST[:PORT]",
-        env = "QUORATE_BITTORRENT_BOOTSTRAP",
+        long = "bittorrent-node",
+        value_name = "NODE",
+        env = "QUORATE_BITTORRENT_NODES",
         value_delimiter = ' ',
         hide_env_values = true
     )]
-    bittorrent_bootstrap: Vec<Bootstrap>,
-    /// Node of hyperswarm's table that --announce dht begins with; none leaves that table out; may be repeated
-    /// [default: those of hyperswarm]
+    bittorrent_nodes: Vec<Bootstrap>,
+    /// Bootstrap node of hyperswarm's table for --announce dht, HOST or HOST:PORT; none leaves that table out; may be
+    /// repeated [default: those of hyperswarm]
     #[arg(
-        long,
-        value_name = "HOST[:PORT]",
-        env = "QUORATE_HYPERSWARM_BOOTSTRAP",
+        long = "hyperswarm-node",
+        value_name = "NODE",
+        env = "QUORATE_HYPERSWARM_NODES",
         value_delimiter = ' ',
         hide_env_values = true
     )]
-    hyperswarm_bootstrap: Vec<Bootstrap>,
+    hyperswarm_nodes: Vec<Bootstrap>,
 }
 
 /// Servers that dat 13 uses (dat-swarm-defaults).
 const DNS_SERVERS: [&str; 2] = ["discovery1.datprotocol.com", "discovery2.datprotocol.com"];
 
 /// Nodes that dat 13 begins with (dat-swarm-defaults), and those of the library that it uses (k-rpc).
-const BITTORRENT_BOOTSTRAP: [&str; 7] = [
+const BITTORRENT_NODES: [&str; 7] = [
     "bootstrap1.datprotocol.com",
     "bootstrap2.datprotocol.com",
     "bootstrap3.datprotocol.com",
@@ -64,7 +64,7 @@ const BITTORRENT_BOOTSTRAP: [&str; 7] = [
 ];
 
 /// Nodes that hyperswarm 2 begins with (@hyperswarm/dht 4).
-const HYPERSWARM_BOOTSTRAP: [&str; 3] =
+const HYPERSWARM_NODES: [&str; 3] =
     ["bootstrap1.hyperdht.org", "bootstrap2.hyperdht.org", "bootstrap3.hyperdht.org"];
 
 /// A node to begin with, or the word that there shall be none.
@@ -110,8 +110,8 @@ impl AnnounceArgs {
         Discover {
             lan: self.announce.contains(&Announce::Lan),
             servers,
-            bittorrent: bootstrap(dht, &self.bittorrent_bootstrap, &BITTORRENT_BOOTSTRAP),
-            hyperswarm: bootstrap(dht, &self.hyperswarm_bootstrap, &HYPERSWARM_BOOTSTRAP),
+            bittorrent: bootstrap(dht, &self.bittorrent_nodes, &BITTORRENT_NODES),
+            hyperswarm: bootstrap(dht, &self.hyperswarm_nodes, &HYPERSWARM_NODES),
             port,
         }
     }
@@ -201,9 +201,9 @@ mod tests {
         assert!(lan.bittorrent.is_empty() && dns.hyperswarm.is_empty());
         let dht = discover(&["--announce", "dht"]);
         assert_eq!((dht.lan, dht.servers.len()), (false, 0));
-        assert_eq!(dht.bittorrent.len(), BITTORRENT_BOOTSTRAP.len());
-        assert_eq!(dht.hyperswarm.len(), HYPERSWARM_BOOTSTRAP.len());
-        let own = ["--bittorrent-bootstrap", "none", "--hyperswarm-bootstrap", "10.0.0.1"];
+        assert_eq!(dht.bittorrent.len(), BITTORRENT_NODES.len());
+        assert_eq!(dht.hyperswarm.len(), HYPERSWARM_NODES.len());
+        let own = ["--bittorrent-node", "none", "--hyperswarm-node", "10.0.0.1"];
         let one = discover(&[&["--announce", "dht"], &own[..]].concat());
         assert_eq!((one.bittorrent, one.hyperswarm), (Vec::new(), vec!["10.0.0.1".parse().unwrap()]));
         assert_eq!(discover(&own).hyperswarm, Vec::new(), "only where dht is asked for");

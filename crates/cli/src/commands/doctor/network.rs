@@ -60,8 +60,8 @@ async fn dht(kind: DhtKind, bootstrap: Vec<NodeName>, patience: Duration) -> Fin
 
 fn table(kind: DhtKind, status: &DhtStatus) -> Finding {
     let (name, option) = match kind {
-        DhtKind::BitTorrent => ("BitTorrent's", "--bittorrent-bootstrap"),
-        DhtKind::Hyperswarm => ("hyperswarm's", "--hyperswarm-bootstrap"),
+        DhtKind::BitTorrent => ("BitTorrent's", "--bittorrent-node"),
+        DhtKind::Hyperswarm => ("hyperswarm's", "--hyperswarm-node"),
     };
     let next = format!("name another node to begin with: {option} HOST:PORT");
     match (status.resolved, status.counts.answers) {
