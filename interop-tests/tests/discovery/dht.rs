@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -85,6 +86,10 @@ fn a_feed_of_ours_is_found_by_stock_peers_of_hyperswarm() -> Result<()> {
         ensure!(peer.get(2)? == b"three", "{package:?}");
         let state = state(&ours.run(&["peers"])?, "hyperswarm")?;
         ensure!(state["working"] == true && state["answered"] != 0 && state["port"] == 3282, "{state}");
+        // Who ends in good order takes back what was announced.
+        ensure!(Command::new("kill").args(["-INT", &share.id().to_string()]).status()?.success());
+        let event = tables.hyperswarm.event("unannounced", SOON)?;
+        ensure!(event["host"] == lan.address(2).as_str() && event["port"] == 3282, "{event}");
     }
     Ok(())
 }
