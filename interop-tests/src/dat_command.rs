@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use data_encoding::HEXLOWER;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{EventProcess, Lan};
 
@@ -65,6 +65,28 @@ impl DatVersion {
         process
             .event("listening", PATIENCE)
             .context("expected dns-discovery of the pinned package dat-13: run `cargo xtask peers`")?;
+        Ok(process)
+    }
+
+    /// Starts nodes of the BitTorrent DHT that dat 13 comes with on a host, on ports from 6881, and a DNS server by which
+    /// stock clients find their first nodes there, those of hyperswarm included.
+    pub fn bittorrent_nodes(lan: &Lan, host: u8) -> Result<EventProcess> {
+        Self::nodes(lan, host, "dat-13", "bittorrent-dht")
+    }
+
+    /// Starts nodes of the DHT of hyperswarm 2 on a host, on ports from 49737.
+    pub fn hyperswarm_nodes(lan: &Lan, host: u8) -> Result<EventProcess> {
+        Self::nodes(lan, host, "dat-sdk-2", "@hyperswarm/dht")
+    }
+
+    fn nodes(lan: &Lan, host: u8, folder: &str, package: &str) -> Result<EventProcess> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("js").join(folder).join("dht-nodes.js");
+        let mut command = Command::new("node");
+        command.arg(script).arg(json!({ "address": lan.address(host) }).to_string());
+        let mut process = EventProcess::start("nodes of a DHT", &mut lan.on(host, &command))?;
+        process.event("listening", PATIENCE).with_context(|| {
+            format!("expected {package} of the pinned package {folder}: run `cargo xtask peers`")
+        })?;
         Ok(process)
     }
 

@@ -24,6 +24,7 @@ while [ $host -le "$1" ]; do
   ip netns add h$host
   ip link add v$host type veth peer name eth0 netns h$host
   ip link set v$host master br0 up
+  ip link set v$host type bridge_slave mcast_flood $2
   ip -n h$host addr add 10.77.0.$host/24 dev eth0
   ip -n h$host link set lo up
   ip -n h$host link set eth0 up
@@ -48,6 +49,15 @@ impl Lan {
     ///
     /// `unshare`, `nsenter` (util-linux) or `ip` (iproute2) is missing, or the system allows no namespaces.
     pub fn new(hosts: u8) -> Result<Self> {
+        Self::with(hosts, "on")
+    }
+
+    /// The same, but multicast goes nowhere: whoever is found is found otherwise.
+    pub fn without_multicast(hosts: u8) -> Result<Self> {
+        Self::with(hosts, "off")
+    }
+
+    fn with(hosts: u8, multicast: &str) -> Result<Self> {
         for (program, package) in [("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2")] {
             ensure!(
                 Command::new(program).arg("-V").output().is_ok(),
@@ -56,7 +66,7 @@ impl Lan {
         }
         let mut holder = Command::new("unshare")
             .args(["--user", "--map-root-user", "--net", "--mount", "--kill-child", "sh", "-c", SETUP, "sh"])
-            .arg(hosts.to_string())
+            .args([&hosts.to_string(), multicast])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

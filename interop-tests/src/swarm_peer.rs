@@ -39,7 +39,7 @@ pub struct SwarmPeer {
 }
 
 impl SwarmPeer {
-    /// Starts a peer on a host: with a feed of its own, or with a copy of somebody else's.
+    /// Starts a peer on a host: with a feed of its own, or with a copy of somebody else's. It asks the local network.
     ///
     /// # Errors
     ///
@@ -50,6 +50,18 @@ impl SwarmPeer {
         host: u8,
         directory: &Path,
         key: Option<&str>,
+    ) -> Result<Self> {
+        Self::start_with(package, lan, host, directory, key, &[])
+    }
+
+    /// The same with nodes of the hyperswarm DHT to begin with; without any only the local network is asked.
+    pub fn start_with(
+        package: SwarmPackage,
+        lan: &Lan,
+        host: u8,
+        directory: &Path,
+        key: Option<&str>,
+        bootstrap: &[String],
     ) -> Result<Self> {
         let (folder, name, version) = package.folder();
         let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("js").join(folder);
@@ -62,7 +74,7 @@ impl SwarmPeer {
             "expected {name} {version} as pinned: run `cargo xtask peers`"
         );
         std::fs::create_dir_all(directory)?;
-        let options = json!({ "dir": directory, "key": key });
+        let options = json!({ "dir": directory, "key": key, "bootstrap": bootstrap });
         let mut command = Command::new("node");
         command.arg(at.join("peer.js")).arg(options.to_string()).env("HOME", directory);
         let mut process = EventProcess::start(&format!("stock peer {name}"), &mut lan.on(host, &command))?;

@@ -14,9 +14,9 @@ use quorate_node::model::{
     NewStream, PeerInfo, ProofFile, Said, Say, StreamInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{
-    Archive, AskNames, Checkout, CheckoutReport, Client, Code, DatName, Discover, EventStream, Failure,
-    Identities, Listen, MAX_BLOCKS_DESCRIBED, Multicast, Node, NodeConfig, Resolved, Selection, ServerAnswer,
-    ServerName,
+    Archive, AskNames, Checkout, CheckoutReport, Client, Code, DatName, DhtKind, DhtStatus, Discover,
+    EventStream, Failure, Identities, Listen, MAX_BLOCKS_DESCRIBED, Multicast, Node, NodeConfig, NodeName,
+    Resolved, Selection, ServerAnswer, ServerName,
 };
 use quorate_types::limits::DEFAULT_PORT;
 use quorate_types::{BlockRange, PublicKey};
@@ -496,6 +496,15 @@ pub(crate) async fn probe_servers(
     patience: Duration,
 ) -> Result<Vec<ServerAnswer>, String> {
     quorate_node::probe_servers(&runtime(), names, patience).await
+}
+
+/// Asks a distributed hash table whether anybody is there.
+pub(crate) async fn probe_dht(
+    kind: DhtKind,
+    bootstrap: Vec<NodeName>,
+    patience: Duration,
+) -> Result<DhtStatus, String> {
+    quorate_node::probe_dht(&runtime(), kind, bootstrap, patience).await
 }
 
 /// Finds out which key a name stands for.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_net::discovery::dht::{self, DhtKind, DhtStatus, NodeName, StartDht};
 use quorate_net::discovery::local;
 use quorate_net::discovery::servers::{self, ServerName, ServerStatus, ServersConfig};
 use quorate_net::discovery::{LocalConfig, Network, Topic};
@@ -121,6 +122,29 @@ pub async fn probe_servers(
         let status = servers.status();
         if runtime.now() >= deadline || status.iter().all(|server| server.counts.answers) {
             return Ok(status.into_iter().map(answer).collect());
+        }
+        runtime.sleep_until(runtime.now() + LOOK).await;
+    }
+}
+
+/// Asks a distributed hash table for nodes; waits until one has answered, or for so long.
+///
+/// # Errors
+///
+/// The system gives no socket; the text says why.
+pub async fn probe_dht(
+    runtime: &Arc<dyn Runtime>,
+    kind: DhtKind,
+    bootstrap: Vec<NodeName>,
+    patience: Duration,
+) -> Result<DhtStatus, String> {
+    let dht = dht::start(Arc::clone(runtime), StartDht { kind, port: None, bootstrap })
+        .map_err(|error| error.to_string())?;
+    let deadline = runtime.now() + patience;
+    loop {
+        let status = dht.status();
+        if runtime.now() >= deadline || status.counts.answers {
+            return Ok(status);
         }
         runtime.sleep_until(runtime.now() + LOOK).await;
     }

@@ -32,12 +32,13 @@ pub use archive::{Archive, ArchiveFile, Checkout, CheckoutReport, FolderContent}
 pub use client::Client;
 pub use content::message_of;
 pub use discovery::Discover;
-pub use doctor::{Multicast, ServerAnswer, probe_multicast, probe_servers};
+pub use doctor::{Multicast, ServerAnswer, probe_dht, probe_multicast, probe_servers};
 pub use events::EventStream;
 pub use failure::{Code, Failure, FailureBody, FailureKind};
 pub use identities::Identities;
 pub use node::{Listen, Node, NodeConfig};
 pub use quorate_net::discovery::Network;
+pub use quorate_net::discovery::dht::{DhtKind, DhtStatus, NodeName};
 pub use quorate_net::discovery::servers::ServerName;
 pub use quorate_net::names::{AskNames, DatName, NameSource, Resolved};
 pub use quorate_replicate::Selection;

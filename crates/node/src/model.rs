@@ -234,6 +234,10 @@ pub enum Service {
     Lan,
     /// DNS-discovery servers.
     Dns,
+    /// BitTorrent's distributed hash table, where dat 13 looks.
+    Bittorrent,
+    /// The distributed hash table of hyperswarm 2: dat 14, dat-sdk 2, hyperspace 3.
+    Hyperswarm,
 }
 
 /// How a discovery service stands.

@@ -1,4 +1,5 @@
-//! Protobuf messages of the Dat wires, of rooms, of certificates and of the extension `quorate/1`: generated types and
+//! Protobuf messages of the Dat wires, of the DHT of hyperswarm 2, of rooms, of certificates and of the extension
+//! `quorate/1`: generated types and
 //! what is checked about them.
 //!
 //! The generated `pb` types stay inside this crate. Its public types come out of `decode` with
@@ -11,6 +12,7 @@
 pub mod archive;
 mod canonical;
 pub mod dat;
+pub mod dht;
 mod error;
 mod fields;
 pub mod header;
@@ -37,6 +39,12 @@ mod pb_header {
 mod pb_archive {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     include!("generated/archive.rs");
+}
+
+/// Generated from `proto/dht.proto`.
+mod pb_dht {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    include!("generated/dht.rs");
 }
 
 /// Generated from `proto/stream.proto`.

@@ -160,6 +160,36 @@ pub const MAX_DNS_RECORDS: usize = 128;
 /// Addresses that one answer about a feed may name (dns-discovery 6 `_onquestion`: 100).
 pub const MAX_DNS_PEERS: usize = 100;
 
+/// Largest datagram of a DHT that is read, bytes: 20 nodes and 128 peers make about 1700 (@hyperswarm/dht 4 `index.js`).
+pub const MAX_DHT_BYTES: usize = 4096;
+
+/// Nodes that one answer of a DHT may name (dht-rpc 4: 20, BitTorrent: 8).
+pub const MAX_DHT_NODES: usize = 20;
+
+/// Peers that one answer of a DHT may name (@hyperswarm/dht 4: 128, bittorrent-dht 7: 100).
+pub const MAX_DHT_PEERS: usize = 128;
+
+/// Longest token of a DHT that is sent back, bytes (dht-rpc 4: 32, BitTorrent: 4 to 20).
+pub const MAX_DHT_TOKEN_BYTES: usize = 64;
+
+/// Nodes of a DHT that are remembered.
+pub const MAX_DHT_TABLE: usize = 256;
+
+/// Nodes at one IPv4 address that are remembered, and that one search asks: one host is not the whole network.
+pub const MAX_DHT_NODES_PER_HOST: usize = 8;
+
+/// Nodes that one search asks, however many closer ones it is told of.
+pub const MAX_DHT_ASKED: usize = 128;
+
+/// Searches of a DHT that run at once; the others wait.
+pub const MAX_DHT_SEARCHES: usize = 8;
+
+/// Questions to nodes of a DHT that wait for their answers at once.
+pub const MAX_DHT_PENDING: usize = 64;
+
+/// Questions of others that are answered in a second.
+pub const MAX_DHT_ANSWERS_PER_SECOND: u32 = 32;
+
 /// Feeds that are looked for on the local network at once.
 pub const MAX_TOPICS: usize = 1024;
 

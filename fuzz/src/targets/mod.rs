@@ -1,6 +1,7 @@
 //! The targets.
 
 mod bitfield;
+mod dht;
 mod dns;
 mod entries;
 mod evidence;
@@ -18,7 +19,7 @@ mod world;
 use crate::Target;
 
 /// Every target.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     links::TARGET,
     messages::TARGET,
     bitfield::RUN_LENGTH,
@@ -36,4 +37,5 @@ pub const TARGETS: [Target; 17] = [
     modules::DAMAGED,
     modules::SMITH,
     dns::TARGET,
+    dht::TARGET,
 ];

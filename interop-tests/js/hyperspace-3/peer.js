@@ -6,10 +6,10 @@ const path = require('path')
 process.env.TMPDIR = JSON.parse(process.argv[2]).dir
 
 const { Server, Client } = require('hyperspace')
-const { block } = require('../lib/local-only')
+const { bootstrap } = require('../lib/local-only')
 
 require('../lib/swarm-peer')(async ({ dir, key }) => {
-  const server = new Server({ storage: path.join(dir, 'storage'), host: 'hyperspace', network: { bootstrap: block } })
+  const server = new Server({ storage: path.join(dir, 'storage'), host: 'hyperspace', network: { bootstrap } })
   await server.ready()
   const client = new Client({ host: 'hyperspace' })
   await client.ready()

@@ -2,7 +2,7 @@
 
 // Runs a stock peer that finds others by itself: one plain feed, no address.
 //
-// Options (JSON, first argument): dir, key (of somebody else's feed; without it an own one is made).
+// Options (JSON, first argument): dir, key (of somebody else's feed; without it an own one is made), bootstrap (of the DHT).
 // Commands on standard input: append {blocks: [base64]}, get {index}, quit. Events: ready {key, length}, append {length},
 // reply {id, ...}.
 

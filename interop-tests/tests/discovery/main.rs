@@ -1,6 +1,7 @@
 //! Peers that find each other with no address typed, in a network of their own.
 
 mod archives;
+mod dht;
 mod feeds;
 mod names;
 mod support;

@@ -48,6 +48,14 @@ impl<'a> Ours<'a> {
         lines.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
+    /// Runs to whatever end, and returns the one object that was printed.
+    pub(crate) fn report(&self, arguments: &[&str]) -> Result<Value> {
+        let output = self.command(arguments).output().context("cannot run quorate")?;
+        serde_json::from_slice(&output.stdout).with_context(|| {
+            format!("quorate {arguments:?} printed no object:\n{}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+
     /// Runs `share` until it is dropped.
     pub(crate) fn share(&self) -> Result<EventProcess> {
         let mut process = EventProcess::start("quorate share", &mut self.command(&["share"]))?;
@@ -72,11 +80,18 @@ impl<'a> Ours<'a> {
 
 /// Makes a network with this many hosts; `None` where the gate has said why there can be none.
 pub(crate) fn network(hosts: u8) -> Result<Option<Lan>> {
-    if let Some(reason) = std::env::var_os("QUORATE_WITHOUT_LAN") {
-        eprintln!("skipped, no network of its own: {}", reason.to_string_lossy());
-        return Ok(None);
-    }
-    Lan::new(hosts).map(Some)
+    if may_make_one() { Lan::new(hosts).map(Some) } else { Ok(None) }
+}
+
+/// The same, where multicast goes nowhere.
+pub(crate) fn network_without_multicast(hosts: u8) -> Result<Option<Lan>> {
+    if may_make_one() { Lan::without_multicast(hosts).map(Some) } else { Ok(None) }
+}
+
+fn may_make_one() -> bool {
+    let Some(reason) = std::env::var_os("QUORATE_WITHOUT_LAN") else { return true };
+    eprintln!("skipped, no network of its own: {}", reason.to_string_lossy());
+    false
 }
 
 /// Names a directory of a test.

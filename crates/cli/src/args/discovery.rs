@@ -1,12 +1,13 @@
 //! Where peers are looked for, and how a name in a link becomes a key.
 
 use clap::{Args, ValueEnum};
-use quorate_node::{AskNames, Discover, ServerName};
+use quorate_node::{AskNames, Discover, NodeName, ServerName};
 
 /// Where to look for peers and to be found.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AnnounceArgs {
-    /// Where to find peers and be found: lan, the local network; dns, discovery servers; none; may be repeated
+    /// Where to find peers and be found: lan, the local network; dns, discovery servers; dht, the distributed hash tables
+    /// of BitTorrent and of hyperswarm; none; may be repeated
     #[arg(
         long,
         value_name = "WHERE",
@@ -26,10 +27,60 @@ pub(crate) struct AnnounceArgs {
         hide_env_values = true
     )]
     dns_servers: Vec<ServerName>,
+    /// Bootstrap node of BitTorrent's table for --announce dht, HOST or HOST:PORT; none leaves that table out; may be
+    /// repeated [default: those of dat and of BitTorrent]
+    #[arg(
+        long = "bittorrent-node",
+        value_name = "NODE",
+        env = "QUORATE_BITTORRENT_NODES",
+        value_delimiter = ' ',
+        hide_env_values = true
+    )]
+    bittorrent_nodes: Vec<Bootstrap>,
+    /// Bootstrap node of hyperswarm's table for --announce dht, HOST or HOST:PORT; none leaves that table out; may be
+    /// repeated [default: those of hyperswarm]
+    #[arg(
+        long = "hyperswarm-node",
+        value_name = "NODE",
+        env = "QUORATE_HYPERSWARM_NODES",
+        value_delimiter = ' ',
+        hide_env_values = true
+    )]
+    hyperswarm_nodes: Vec<Bootstrap>,
 }
 
 /// Servers that dat 13 uses (dat-swarm-defaults).
 const DNS_SERVERS: [&str; 2] = ["discovery1.datprotocol.com", "discovery2.datprotocol.com"];
+
+/// Nodes that dat 13 begins with (dat-swarm-defaults), and those of the library that it uses (k-rpc).
+const BITTORRENT_NODES: [&str; 7] = [
+    "bootstrap1.datprotocol.com",
+    "bootstrap2.datprotocol.com",
+    "bootstrap3.datprotocol.com",
+    "bootstrap4.datprotocol.com",
+    "router.bittorrent.com",
+    "router.utorrent.com",
+    "dht.transmissionbt.com",
+];
+
+/// Nodes that hyperswarm 2 begins with (@hyperswarm/dht 4).
+const HYPERSWARM_NODES: [&str; 3] =
+    ["bootstrap1.hyperdht.org", "bootstrap2.hyperdht.org", "bootstrap3.hyperdht.org"];
+
+/// A node to begin with, or the word that there shall be none.
+#[derive(Debug, Clone)]
+enum Bootstrap {
+    Node(NodeName),
+    None,
+}
+
+impl std::str::FromStr for Bootstrap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self::None) } else { text.parse().map(Self::Node) }
+    }
+}
 
 /// One place to look for peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,6 +89,8 @@ enum Announce {
     Lan,
     /// DNS-discovery servers
     Dns,
+    /// Distributed hash tables
+    Dht,
     /// Nowhere
     None,
 }
@@ -53,7 +106,32 @@ impl AnnounceArgs {
             (true, []) => DNS_SERVERS.iter().filter_map(|name| name.parse().ok()).collect(),
             (true, named) => named.to_vec(),
         };
-        Discover { lan: self.announce.contains(&Announce::Lan), servers, port }
+        let dht = self.announce.contains(&Announce::Dht);
+        Discover {
+            lan: self.announce.contains(&Announce::Lan),
+            servers,
+            bittorrent: bootstrap(dht, &self.bittorrent_nodes, &BITTORRENT_NODES),
+            hyperswarm: bootstrap(dht, &self.hyperswarm_nodes, &HYPERSWARM_NODES),
+            port,
+        }
+    }
+}
+
+/// Nodes to begin with: those that are named, or the usual ones.
+fn bootstrap(is_used: bool, named: &[Bootstrap], usual: &[&str]) -> Vec<NodeName> {
+    match (is_used, named) {
+        (false, _) => Vec::new(),
+        (true, []) => usual.iter().filter_map(|name| name.parse().ok()).collect(),
+        (true, named) => {
+            let mut nodes = Vec::new();
+            for node in named {
+                match node {
+                    Bootstrap::Node(name) => nodes.push(name.clone()),
+                    Bootstrap::None => return Vec::new(),
+                }
+            }
+            nodes
+        }
     }
 }
 
@@ -120,6 +198,15 @@ mod tests {
         assert_eq!((dns.lan, dns.servers.len()), (false, DNS_SERVERS.len()));
         let named = discover(&["--announce", "dns", "--dns-server", "10.0.0.1:53"]);
         assert_eq!(named.servers, ["10.0.0.1:53".parse().unwrap()]);
+        assert!(lan.bittorrent.is_empty() && dns.hyperswarm.is_empty());
+        let dht = discover(&["--announce", "dht"]);
+        assert_eq!((dht.lan, dht.servers.len()), (false, 0));
+        assert_eq!(dht.bittorrent.len(), BITTORRENT_NODES.len());
+        assert_eq!(dht.hyperswarm.len(), HYPERSWARM_NODES.len());
+        let own = ["--bittorrent-node", "none", "--hyperswarm-node", "10.0.0.1"];
+        let one = discover(&[&["--announce", "dht"], &own[..]].concat());
+        assert_eq!((one.bittorrent, one.hyperswarm), (Vec::new(), vec!["10.0.0.1".parse().unwrap()]));
+        assert_eq!(discover(&own).hyperswarm, Vec::new(), "only where dht is asked for");
     }
 
     #[test]

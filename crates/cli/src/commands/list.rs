@@ -73,6 +73,8 @@ fn discovery_line(info: &DiscoveryInfo) -> String {
     let service = match info.service {
         Service::Lan => "lan",
         Service::Dns => "dns",
+        Service::Bittorrent => "bittorrent dht",
+        Service::Hyperswarm => "hyperswarm dht",
     };
     let state = text::clean(&info.state);
     if !info.working {

@@ -1,9 +1,11 @@
 //! Finds peers that carry a feed, with no address typed.
 //!
 //! [`LocalDiscovery`] speaks multicast DNS in the two dialects of stock Dat clients, [`ServerDiscovery`] talks to a
-//! DNS-discovery server, [`PeerTable`] decides who is dialled and when. All are machines without sockets and clocks;
-//! [`local::start`] runs the first on the network interfaces of this machine, [`servers::start`] the second.
+//! DNS-discovery server, [`dht::DhtDiscovery`] to a distributed hash table, [`PeerTable`] decides who is dialled and when.
+//! All are machines without sockets and clocks; [`local::start`] runs the first on the network interfaces of this machine,
+//! [`servers::start`] the second, [`dht::start`] the third.
 
+pub mod dht;
 pub mod local;
 mod message;
 mod network;

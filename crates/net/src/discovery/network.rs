@@ -46,6 +46,19 @@ impl Network {
     }
 }
 
+/// Tells whether somebody elsewhere may send us to an address: one of the internet must not name a machine of our own
+/// networks.
+pub(super) fn may_name(teller: Ipv4Addr, named: Ipv4Addr) -> bool {
+    if named.is_multicast() || named.is_broadcast() || named.is_unspecified() {
+        return false;
+    }
+    let near = |ip: Ipv4Addr| ip.is_loopback() || ip.is_private() || ip.is_link_local();
+    if named.is_loopback() {
+        return teller.is_loopback();
+    }
+    !near(named) || near(teller)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +73,15 @@ mod tests {
         assert!(network.contains([10, 1, 3, 200].into()));
         assert!(!network.contains([10, 1, 4, 1].into()));
         assert!(!network.contains([0, 0, 0, 0].into()));
+    }
+
+    #[test]
+    fn neighbours_name_neighbours() {
+        let (far, near, here) = ([198, 51, 100, 1].into(), [10, 0, 0, 1].into(), Ipv4Addr::LOCALHOST);
+        assert!(may_name(far, [203, 0, 113, 9].into()) && may_name(near, [203, 0, 113, 9].into()));
+        assert!(may_name(near, [10, 0, 0, 2].into()) && may_name(here, here));
+        assert!(!may_name(far, near) && !may_name(far, here) && !may_name(near, here));
+        assert!(!may_name(here, Ipv4Addr::UNSPECIFIED) && !may_name(here, Ipv4Addr::BROADCAST));
     }
 
     #[test]

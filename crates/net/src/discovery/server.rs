@@ -9,12 +9,13 @@
 //! Whoever subscribed is sent a question with an additional `SRV <topic>.dat.local` when somebody else announces.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 use quorate_types::limits::MAX_TOPICS;
 
 use super::Topic;
+use super::network::may_name;
 use super::server_message::{ServerHeard, announce, answer, parse_from_server, probe, unannounce};
 
 /// Time between two announcements, plus up to a tenth of it (discovery-channel 5: 60 s plus up to 10 s).
@@ -319,18 +320,6 @@ impl ServerDiscovery {
         let part = f64::from(self.next_id()) / f64::from(u16::MAX);
         end.mul_f64(part)
     }
-}
-
-/// Tells whether a server may send us to an address: one of the internet must not name a machine of our own networks.
-fn may_name(server: Ipv4Addr, named: Ipv4Addr) -> bool {
-    if named.is_multicast() || named.is_broadcast() || named.is_unspecified() {
-        return false;
-    }
-    let near = |ip: Ipv4Addr| ip.is_loopback() || ip.is_private() || ip.is_link_local();
-    if named.is_loopback() {
-        return server.is_loopback();
-    }
-    !near(named) || near(server)
 }
 
 #[cfg(test)]

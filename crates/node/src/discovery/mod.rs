@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_channel::{Receiver, Sender};
+use quorate_net::discovery::dht::{self, Dht, DhtKind, DhtStatus, NodeName, StartDht};
 use quorate_net::discovery::local::{self, Local, LocalStatus};
 use quorate_net::discovery::servers::{self, ServerStatus, Servers, ServersConfig};
 use quorate_net::discovery::{DialEnd, LocalConfig};
@@ -34,6 +35,10 @@ pub struct Discover {
     pub lan: bool,
     /// By these servers, `HOST`, `HOST:PORT` or `HOST:PORT,PORT`.
     pub servers: Vec<servers::ServerName>,
+    /// By BitTorrent's distributed hash table, beginning with these nodes; it is not used when there are none.
+    pub bittorrent: Vec<NodeName>,
+    /// By that of hyperswarm 2, the same way.
+    pub hyperswarm: Vec<NodeName>,
     /// TCP port that is announced; without it nothing is.
     pub port: Option<u16>,
 }
@@ -43,6 +48,7 @@ pub struct Discover {
 struct Sources {
     local: Option<Arc<Local>>,
     servers: Option<Arc<Servers>>,
+    dhts: Vec<Arc<Dht>>,
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +92,7 @@ impl Node {
     ///
     /// [`Code::Internal`](crate::Code::Internal) when the operating system gives no randomness.
     pub fn discover(&self, discover: Discover) -> Result<(), Failure> {
-        let Discover { lan, servers, port } = discover;
+        let Discover { lan, servers, bittorrent, hyperswarm, port } = discover;
         let mut sources = Sources::default();
         let mut failed = BTreeMap::new();
         if lan {
@@ -106,13 +112,24 @@ impl Node {
                 }
             }
         }
+        for (kind, bootstrap) in [(DhtKind::BitTorrent, bittorrent), (DhtKind::Hyperswarm, hyperswarm)] {
+            if bootstrap.is_empty() {
+                continue;
+            }
+            match dht::start(Arc::clone(self.runtime()), StartDht { kind, port, bootstrap }) {
+                Ok(dht) => sources.dhts.push(Arc::new(dht)),
+                Err(error) => {
+                    failed.insert(service_of(kind), error.to_string());
+                }
+            }
+        }
         for (service, reason) in &failed {
             tracing::warn!(?service, "no discovery: {reason}");
         }
         let mut shared = self.inner.discovery.lock();
         *shared = Shared { sources: sources.clone(), failed, port, ..Shared::default() };
         drop(shared);
-        if sources.local.is_some() || sources.servers.is_some() {
+        if sources.local.is_some() || sources.servers.is_some() || !sources.dhts.is_empty() {
             self.inner.discovery.wake();
             run::start(Arc::clone(&self.inner), sources);
         }
@@ -160,11 +177,37 @@ impl Node {
                 )
             });
         }
+        for dht in &shared.sources.dhts {
+            let status = dht.status();
+            let (working, state) = state_of_dht(&status);
+            infos.push(DiscoveryInfo {
+                asked: status.counts.asked,
+                answered: status.counts.announced,
+                heard: status.counts.heard,
+                ..info(service_of(dht.kind()), working, state)
+            });
+        }
         for (service, reason) in &shared.failed {
             infos.push(info(*service, false, reason.clone()));
         }
         infos.sort_by_key(|info| info.service);
         infos
+    }
+}
+
+fn service_of(kind: DhtKind) -> Service {
+    match kind {
+        DhtKind::BitTorrent => Service::Bittorrent,
+        DhtKind::Hyperswarm => Service::Hyperswarm,
+    }
+}
+
+fn state_of_dht(status: &DhtStatus) -> (bool, String) {
+    match (status.resolved, status.counts.answers, status.counts.nodes) {
+        (false, ..) => (false, "no node to begin with has an address".into()),
+        (true, false, _) => (false, "no node answers".into()),
+        (true, true, 1) => (true, "1 node answers".into()),
+        (true, true, nodes) => (true, format!("{nodes} nodes answer")),
     }
 }
 

@@ -1,12 +1,13 @@
 //! The task that dials who was found.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use futures_lite::future;
 use quorate_net::discovery::{DialEnd, Dialect, PeerTable, TableInput, TableOutput, Topic};
-use quorate_types::{PublicKey, Wire};
+use quorate_net::runtime::BoxFuture;
+use quorate_types::{DiscoveryKey, PublicKey, Wire};
 
 use super::{Report, Sources};
 use crate::connect::connect_found;
@@ -33,8 +34,15 @@ struct Finder {
     inner: Arc<Inner>,
     sources: Sources,
     /// Feeds that are looked for.
-    feeds: BTreeMap<Topic, PublicKey>,
+    feeds: BTreeMap<Topic, Feed>,
     table: PeerTable,
+}
+
+/// A feed that is looked for.
+#[derive(Debug, Clone, Copy)]
+struct Feed {
+    key: PublicKey,
+    discovery_key: DiscoveryKey,
 }
 
 /// Somebody who is said to carry a feed.
@@ -110,18 +118,19 @@ impl Finder {
 
     /// Looks for the streams that are open now, and for no others.
     async fn streams_changed(&mut self) {
-        let open: BTreeMap<Topic, PublicKey> = self
+        let open: BTreeMap<Topic, Feed> = self
             .inner
             .streams()
             .values()
-            .map(|stream| (Topic::of(stream.discovery_key()), *stream.key()))
+            .map(|stream| Feed { key: *stream.key(), discovery_key: *stream.discovery_key() })
+            .map(|feed| (Topic::of(&feed.discovery_key), feed))
             .collect();
-        for topic in self.feeds.keys().filter(|topic| !open.contains_key(topic)) {
-            self.sources.leave(*topic).await;
+        for (topic, feed) in self.feeds.iter().filter(|(topic, _)| !open.contains_key(topic)) {
+            self.sources.leave(&feed.discovery_key).await;
             self.table.handle(self.inner.config.runtime.now(), TableInput::Leave(*topic));
         }
-        for topic in open.keys().filter(|topic| !self.feeds.contains_key(topic)) {
-            self.sources.join(*topic).await;
+        for (_, feed) in open.iter().filter(|(topic, _)| !self.feeds.contains_key(topic)) {
+            self.sources.join(&feed.discovery_key).await;
         }
         self.feeds = open;
     }
@@ -135,7 +144,8 @@ impl Finder {
     }
 
     fn dial(&self, address: SocketAddr, topics: &[Topic]) {
-        let keys: Vec<PublicKey> = topics.iter().filter_map(|topic| self.feeds.get(topic)).copied().collect();
+        let feeds = topics.iter().filter_map(|topic| self.feeds.get(topic));
+        let keys: Vec<PublicKey> = feeds.map(|feed| feed.key).collect();
         let inner = Arc::clone(&self.inner);
         self.inner.config.runtime.spawn(Box::pin(async move {
             let stopped = inner.stopped.clone();
@@ -149,28 +159,36 @@ impl Finder {
     }
 
     fn offer(&self, address: SocketAddr, topic: &Topic) {
-        if let Some(key) = self.feeds.get(topic) {
-            self.inner.peers.offer_to(address, key);
+        if let Some(feed) = self.feeds.get(topic) {
+            self.inner.peers.offer_to(address, &feed.key);
         }
     }
 }
 
 impl Sources {
-    async fn join(&self, topic: Topic) {
+    async fn join(&self, feed: &DiscoveryKey) {
+        let topic = Topic::of(feed);
         if let Some(local) = &self.local {
             local.join(topic).await;
         }
         if let Some(servers) = &self.servers {
             servers.join(topic).await;
         }
+        for dht in &self.dhts {
+            dht.join(*feed).await;
+        }
     }
 
-    async fn leave(&self, topic: Topic) {
+    async fn leave(&self, feed: &DiscoveryKey) {
+        let topic = Topic::of(feed);
         if let Some(local) = &self.local {
             local.leave(topic).await;
         }
         if let Some(servers) = &self.servers {
             servers.leave(topic).await;
+        }
+        for dht in &self.dhts {
+            dht.leave(*feed).await;
         }
     }
 
@@ -188,7 +206,16 @@ impl Sources {
             let (topic, address) = servers.next().await;
             Found { topic, address: address.into(), wire_a: false }
         };
-        future::or(local, servers).await
+        let dhts = async {
+            let mut dhts: BoxFuture<(DiscoveryKey, SocketAddrV4)> = Box::pin(future::pending());
+            for dht in &self.dhts {
+                let dht = Arc::clone(dht);
+                dhts = Box::pin(future::or(dhts, async move { dht.next().await }));
+            }
+            let (feed, address) = dhts.await;
+            Found { topic: Topic::of(&feed), address: address.into(), wire_a: false }
+        };
+        future::or(local, future::or(servers, dhts)).await
     }
 }
 

@@ -1,15 +1,15 @@
-//! The network: the port, multicast, discovery servers.
+//! The network: the port, multicast, discovery servers, distributed hash tables.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use quorate_node::{Multicast, Network, ServerAnswer};
+use quorate_node::{DhtKind, DhtStatus, Multicast, Network, NodeName, ServerAnswer};
 use quorate_types::limits::DEFAULT_PORT;
 
 use super::Finding;
 use crate::args::DoctorArgs;
-use crate::backend::{Backend, probe_multicast, probe_servers};
+use crate::backend::{Backend, probe_dht, probe_multicast, probe_servers};
 use crate::context::Context;
 
 /// How long a connection of this machine with itself may take.
@@ -38,7 +38,39 @@ pub(super) async fn look(backend: &Backend, args: &DoctorArgs, context: &Context
             Err(reason) => findings.push(Finding::bad("servers", reason, "allow UDP to this program")),
         }
     }
+    if discover.bittorrent.is_empty() && discover.hyperswarm.is_empty() {
+        findings.push(Finding::skipped("dht", "not asked for: --announce dht"));
+    }
+    for (kind, bootstrap) in
+        [(DhtKind::BitTorrent, discover.bittorrent), (DhtKind::Hyperswarm, discover.hyperswarm)]
+    {
+        if !bootstrap.is_empty() {
+            findings.push(dht(kind, bootstrap, SERVER.min(context.timeout)).await);
+        }
+    }
     findings
+}
+
+async fn dht(kind: DhtKind, bootstrap: Vec<NodeName>, patience: Duration) -> Finding {
+    match probe_dht(kind, bootstrap, patience).await {
+        Ok(status) => table(kind, &status),
+        Err(reason) => Finding::bad("dht", reason, "allow UDP to this program"),
+    }
+}
+
+fn table(kind: DhtKind, status: &DhtStatus) -> Finding {
+    let (name, option) = match kind {
+        DhtKind::BitTorrent => ("BitTorrent's", "--bittorrent-node"),
+        DhtKind::Hyperswarm => ("hyperswarm's", "--hyperswarm-node"),
+    };
+    let next = format!("name another node to begin with: {option} HOST:PORT");
+    match (status.resolved, status.counts.answers) {
+        (_, true) => Finding::good("dht", format!("{name} answers")),
+        (true, false) => Finding::bad("dht", format!("{name} does not answer"), next),
+        (false, false) => {
+            Finding::bad("dht", format!("no node to begin with in {name} has an address"), next)
+        }
+    }
 }
 
 /// Tells whether a port can be listened on, and reached over the addresses of this machine.
@@ -145,6 +177,20 @@ mod tests {
         assert_eq!(state(Ok(vec![interface("b", false)])), State::Bad);
         assert_eq!(state(Ok(Vec::new())), State::Bad);
         assert_eq!(state(Err("no".into())), State::Bad);
+    }
+
+    #[test]
+    fn a_table_answers_or_does_not() {
+        let with = |resolved, answers| {
+            let mut status = DhtStatus { resolved, ..DhtStatus::default() };
+            status.counts.answers = answers;
+            let finding = table(DhtKind::Hyperswarm, &status);
+            (finding.state, finding.says)
+        };
+        assert_eq!(with(true, true), (State::Good, "hyperswarm's answers".into()));
+        assert_eq!(with(true, false), (State::Bad, "hyperswarm's does not answer".into()));
+        let nowhere = "no node to begin with in hyperswarm's has an address";
+        assert_eq!(with(false, false), (State::Bad, nowhere.into()));
     }
 
     #[test]
