@@ -114,6 +114,7 @@ impl Finder {
             .inner
             .streams()
             .values()
+            .filter(|stream| !self.inner.decisions.stops(stream.key()))
             .map(|stream| (Topic::of(stream.discovery_key()), *stream.key()))
             .collect();
         for topic in self.feeds.keys().filter(|topic| !open.contains_key(topic)) {

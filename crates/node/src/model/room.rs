@@ -4,6 +4,8 @@ use bytes::Bytes;
 use quorate_types::{Hash, ModuleHash, PublicKey, RoomId, RuleId, StateRoot};
 use serde::{Deserialize, Serialize};
 
+use super::forks::EvidenceInfo;
+
 /// What to make a room of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewRoom {
@@ -97,19 +99,6 @@ pub struct VoteInfo {
     pub tree_hash: Hash,
     /// Blocks for which the validator holds a quorum's votes.
     pub acknowledged: u64,
-}
-
-/// A contradiction that somebody signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvidenceInfo {
-    /// Hash by which it is known.
-    pub id: Hash,
-    /// Which kind, such as `writer-fork`.
-    pub kind: String,
-    /// The key that signed.
-    pub culprit: PublicKey,
-    /// Its size.
-    pub bytes: usize,
 }
 
 /// A rule to begin with.
