@@ -92,6 +92,27 @@ impl Lan {
         format!("10.77.0.{host}")
     }
 
+    /// Cuts the link between two hosts, in both directions, or heals it. What was sent and not received waits, as it does
+    /// on a cable that is pulled.
+    ///
+    /// # Errors
+    ///
+    /// The link is as it should be already.
+    pub fn set_link(&self, one: u8, other: u8, is_cut: bool) -> Result<()> {
+        for (here, there) in [(one, other), (other, one)] {
+            let mut command = Command::new("ip");
+            let what = if is_cut { "add" } else { "del" };
+            command.args(["route", what, "blackhole", &format!("{}/32", self.address(there))]);
+            let output = self.on(here, &command).output().context("cannot run ip")?;
+            ensure!(
+                output.status.success(),
+                "ip route {what}, between hosts {one} and {other}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(())
+    }
+
     /// Makes a command that runs on a host.
     pub fn on(&self, host: u8, command: &Command) -> Command {
         assert!((1..=self.hosts).contains(&host), "the network has {} hosts", self.hosts);

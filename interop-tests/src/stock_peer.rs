@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Map, Value, json};
 
-use crate::{EventProcess, PATIENCE};
+use crate::{EventProcess, Lan, PATIENCE};
 
 /// A generation of the reference; the versions are pinned in `js/*/package.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -192,6 +192,23 @@ impl StockPeer {
     /// Node.js or the pinned packages are missing (the message says what to run), or the peer could not
     /// open its feed.
     pub fn start(generation: Generation, options: &PeerOptions) -> Result<Self> {
+        Self::start_in(generation, options, |command| command)
+    }
+
+    /// Starts a peer on a host of a private network.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_on(lan: &Lan, host: u8, generation: Generation, options: &PeerOptions) -> Result<Self> {
+        Self::start_in(generation, options, |command| lan.on(host, &command))
+    }
+
+    fn start_in(
+        generation: Generation,
+        options: &PeerOptions,
+        place: impl FnOnce(Command) -> Command,
+    ) -> Result<Self> {
         let directory = generation.directory();
         ensure!(
             directory.join("node_modules/hypercore/package.json").is_file(),
@@ -201,6 +218,7 @@ impl StockPeer {
         );
         let mut command = Command::new("node");
         command.arg(directory.join("peer.js")).arg(options.to_json().to_string());
+        let mut command = place(command);
         let mut process = EventProcess::start(&format!("stock peer {}", generation.name()), &mut command)
             .context("expected Node.js 20 or newer as `node` on PATH")?;
         let ready = process.event("ready", PATIENCE)?;

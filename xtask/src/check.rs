@@ -82,7 +82,9 @@ fn tests() -> Result<()> {
     let mut tests = cargo(&[runner, &all, &["--no-fail-fast"]].concat());
     tests.env("QUORATE_BIN", binary);
     if let Err(reason) = lan::probe() {
-        eprintln!("gate: tests: SKIPPING those of discovery, which need a network of their own: {reason:#}");
+        eprintln!(
+            "gate: tests: SKIPPING those of discovery and of cut links, which need a network of their own: {reason:#}"
+        );
         tests.env("QUORATE_WITHOUT_LAN", format!("{reason:#}"));
     }
     call(&mut tests)

@@ -10,6 +10,7 @@ mod fuzz;
 mod lan;
 mod model;
 mod peers;
+mod quorum;
 mod rules;
 mod run;
 mod sim;
@@ -30,6 +31,8 @@ usage: cargo xtask COMMAND
                        runs the fuzz targets, N seconds each (default 60)
   crash [--runs N] [--seed N]
                        kills processes while they append and clone, N times each (default 300)
+  quorum [--runs N] [--seed N]
+                       kills the nodes of a room, and cuts their links, N times each (default 300)
   agreement [--entries N]
                        nodes that come to a room by different ways agree at every entry (default 100000)
   model                searches the larger spaces of the model of voting and handover (some minutes, some GiB)
@@ -67,6 +70,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "sim" => sim::run(rest),
         "bench" => bench::run(rest),
         "crash" => crash::run(rest),
+        "quorum" => quorum::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

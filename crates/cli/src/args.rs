@@ -1,6 +1,8 @@
 //! The commands and their options.
 
 mod discovery;
+mod fork;
+mod gate;
 mod quorum;
 mod rule;
 
@@ -13,7 +15,9 @@ use quorate_types::PublicKey;
 use quorate_types::limits::DEFAULT_PORT;
 
 pub(crate) use discovery::{AnnounceArgs, ResolveArgs};
-pub(crate) use quorum::{ForkCommand, NextQuorum, ValidatorCommand, VotesArgs};
+pub(crate) use fork::{ForkCommand, ForkLsArgs, ForkPublishArgs, ForkResolveArgs};
+pub(crate) use gate::Gate;
+pub(crate) use quorum::{NextQuorum, ValidatorCommand, VotesArgs};
 pub(crate) use rule::{
     Language, RuleAddArgs, RuleChangeArgs, RuleCommand, RuleNewArgs, RuleParamsArgs, RuleRemoveArgs,
     RuleReplaceArgs, RuleReplayArgs, RuleRunArgs,
@@ -399,6 +403,10 @@ pub(crate) struct ShareArgs {
     /// Peer to dial, and to dial again when it is lost; may be repeated
     #[arg(long = "peer", value_name = "HOST:PORT", value_parser = peer)]
     pub(crate) peers: Vec<String>,
+    /// What stock peers are shown of the streams that are named, from now on: committed, of a room with validators, or
+    /// none, which is everything
+    #[arg(long, value_name = "GATE", hide_possible_values = true, requires = "streams")]
+    pub(crate) gate: Option<Gate>,
     #[command(flatten)]
     pub(crate) announce: AnnounceArgs,
 }

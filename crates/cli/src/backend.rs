@@ -10,8 +10,9 @@ use bytes::Bytes;
 use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::event::Event;
 use quorate_node::model::{
-    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Content, DiscoveryInfo, IdentityInfo,
-    NewStream, PeerInfo, ProofFile, Said, Say, StreamInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Content, Decision, DiscoveryInfo, Gate,
+    IdentityInfo, NewStream, PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, StreamInfo,
+    ValidatorOffer, ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{
     Archive, AskNames, Checkout, CheckoutReport, Client, Code, DatName, DhtKind, DhtStatus, Discover,
@@ -173,6 +174,18 @@ impl Backend {
         self.answer(self.client.evidence(stream, id)).await
     }
 
+    pub(crate) async fn publish(&self, stream: &str, publish: Publish) -> Result<Published, Failure> {
+        self.answer(self.client.publish(stream, publish)).await
+    }
+
+    pub(crate) async fn resolve(&self, stream: &str, resolve: Resolve) -> Result<Decision, Failure> {
+        self.answer(self.client.resolve(stream, resolve)).await
+    }
+
+    pub(crate) async fn decisions(&self) -> Result<Vec<Decision>, Failure> {
+        self.answer(self.client.decisions()).await
+    }
+
     pub(crate) async fn get(&self, stream: &str, index: u64) -> Result<Bytes, Failure> {
         self.answer(self.client.get(stream, index)).await
     }
@@ -298,6 +311,11 @@ impl Serving {
         let stream = self.node.open_stream(stream).await?;
         self.node.add_remembered_peers(&stream);
         stream.info().await
+    }
+
+    /// Says what stock peers are shown of a stream, before it is opened.
+    pub(crate) fn set_gate(&self, stream: &str, gate: Gate) -> Result<(), Failure> {
+        self.node.set_gate(stream, gate)
     }
 
     /// Returns the link of a stream of the home.

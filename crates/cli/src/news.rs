@@ -12,6 +12,12 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
         Event::Sharing { stream, link, length, .. } => {
             format!("sharing {} {}, {}", clean(stream), clean(link), text::count(*length, "block"))
         }
+        Event::NotReplicated { stream, key } => format!(
+            "{}: {}: key {} signed a contradiction, and its user stopped the replication",
+            clean(stream),
+            paint.yellow("neither fetched nor served"),
+            key.short()
+        ),
         Event::Connected { peer, direction, wire, .. } => {
             let how = match direction {
                 Direction::Incoming => "connected to us",
@@ -135,6 +141,7 @@ pub(crate) fn is_notable(event: &Event) -> bool {
             | Event::Corrupt { .. }
             | Event::Refused { .. }
             | Event::Recovering { .. }
+            | Event::NotReplicated { .. }
             | Event::Recovered { .. }
             | Event::Submission { .. }
             | Event::StorageFailed { .. }

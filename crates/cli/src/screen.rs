@@ -187,6 +187,8 @@ mod tests {
             room: None,
             unchecked: None,
             fork: None,
+            evidence: Vec::new(),
+            gate: None,
         }
     }
 

@@ -81,18 +81,21 @@ pub(crate) struct Plan {
     pub(crate) signed_length: u64,
 }
 
-/// Chooses the nodes that prove `node` to a peer; `None` when it is not known here
-/// (`lib/tree-index.js`, `proof`).
+/// Chooses the nodes that prove `node` to a peer, in the feed as it was at a length that was signed; `u64::MAX` is the
+/// feed as it is. `None` when the node is not known here (`lib/tree-index.js`, `proof`).
 ///
 /// `digest` is taken note of in `remote`; with `hash` the node itself is sent too.
-pub(crate) fn proof(
+pub(crate) fn proof_within(
     local: &Bitfield,
     node: u64,
     digest: u64,
     hash: bool,
     remote: &mut RemoteTree,
+    length: u64,
 ) -> Option<Plan> {
-    if !local.knows(node) {
+    let end = length.saturating_mul(2);
+    let knows = |node: u64| flat::right_span(node) < end && local.knows(node);
+    if !knows(node) {
         return None;
     }
     let mut nodes = if hash { vec![node] } else { Vec::new() };
@@ -103,8 +106,11 @@ pub(crate) fn proof(
     let mut next = node;
     while !remote.knows(next) {
         let (Some(sibling), Some(parent)) = (flat::sibling(next), flat::parent(next)) else { break };
-        if !local.knows(sibling) {
-            let verified_by = local.verified_by(next);
+        if !knows(sibling) {
+            let verified_by = local.verified_by(next).min(end);
+            if verified_by == end && !flat::full_roots(length).all(|root| local.knows(root)) {
+                return None;
+            }
             let roots = flat::full_roots(verified_by / 2);
             nodes.extend(roots.filter(|root| *root != next && !remote.knows(*root)));
             return Some(Plan { nodes, signed_length: verified_by / 2 });
@@ -180,6 +186,10 @@ pub(crate) fn digest(local: &impl Known, node: u64, length: u64) -> u64 {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    fn proof(local: &Bitfield, node: u64, digest: u64, hash: bool, remote: &mut RemoteTree) -> Option<Plan> {
+        proof_within(local, node, digest, hash, remote, u64::MAX)
+    }
 
     impl Known for BTreeSet<u64> {
         fn knows(&self, node: u64) -> bool {
@@ -286,6 +296,31 @@ mod tests {
         }
         for node in [u64::MAX, u64::MAX - 1, u64::MAX >> 1, 1 << 63] {
             assert_eq!(digest(&bits, node, 5) & !1, 0);
+        }
+    }
+
+    #[test]
+    fn a_proof_within_a_length_is_that_of_the_feed_as_it_was() {
+        for length in 1..40 {
+            let (now, then) = (full(41), full(length));
+            for block in 0..length + 2 {
+                for digest in [0, 1, 0b10, 0b101, 0b1011, 0b1_0011, u64::MAX] {
+                    for hash in [false, true] {
+                        let (mut one, mut other) = (RemoteTree::new(), RemoteTree::new());
+                        let found = proof_within(&now, 2 * block, digest, hash, &mut one, length);
+                        let expected = proof(&then, 2 * block, digest, hash, &mut other);
+                        // What a peer claims to have beyond the length is more than it can have been told.
+                        if digest != u64::MAX {
+                            assert_eq!(found, expected, "block {block} of {length}, digest {digest:b}");
+                        }
+                        let is_within = |plan: &Plan| {
+                            plan.signed_length <= length
+                                && plan.nodes.iter().all(|node| flat::right_span(*node) < 2 * length)
+                        };
+                        assert!(found.is_none_or(|plan| is_within(&plan)));
+                    }
+                }
+            }
         }
     }
 }

@@ -7,8 +7,9 @@ use quorate_types::BlockRange;
 
 use crate::api::RemoteNode;
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, DiscoveryInfo, NewStream, PeerInfo,
-    ProofFile, Said, Say, StreamInfo, ValidatorWish, ValidatorsChanged,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Decision, DiscoveryInfo, NewStream,
+    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, StreamInfo, ValidatorWish,
+    ValidatorsChanged,
 };
 use crate::{EventStream, Failure, Node, NodeConfig};
 
@@ -152,6 +153,38 @@ impl Client {
         match self {
             Self::Local(node) => node.open_stream(stream).await?.evidence(id).await,
             Self::Remote(node) => node.evidence(stream, id).await,
+        }
+    }
+
+    /// Sends evidence to every connected quorate node that carries the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::publish`].
+    pub async fn publish(&self, stream: &str, publish: Publish) -> Result<Published, Failure> {
+        match self {
+            Self::Local(node) => node.publish(stream, publish).await,
+            Self::Remote(node) => node.publish(stream, &publish).await,
+        }
+    }
+
+    /// Decides what is done about the key that evidence in a stream is against.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::resolve`].
+    pub async fn resolve(&self, stream: &str, resolve: Resolve) -> Result<Decision, Failure> {
+        match self {
+            Self::Local(node) => node.resolve(stream, resolve).await,
+            Self::Remote(node) => node.resolve(stream, &resolve).await,
+        }
+    }
+
+    /// Lists what was decided about keys that signed contradictions.
+    pub async fn decisions(&self) -> Result<Vec<Decision>, Failure> {
+        match self {
+            Self::Local(node) => Ok(node.decisions()),
+            Self::Remote(node) => node.decisions().await,
         }
     }
 

@@ -112,11 +112,17 @@ impl Node {
 
     /// Dials a peer for one stream; see [`clone_stream`](Self::clone_stream) for `live`.
     pub(crate) fn add_peer_of(&self, stream: &Stream, peer: &str, live: bool) {
+        if self.inner.decisions.stops(stream.key()) {
+            return;
+        }
         self.dial(peer, Offer::One(*stream.key()), live);
     }
 
     /// Opens a stream on the connections that offer every stream.
     pub(crate) fn offer(&self, stream: &Stream) {
+        if self.inner.decisions.stops(stream.key()) {
+            return;
+        }
         for outbox in self.inner.peers.offering_all() {
             let _ = outbox.try_send(quorate_net::Command::Open(*stream.key()));
         }
@@ -166,6 +172,7 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
         Offer::One(key) => vec![*key],
         Offer::Found(keys) => keys.clone(),
     };
+    offered.retain(|key| !inner.decisions.stops(key));
     let mut failure = unreachable("no address".into());
     let mut addresses: VecDeque<SocketAddr> = addresses.into_iter().collect();
     let mut turned = false;

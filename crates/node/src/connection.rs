@@ -215,7 +215,8 @@ impl Connection {
 
     fn remote_open(&self, link: &Link<'_, Session>, discovery_key: &DiscoveryKey) -> ControlFlow<()> {
         let mut session = link.session();
-        let result = match self.node.stream(discovery_key) {
+        let stream = self.node.stream(discovery_key);
+        let result = match stream.filter(|stream| !self.node.decisions.stops(stream.key())) {
             Some(stream) => session.open(stream.key()).map(|_| ()),
             None => session.refuse(discovery_key),
         };

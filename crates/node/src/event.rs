@@ -25,6 +25,13 @@ pub enum Event {
         /// Blocks in the feed.
         length: u64,
     },
+    /// A stream is neither fetched nor served: its user has decided so about its key.
+    NotReplicated {
+        /// Local name.
+        stream: String,
+        /// Key.
+        key: PublicKey,
+    },
     /// A handshake is complete.
     Connected {
         /// Remote `ip:port`.

@@ -189,6 +189,10 @@ codes! {
     CorruptPeer = "E5002", Other, "a peer sent corrupt data";
     /// A pre-accept check refused a block.
     Refused = "E5003", Other, "a check refused the block";
+    /// The user of this home has stopped the replication of the stream.
+    NotReplicated = "E5004", Fork, "the replication was stopped by its user";
+    /// What is to be done about a key cannot be done about this one.
+    PolicyUnfit = "E5005", Usage, "the decision does not fit the evidence";
     /// A program that is needed to build a rule is not installed.
     ToolMissing = "E6001", Other, "a tool is missing";
     /// The build of a rule ended with an error.

@@ -9,6 +9,7 @@ mod client;
 mod connect;
 mod connection;
 mod content;
+mod decisions;
 mod discovery;
 mod doctor;
 mod events;

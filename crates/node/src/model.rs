@@ -2,17 +2,19 @@
 //!
 //! Field names are a contract: fields are added, never renamed.
 
+mod forks;
 mod room;
 mod validators;
 
 use quorate_types::{DiscoveryKey, Hash, PublicKey};
 use serde::{Deserialize, Serialize};
 
-pub use quorate_store::Encoding;
+pub use quorate_store::{Encoding, Gate};
 
+pub use self::forks::{Decision, EvidenceInfo, KeptBranch, Policy, Publish, Published, Resolve};
 pub use self::room::{
-    ChangeRules, EntryInfo, EvidenceInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock,
-    RejectInfo, RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say,
+    ChangeRules, EntryInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock, RejectInfo,
+    RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say,
     ValidatorInfo, Verdict, VoteInfo,
 };
 pub use self::validators::{OfferError, ValidatorOffer, ValidatorWish, ValidatorsChanged};
@@ -93,6 +95,19 @@ pub struct StreamInfo {
     /// Set when a fork was found; the sentence says what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<String>,
+    /// Contradictions that somebody signed, and what is done about the keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<EvidenceInfo>,
+    /// What peers that are not quorate nodes are shown, where that is only what is committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateInfo>,
+}
+
+/// What peers that are not quorate nodes are shown of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateInfo {
+    /// Blocks of the first feed that they are shown: what is committed, as far as a signature covers it.
+    pub shown: u64,
 }
 
 impl StreamInfo {
@@ -195,6 +210,9 @@ pub struct BlockInfo {
     /// What stands in it, where the stream is a room and the block is here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryInfo>,
+    /// A key by which it was written that the user of this home has muted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<PublicKey>,
 }
 
 impl BlockInfo {

@@ -17,6 +17,7 @@ use quorate_types::{DiscoveryKey, Link, NoiseSecretKey, PeerId, PublicKey};
 use quorate_wire::NoiseKeyPair;
 
 use crate::archive::Archives;
+use crate::decisions::Decisions;
 use crate::discovery::Discovery;
 use crate::events::EventSender;
 use crate::model::{ChangeRules, Said, Say};
@@ -98,6 +99,7 @@ pub(crate) struct Inner {
     pub(crate) discovery: Discovery,
     pub(crate) archives: Archives,
     pub(crate) room_feeds: RoomFeeds,
+    pub(crate) decisions: Decisions,
     pub(crate) streams: Mutex<BTreeMap<DiscoveryKey, Stream>>,
     /// Held while a stream is opened, created or closed, so that none is opened twice.
     pub(crate) opening: AsyncMutex<()>,
@@ -121,6 +123,7 @@ impl Node {
         let home = Home::open(&config.home).map_err(|error| home_failure(&error))?;
         let fresh = NoiseSecretKey::new(random()?);
         let secret = home.noise_key(&fresh).map_err(|error| home_failure(&error))?;
+        let decisions = Decisions::new(home.decisions().map_err(|error| home_failure(&error))?);
         let (stop, stopped) = async_channel::bounded(1);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -135,6 +138,7 @@ impl Node {
                 discovery: Discovery::default(),
                 archives: Archives::default(),
                 room_feeds: RoomFeeds::default(),
+                decisions,
                 streams: Mutex::default(),
                 opening: AsyncMutex::new(()),
                 stop: Mutex::new(Some(stop)),

@@ -10,12 +10,13 @@ use quorate_feed::{Feed, FeedConfig, Keys, Recovery};
 use quorate_quorum::key::Signer as VoteSigner;
 use quorate_replicate::{Config as ReplicationConfig, Input, Replicator, Selection};
 use quorate_store::{
-    FeedDirectory, FeedFiles, HomeError, NameError, Origin, SecretKeyPolicy, StreamInfo as StoredInfo,
+    FeedDirectory, FeedFiles, Gate, HomeError, NameError, Origin, SecretKeyPolicy, StreamInfo as StoredInfo,
     StreamName, find_feeds,
 };
 use quorate_stream::identity::Author;
 use quorate_types::{Link, PublicKey};
 
+use crate::decisions::stopped;
 use crate::event::Event;
 use crate::model::{CloneStream, Encoding, NewStream, StreamInfo};
 use crate::node::random;
@@ -88,6 +89,12 @@ impl Node {
         let link: Link = clone.link.parse().map_err(|error: quorate_types::LinkError| {
             Failure::new(Code::BadLink, error.to_string()).next("quorate clone dat://KEY --peer HOST:PORT")
         })?;
+        if self.inner.decisions.stops(&link.key) {
+            let key = link.key.short();
+            let name =
+                self.inner.home.find(&link.key.to_string()).map_or(key, |stored| stored.name.to_string());
+            return Err(stopped(&name, &link.key));
+        }
         let stream = match self.inner.home.find(&link.key.to_string()) {
             Ok(stored) => self.open_stored(stored).await?,
             Err(HomeError::NotFound { .. }) if self.inner.stream(&link.key.discovery_key()).is_some() => {
@@ -276,6 +283,9 @@ impl Node {
         let mut replicator = Replicator::new(config);
         let now = self.runtime().now();
         replicator.handle(now, &crate::stream::View(&feed), Input::Select { selection });
+        if identity.gate {
+            replicator.handle(now, &crate::stream::View(&feed), Input::Gate { length: Some(0) });
+        }
         if identity.follows_head_alone() {
             replicator.handle(now, &crate::stream::View(&feed), Input::Update);
         }
@@ -305,7 +315,10 @@ impl Node {
         self.inner.discovery.wake();
         self.offer(&stream);
         self.examine(&stream);
-        if self.inner.listens.load(Ordering::Relaxed) {
+        if self.inner.decisions.stops(&identity.key) {
+            let (stream, key) = (identity.name.clone(), identity.key);
+            self.inner.events.send(Event::NotReplicated { stream, key });
+        } else if self.inner.listens.load(Ordering::Relaxed) {
             self.inner.events.send(Event::Sharing {
                 stream: identity.name.clone(),
                 key: identity.key,
@@ -336,6 +349,17 @@ impl Node {
                 None
             }
         }
+    }
+
+    /// Says what peers that are not quorate nodes are shown of a stream, from the next time on that it is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::StreamNotFound`], [`Code::Ambiguous`].
+    pub fn set_gate(&self, stream: &str, gate: Gate) -> Result<(), Failure> {
+        let mut stored = self.inner.home.find(stream).map_err(|error| home_failure(&error))?;
+        stored.info.gate = gate;
+        self.inner.home.write_info(&stored.name, &stored.info).map_err(|error| home_failure(&error))
     }
 
     /// Dials the peers that were remembered for a stream, again and again; returns how many there are.
@@ -382,6 +406,7 @@ fn identity(
         encoding: info.encoding,
         sparse: info.sparse,
         unchecked: info.no_check,
+        gate: info.gate == Gate::Committed,
         directory: files.directory().display().to_string(),
         recovery,
     }
@@ -409,6 +434,6 @@ fn parse_name(name: &str) -> Result<StreamName, Failure> {
     name.parse().map_err(|error: NameError| Failure::new(Code::BadName, error.to_string()))
 }
 
-fn now_unix_s() -> u64 {
+pub(crate) fn now_unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -31,6 +31,10 @@ pub(crate) fn home_failure(error: &HomeError) -> Failure {
         HomeError::IdentityDamaged { .. } => {
             Failure::new(Code::Damaged, error.to_string()).next("restore the file from where it came")
         }
+        HomeError::Decisions { path, .. } => Failure::new(Code::Damaged, error.to_string()).next(format!(
+            "move {} away: what was decided about keys is forgotten then, and replication that was stopped goes on",
+            path.display()
+        )),
         HomeError::Io { .. } => Failure::new(Code::Io, error.to_string())
             .next("check permissions and space, or use another --home"),
     }

@@ -54,6 +54,12 @@ pub enum Input {
         /// Which.
         range: BlockRange,
     },
+    /// Peers that are not quorate nodes are told of, and served, only the blocks before this one; `None`: all of them.
+    /// What they were shown before stays shown.
+    Gate {
+        /// A length that can be proved by itself.
+        length: Option<u64>,
+    },
     /// From now on these blocks are fetched.
     Select {
         /// Which.

@@ -17,6 +17,7 @@ mod download;
 mod end;
 mod event;
 mod evidence;
+mod gate;
 mod local;
 mod machine;
 mod peer;

@@ -32,6 +32,8 @@ pub struct Replicator {
     pub(crate) update: bool,
     pub(crate) synced: bool,
     pub(crate) starved: bool,
+    /// Blocks that stock peers are shown; all of them where there is none.
+    pub(crate) gate: Option<u64>,
     #[cfg(test)]
     pub(crate) keeps_timed_out_requests: bool,
     #[cfg(test)]
@@ -104,6 +106,7 @@ impl Replicator {
             update: false,
             synced: false,
             starved: false,
+            gate: None,
             #[cfg(test)]
             keeps_timed_out_requests: false,
             #[cfg(test)]
@@ -122,8 +125,10 @@ impl Replicator {
         match input {
             Input::PeerOpened { peer, profile } => self.peer_opened(view, peer, profile),
             Input::PeerIsQuorate { peer } => {
-                if let Some(state) = self.peers.get_mut(&peer) {
-                    state.is_quorate = true;
+                if let Some(state) = self.peers.get_mut(&peer)
+                    && !std::mem::replace(&mut state.is_quorate, true)
+                {
+                    self.show_rest(view, peer);
                     self.fill(view, peer);
                 }
             }
@@ -136,6 +141,7 @@ impl Replicator {
             Input::Message { peer, message } => self.message(view, peer, message),
             Input::Appended { range } => self.appended(range),
             Input::Cleared { range } => self.cleared(range),
+            Input::Gate { length } => self.set_gate(view, length),
             Input::Select { selection } => self.select(view, selection),
             Input::Want { index } => self.want_block(view, index),
             Input::Forget { index } => self.work.forget(index),

@@ -8,6 +8,7 @@ use quorate_types::BlockRange;
 use quorate_types::limits::{MAX_QUEUED_REQUESTS, WANT_ALIGNMENT_BLOCKS, WANT_WINDOW_BLOCKS};
 
 use crate::digest::leaf;
+use crate::gate::{cut, shown};
 use crate::machine::View;
 use crate::{Output, Peer, PeerFault, ReplicationEvent, Replicator};
 
@@ -29,15 +30,21 @@ impl Replicator {
             return;
         }
         let local = view.local;
+        let shown = shown(self.gate, peer);
         if !peer.remote_wants {
             peer.remote_wants = true;
             self.news.listeners += 1;
-            if let Some(last) = local.length().checked_sub(1).filter(|&last| local.has(last)) {
+            let end = local.length().min(shown);
+            if let Some(last) = end.checked_sub(1).filter(|&last| local.has(last)) {
                 self.out.send(id, FeedMessage::Have(Have::range(last, 1)));
             }
         }
         let length = if length == 0 { WANT_WINDOW_BLOCKS } else { length.min(WANT_WINDOW_BLOCKS) };
-        let bitfield = Some(Bytes::from(local.compress(want.start, length)));
+        let bits = match shown.saturating_sub(want.start).min(length) {
+            0 => Vec::new(),
+            seen => local.compress(want.start, seen),
+        };
+        let bitfield = Some(Bytes::from(bits));
         self.out.send(id, FeedMessage::Have(Have { start: want.start, length, bitfield, ack: false }));
     }
 
@@ -55,12 +62,16 @@ impl Replicator {
         if !self.config.upload {
             return;
         }
-        let is_here = request.bytes != 0
-            || if request.hash {
-                view.local.has_node(leaf(request.index))
-            } else {
-                view.local.has(request.index)
-            };
+        let is_here = if request.bytes != 0 {
+            // Which block a byte is in is looked up when it is answered.
+            true
+        } else if request.index >= shown(self.gate, peer) {
+            false
+        } else if request.hash {
+            view.local.has_node(leaf(request.index))
+        } else {
+            view.local.has(request.index)
+        };
         if !is_here {
             self.out.send(id, FeedMessage::Unhave(Unhave { start: request.index, length: 1 }));
             return;
@@ -103,9 +114,12 @@ impl Replicator {
         }
         self.work.excluded.insert(range);
         self.announce_news_now();
-        let unhave = Unhave { start: range.start, length: range.len() };
-        for (&id, _) in self.peers.iter().filter(|(_, peer)| peer.remote_wants) {
-            self.out.send(id, FeedMessage::Unhave(unhave));
+        for (&id, peer) in self.peers.iter().filter(|(_, peer)| peer.remote_wants) {
+            let range = cut(range, shown(self.gate, peer));
+            if !range.is_empty() {
+                let unhave = Unhave { start: range.start, length: range.len() };
+                self.out.send(id, FeedMessage::Unhave(unhave));
+            }
         }
     }
 
@@ -161,9 +175,10 @@ impl Replicator {
         if ranges.is_empty() {
             return;
         }
-        for (&id, _) in self.peers.iter().filter(|(_, peer)| peer.remote_wants) {
+        for (&id, peer) in self.peers.iter().filter(|(_, peer)| peer.remote_wants) {
+            let shown = shown(self.gate, peer);
             for &range in &ranges {
-                announce(&mut self.out, id, range);
+                announce(&mut self.out, id, cut(range, shown));
             }
         }
     }
@@ -179,15 +194,16 @@ impl Replicator {
             .filter(|(_, peer)| !peer.fresh.is_empty())
             .map(|(&from, peer)| (from, std::mem::take(&mut peer.fresh)))
             .collect();
-        for (&id, _) in self.peers.iter().filter(|(_, peer)| peer.remote_wants) {
+        for (&id, peer) in self.peers.iter().filter(|(_, peer)| peer.remote_wants) {
+            let shown = shown(self.gate, peer);
             for range in fresh.iter().filter(|(from, _)| *from != id).flat_map(|(_, ranges)| ranges) {
-                announce(&mut self.out, id, *range);
+                announce(&mut self.out, id, cut(*range, shown));
             }
         }
     }
 }
 
-fn announce(out: &mut crate::machine::Outbox, id: Peer, range: BlockRange) {
+pub(crate) fn announce(out: &mut crate::machine::Outbox, id: Peer, range: BlockRange) {
     let mut start = range.start;
     while start < range.end {
         let length = (range.end - start).min(MAX_HAVE_BLOCKS);

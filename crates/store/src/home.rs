@@ -1,5 +1,6 @@
 //! The data directory of a node: its streams by name, and its own key.
 
+mod decisions;
 mod identities;
 mod info;
 mod name;
@@ -15,8 +16,9 @@ use std::path::{Path, PathBuf};
 use quorate_feed::Keys;
 use quorate_types::{Link, LinkError, NoiseSecretKey, PublicKey};
 
+pub use self::decisions::{Decision, KeptBranch, MAX_DECISIONS, Policy};
 pub use self::identities::{DEFAULT_IDENTITY, Identity};
-pub use self::info::{Encoding, Origin, StreamInfo};
+pub use self::info::{Encoding, Gate, Origin, StreamInfo};
 pub use self::name::{NameError, StreamName};
 pub use self::vote_key::StoredVoteKey;
 use crate::atomic::{self, SECRET_MODE};
@@ -40,6 +42,7 @@ const NOISE_KEY_BYTES: usize = 32;
 /// node.lock            held by the node that runs
 /// api.sock             its local API
 /// vote_key             seed of the vote key, where this node is a validator, mode 0600
+/// decisions.json       what its user decided about keys that signed contradictions
 /// identities/NAME      secret key of a local identity, as in a stock secret_key file, mode 0600
 /// streams/NAME/        one feed, in the files of stock clients
 /// streams/NAME/quorate.json
@@ -139,6 +142,14 @@ pub enum HomeError {
         path: PathBuf,
         /// Bytes in the file.
         found: usize,
+    },
+    /// The decisions of the user cannot be used.
+    #[error("expected decisions about keys in {}, found {found}", path.display())]
+    Decisions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
     },
     /// A file cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]

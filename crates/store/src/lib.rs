@@ -15,6 +15,7 @@ mod lock;
 mod place;
 mod transfer;
 
+pub mod evidence_files;
 pub mod outbox;
 pub mod room_state;
 pub mod vote_records;
@@ -27,8 +28,8 @@ pub use disk::DiskFile;
 pub use faulty::{Fault, Faulty, FaultyDisk, When};
 pub use files::{FeedFiles, FoundFeed, find_feeds};
 pub use home::{
-    DEFAULT_IDENTITY, Encoding, Home, HomeError, Identity, Listing, NameError, Origin, StoredVoteKey, Stream,
-    StreamInfo, StreamName,
+    DEFAULT_IDENTITY, Decision, Encoding, Gate, Home, HomeError, Identity, KeptBranch, Listing,
+    MAX_DECISIONS, NameError, Origin, Policy, StoredVoteKey, Stream, StreamInfo, StreamName,
 };
 pub use lock::{Lock, LockError};
 pub use transfer::{SecretKeyPolicy, export, import};

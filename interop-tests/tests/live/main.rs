@@ -8,6 +8,7 @@ mod directories;
 mod extensions;
 mod finite;
 mod forks;
+mod gate;
 mod keep_alive;
 mod noise;
 mod quorum;

@@ -1,6 +1,8 @@
 //! `quorate cat`, `quorate get` and `quorate log`: what is in a stream.
 
-use quorate_node::model::{BlockInfo, Content, Encoding, EntryInfo, StreamInfo, Verdict};
+use std::collections::BTreeSet;
+
+use quorate_node::model::{BlockInfo, Content, Encoding, EntryInfo, Policy, StreamInfo, Verdict};
 use quorate_node::{Code, Failure, message_of};
 use quorate_types::{BlockRange, PublicKey};
 use serde::Serialize;
@@ -36,15 +38,20 @@ async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output
     let is_room = matches!(follow.info.content, Content::Room { .. });
     let mut index = wanted.start;
     let mut end = wanted.end;
+    let mut muted = Muted::load(&follow.backend).await?;
     loop {
         while index < end {
+            let feed = feed_at(&follow.info, index);
             match follow.backend.get(&follow.info.name, index).await {
                 Ok(block) if is_room => {
                     if let Some(message) = message_of(&block) {
                         let said = Some((&message.author, message.sequence));
-                        print_payload(output, encoding, index, &message.payload, said)?;
+                        if !muted.hides(&[feed, message.author], index, output)? {
+                            print_payload(output, encoding, index, &message.payload, said)?;
+                        }
                     }
                 }
+                Ok(_) if muted.hides(&[feed], index, output)? => {}
                 Ok(block) => print_payload(output, encoding, index, &block, None)?,
                 Err(failure) if range.live && failure.code == Code::BlockNotHere => break,
                 Err(failure) => return Err(failure.into()),
@@ -52,11 +59,64 @@ async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output
             index += 1;
         }
         output.flush()?;
+        muted.tell(&follow.info, output);
         if !range.live {
             return Ok(());
         }
         follow.changed().await?;
+        muted = Muted::load(&follow.backend).await?;
         end = if args.committed { committed_length(&follow.info)? } else { follow.info.length };
+    }
+}
+
+/// Key of the feed in which a block stands.
+fn feed_at(info: &StreamInfo, index: u64) -> PublicKey {
+    let quorum = info.room.as_ref().and_then(|room| room.quorum.as_ref());
+    let feeds = quorum.map_or(&[][..], |quorum| quorum.feeds.as_slice());
+    feeds.iter().rev().find(|feed| feed.start <= index).map_or(info.key, |feed| feed.key)
+}
+
+/// Keys whose entries the user does not want to see.
+struct Muted {
+    keys: BTreeSet<PublicKey>,
+    hidden: u64,
+}
+
+#[derive(Serialize)]
+struct Hidden {
+    schema: &'static str,
+    index: u64,
+    muted: PublicKey,
+}
+
+impl Muted {
+    async fn load(backend: &Backend) -> Outcome<Self> {
+        let decisions = backend.decisions().await?;
+        let muted = decisions.iter().filter(|decision| decision.policy == Policy::Mute);
+        Ok(Self { keys: muted.map(|decision| decision.key).collect(), hidden: 0 })
+    }
+
+    /// Tells whether an entry by one of these keys is left out; for a program, its place is marked.
+    fn hides(&mut self, keys: &[PublicKey], index: u64, output: &mut Output) -> Outcome<bool> {
+        let Some(muted) = keys.iter().find(|key| self.keys.contains(*key)) else { return Ok(false) };
+        self.hidden += 1;
+        if output.json {
+            output.object(&Hidden { schema: "quorate.payload/1", index, muted: *muted })?;
+        }
+        Ok(true)
+    }
+
+    /// Says how many entries were left out.
+    fn tell(&mut self, info: &StreamInfo, output: &Output) {
+        let hidden = std::mem::take(&mut self.hidden);
+        if hidden > 0 {
+            output.note(&format!(
+                "{} by keys that are muted {} not shown: quorate fork ls {}",
+                text::count(hidden, "block"),
+                if hidden == 1 { "is" } else { "are" },
+                text::shell(&info.name)
+            ));
+        }
     }
 }
 
@@ -229,7 +289,11 @@ fn print_block(output: &mut Output, block: &BlockInfo) -> Outcome {
     let hash = block.hash.map_or_else(|| "?".to_string(), |hash| hash.short());
     let state = if block.here { output.paint.green("here") } else { output.paint.yellow("missing") };
     let entry = block.entry.as_ref().map_or_else(String::new, |entry| entry_words(entry, output));
-    output.line(&format!("{:>8}  {size:>8}  {hash:8}  {state}{entry}", block.index))
+    let muted = match &block.muted {
+        Some(key) => format!("  {}", output.paint.yellow(&format!("muted: key {}", key.short()))),
+        None => String::new(),
+    };
+    output.line(&format!("{:>8}  {size:>8}  {hash:8}  {state}{entry}{muted}", block.index))
 }
 
 /// Says what stands in a block of a room: `  action 5d0e1f22 #3  accepted`.
@@ -311,6 +375,8 @@ mod tests {
             room: None,
             unchecked: None,
             fork: None,
+            evidence: Vec::new(),
+            gate: None,
         }
     }
 

@@ -177,6 +177,10 @@ fn facts(info: &StreamInfo, output: &Output) -> Vec<(&'static str, String)> {
     if let Some(recovery) = &info.recovery {
         facts.push(("recovered", text::clean(recovery)));
     }
+    if let Some(gate) = &info.gate {
+        let shown = text::count(gate.shown, "block");
+        facts.push(("gate", format!("committed: stock peers are shown {shown} of the first feed")));
+    }
     if let Some(fork) = &info.fork {
         facts.push(("fork", output.paint.red(&text::clean(fork))));
     }

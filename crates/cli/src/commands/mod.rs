@@ -6,6 +6,7 @@ mod cat;
 mod change;
 mod clone;
 mod doctor;
+mod fork;
 mod key;
 pub(crate) mod list;
 mod new;
@@ -58,7 +59,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Key(command) => or_end(key::key(command, context), &interrupt).await,
         Command::Validator(command) => or_end(quorum::validator(command, context), &interrupt).await,
         Command::Votes(args) => or_end(quorum::votes(args, context), &interrupt).await,
-        Command::Fork(command) => or_end(quorum::fork(command, context), &interrupt).await,
+        Command::Fork(command) => or_end(fork::fork(command, context), &interrupt).await,
         Command::Rule(command) => or_end(rule::rule(command, context), &interrupt).await,
         Command::Completions(args) => system::completions(&args, &mut context.output),
         Command::Man(args) => system::man(&args, &mut context.output),

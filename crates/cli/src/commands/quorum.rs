@@ -1,12 +1,7 @@
-//! `quorate validator`, `quorate votes` and `quorate fork`.
+//! `quorate validator` and `quorate votes`.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 
-use bytes::Bytes;
-use quorate_node::evidence::{self, Proven};
 use quorate_node::model::{
     QuorumInfo, RejectInfo, StreamInfo, ValidatorInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
 };
@@ -14,17 +9,13 @@ use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use serde::Serialize;
 
-use super::proof::{Written, write_new};
-use crate::args::{ForkCommand, NextQuorum, StreamArg, ValidatorCommand, VotesArgs};
+use crate::args::{NextQuorum, StreamArg, ValidatorCommand, VotesArgs};
 use crate::backend;
 use crate::context::Context;
 use crate::follow::Follow;
 use crate::output::Output;
-use crate::stop::{Outcome, Stop};
+use crate::stop::Outcome;
 use crate::text;
-
-/// Largest file that is read as evidence, bytes.
-const MAX_EVIDENCE_BYTES: u64 = 64 * 1024;
 
 /// Heights that `quorate votes` shows at most, the newest ones.
 const MAX_HEIGHTS: usize = 32;
@@ -253,98 +244,6 @@ fn cell(quorum: &QuorumInfo, key: &PublicKey, length: u64, paint: text::Paint) -
     }
 }
 
-/// `quorate fork ...`.
-pub(crate) async fn fork(command: ForkCommand, context: &mut Context) -> Outcome {
-    match command {
-        ForkCommand::Ls(args) => ls(args, context).await,
-        ForkCommand::Show(args) => {
-            let backend = context.backend().await?;
-            let bytes = backend.evidence(&args.stream.stream, &args.id).await?;
-            backend.close().await?;
-            show(&evidence::verify(&bytes)?, context)
-        }
-        ForkCommand::Export(args) => {
-            let backend = context.backend().await?;
-            let bytes = backend.evidence(&args.fork.stream.stream, &args.fork.id).await?;
-            backend.close().await?;
-            write_new(&args.output, &bytes)?;
-            let shown = args.output.display().to_string();
-            let output = &mut context.output;
-            if output.json {
-                output.object(&Written { schema: "quorate.written/1", path: &shown, bytes: bytes.len() })?;
-            } else {
-                output.line(&format!("{} in {}", text::bytes(bytes.len() as u64), text::clean(&shown)))?;
-            }
-            context.output.next(&[format!("quorate fork verify {}", text::shell(&shown))]);
-            Ok(())
-        }
-        ForkCommand::Verify(args) => {
-            let proven = evidence::verify(&read(&args.file)?)?;
-            show(&proven, context)?;
-            context.output.flush()?;
-            Err(Stop::Holds)
-        }
-    }
-}
-
-async fn ls(args: StreamArg, context: &mut Context) -> Outcome {
-    let (info, quorum) = quorum_of(&args, context).await?;
-    let output = &mut context.output;
-    if output.json {
-        #[derive(Serialize)]
-        struct Evidence<'a> {
-            schema: &'static str,
-            #[serde(flatten)]
-            evidence: &'a quorate_node::model::EvidenceInfo,
-        }
-        return quorum
-            .evidence
-            .iter()
-            .try_for_each(|evidence| output.object(&Evidence { schema: Proven::SCHEMA, evidence }));
-    }
-    let rows: Vec<Vec<String>> = quorum
-        .evidence
-        .iter()
-        .map(|one| {
-            let size = text::bytes(one.bytes as u64);
-            vec![one.id.short(), one.kind.clone(), format!("by key {}", one.culprit.short()), size]
-        })
-        .collect();
-    for line in text::table(&rows, &[]) {
-        output.line(&line)?;
-    }
-    let name = text::shell(&info.name);
-    match quorum.evidence.first() {
-        None => output.note("no evidence is here"),
-        Some(first) => output.next(&[format!("quorate fork show {name} {}", first.id.short())]),
-    }
-    Ok(())
-}
-
-fn show(proven: &Proven, context: &mut Context) -> Outcome {
-    let output = &mut context.output;
-    if output.json {
-        return output.object(proven);
-    }
-    let rows = [
-        ("evidence", proven.id.to_string()),
-        ("kind", proven.kind.clone()),
-        ("key", proven.culprit.to_string()),
-        ("signed", text::clean(&proven.what)),
-        ("room id", proven.room.to_string()),
-        ("size", text::bytes(proven.bytes as u64)),
-    ];
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|(label, value)| vec![format!("  {label}"), value]).collect();
-    let holds = output.paint.red("the evidence holds");
-    output.line(&holds)?;
-    for line in text::table(&rows, &[]) {
-        output.line(&line)?;
-    }
-    output.note("usual cause: the same key on two machines, or a restored backup");
-    Ok(())
-}
-
 async fn quorum_of(args: &StreamArg, context: &mut Context) -> Outcome<(StreamInfo, QuorumInfo)> {
     let backend = context.backend().await?;
     let info = backend.settled(&args.stream).await?;
@@ -360,26 +259,4 @@ fn quorum_in(info: &StreamInfo) -> Outcome<QuorumInfo> {
             format!("expected a room with validators, found that nobody commits what is appended to {name}");
         Failure::new(Code::NoValidators, message).next(format!("quorate info {name}")).into()
     })
-}
-
-fn read(path: &Path) -> Outcome<Bytes> {
-    let shown = path.display();
-    let reading = |error: io::Error| {
-        let code = if error.kind() == io::ErrorKind::NotFound { Code::BadRequest } else { Code::Io };
-        Stop::Failed(
-            Failure::new(code, format!("expected evidence to read, found {shown}: {error}"))
-                .next("quorate fork export STREAM ID -o FILE writes it"),
-        )
-    };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(reading)?;
-    file.take(MAX_EVIDENCE_BYTES + 1).read_to_end(&mut bytes).map_err(reading)?;
-    if bytes.len() as u64 > MAX_EVIDENCE_BYTES {
-        let message = format!(
-            "expected evidence of at most {} in {shown}, found more",
-            text::bytes(MAX_EVIDENCE_BYTES)
-        );
-        return Err(Failure::new(Code::NoEvidence, message).into());
-    }
-    Ok(bytes.into())
 }

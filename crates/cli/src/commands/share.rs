@@ -2,7 +2,7 @@
 
 use futures_lite::future;
 use quorate_node::event::Event;
-use quorate_node::model::{Content, RecoveringInfo, StreamInfo};
+use quorate_node::model::{Content, Gate, Policy, RecoveringInfo, StreamInfo};
 use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use serde::Serialize;
@@ -39,6 +39,20 @@ pub(crate) async fn share(args: ShareArgs, context: &mut Context) -> Outcome {
     }
 }
 
+/// Refuses a gate that nothing would ever open. Of a clone that has just begun nobody knows yet.
+fn refuse_gate(info: &StreamInfo) -> Outcome {
+    let has_quorum = info.room.as_ref().is_some_and(|room| room.quorum.is_some());
+    if info.gate.is_none() || has_quorum || info.here == 0 {
+        return Ok(());
+    }
+    let name = crate::text::shell(&info.name);
+    let message = format!(
+        "expected a room with validators for the gate, found that nobody commits what is appended to {name}: stock \
+         peers would never be shown anything"
+    );
+    Err(Failure::new(Code::NoValidators, message).next(format!("quorate share {name} --gate none")).into())
+}
+
 async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &mut Context) -> Outcome {
     node.serve_api().await?;
     let streams = if args.streams.is_empty() {
@@ -46,7 +60,17 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
     } else {
         let mut streams = Vec::new();
         for stream in &args.streams {
-            streams.push(node.open_stream(stream).await?);
+            if let Some(gate) = args.gate {
+                node.set_gate(stream, Gate::from(gate))?;
+            }
+            let info = node.open_stream(stream).await?;
+            if let Err(refused) = refuse_gate(&info) {
+                if args.gate.is_some() {
+                    node.set_gate(stream, Gate::None)?;
+                }
+                return Err(refused);
+            }
+            streams.push(info);
         }
         streams
     };
@@ -89,7 +113,7 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
             .collect();
         let next: Vec<String> = streams
             .iter()
-            .filter(|info| !contents.contains(&info.key))
+            .filter(|info| !contents.contains(&info.key) && !is_stopped(info))
             .take(8)
             .map(|info| format!("quorate clone {} --peer {host}:{}", info.link, address.port()))
             .collect();
@@ -100,6 +124,10 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
         let listening = Event::Listening { address: address.to_string() };
         print_news(&listening, context)?;
         for info in &streams {
+            // Of one that is not replicated the node has said so.
+            if is_stopped(info) {
+                continue;
+            }
             print_news(&sharing(info), context)?;
             if let Some(RecoveringInfo { reason, needed, .. }) = info.recovering.clone() {
                 let event = Event::Recovering { stream: info.name.clone(), reason, needed };
@@ -143,6 +171,11 @@ fn print_news(event: &Event, context: &mut Context) -> Outcome {
         output.line(&line)?;
     }
     output.flush()
+}
+
+/// Tells whether the user has stopped the replication of a stream.
+fn is_stopped(info: &StreamInfo) -> bool {
+    info.evidence.iter().any(|one| one.culprit == info.key && one.policy == Policy::StopReplicating)
 }
 
 fn sharing(info: &StreamInfo) -> Event {

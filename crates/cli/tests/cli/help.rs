@@ -42,7 +42,7 @@ const RULE_COMMANDS: &[&str] =
 
 const VALIDATOR_COMMANDS: &[&str] = &["key", "ls", "add", "remove"];
 
-const FORK_COMMANDS: &[&str] = &["ls", "show", "export", "verify"];
+const FORK_COMMANDS: &[&str] = &["ls", "show", "export", "verify", "publish", "resolve"];
 
 /// Compares with a stored text; `SNAPSHOTS=overwrite` stores a new one.
 pub(crate) fn snapshot(name: &str, text: &str) {

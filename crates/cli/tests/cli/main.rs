@@ -2,6 +2,7 @@
 
 mod doctor;
 mod errors;
+mod forks;
 mod handover;
 mod help;
 mod home;

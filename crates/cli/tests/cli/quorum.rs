@@ -177,6 +177,16 @@ fn a_fork_becomes_evidence_and_what_is_committed_stands() {
     let listed = bank.world.ndjson("bob", &["fork", "ls", "money"]);
     assert_eq!(listed[0]["schema"], "quorate.evidence/1");
 
+    // It is told again, and stands in the list with what is done about the key.
+    let published = bank.world.json("bob", &["fork", "publish", "money", &id]);
+    assert_eq!((&published["in_room"], published["peers"].as_u64() >= Some(1)), (&json!(true), true));
+    let decision = bank.world.json("bob", &["fork", "resolve", "money", &id, "--policy", "mute"]);
+    assert_eq!(decision["key"], evidence["culprit"]);
+    assert_eq!(bank.world.json("bob", &["votes", "money"])["evidence"][0]["policy"], "mute");
+    let said = bank.world.run("bob", &["cat", "money", "--committed"]);
+    assert_eq!((said.text(), said.stderr.contains("muted")), ("", true), "{said:?}");
+    bank.world.json("bob", &["fork", "resolve", "money", &id, "--policy", "warn"]);
+
     // New commits stop; readers still read.
     bank.until("host", |quorum| quorum["evidence"].as_array().is_some_and(|all| !all.is_empty()));
     bank.mint(12, &["--wait", "committed", "--timeout", "2"]).failure_after_data("E3402", 6);
@@ -246,13 +256,24 @@ fn what_is_no_quorum_is_refused() {
     for words in [
         &["--json", "votes", "plain"][..],
         &["--json", "votes", "room"],
-        &["--json", "fork", "ls", "room"],
         &["--json", "cat", "room", "--committed"],
         &["--json", "append", "room", "1", "--wait", "committed"],
     ] {
         world.run("host", words).failure("E3401", 3);
     }
     assert_eq!(world.json("host", &["info", "room"])["length"], 1);
+    assert_eq!(world.ndjson("host", &["fork", "ls", "room"]), Vec::<Value>::new());
+
+    // Nor is there anything for a gate to open for; what was refused is not kept.
+    for stream in ["plain", "room"] {
+        if stream == "plain" {
+            world.ok("host", &["append", "plain", "one"]);
+        }
+        let words = ["--json", "share", stream, "--host", "127.0.0.1", "--port", "0", "--gate", "committed"];
+        world.run("host", &words).failure("E3401", 3);
+        assert!(world.json("host", &["info", stream])["gate"].is_null());
+    }
+    world.run("host", &["--json", "share", "--gate", "committed"]).failure("E1011", 2);
 }
 
 fn copy_directory(from: &std::path::Path, to: &std::path::Path) {

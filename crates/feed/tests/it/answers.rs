@@ -57,3 +57,40 @@ fn a_cleared_block_is_proven_and_not_sent() {
     let data = block_on(feed.answer(&hash, &mut remote)).unwrap().unwrap();
     assert_eq!((data.value, data.nodes.len()), (None, 5));
 }
+
+#[test]
+fn an_answer_within_a_length_is_that_of_the_feed_as_it_was() {
+    let all = blocks(21);
+    // Signed after each of these lengths.
+    let signed = [1, 2, 5, 8, 13, 20, 21];
+    let written_in_parts = |count: usize| {
+        let (_, mut feed) = written(&all[..1], || 9);
+        for pair in signed.windows(2).filter(|pair| pair[1] <= count) {
+            block_on(feed.append(&all[pair[0]..pair[1]])).unwrap();
+        }
+        feed
+    };
+    let mut feed = written_in_parts(21);
+    for (at_most, expected) in
+        [(0, 0), (1, 1), (4, 2), (5, 5), (12, 8), (19, 13), (20, 20), (21, 21), (99, 21)]
+    {
+        assert_eq!(block_on(feed.signed_at_most(at_most)).unwrap(), expected, "{at_most}");
+    }
+    for length in signed {
+        let mut then = written_in_parts(length);
+        assert_eq!(then.length(), length as u64);
+        for index in 0..22 {
+            for hash in [false, true] {
+                let request = Request { hash, ..request(index) };
+                let (mut one, mut other) = (RemoteTree::new(), RemoteTree::new());
+                let found = block_on(feed.answer_within(&request, &mut one, length as u64)).unwrap();
+                let expected = block_on(then.answer(&request, &mut other)).unwrap();
+                assert_eq!(found, expected, "block {index} within {length}");
+            }
+        }
+        // A byte of a block that came later is none; the first byte of all goes without saying.
+        let bytes = Request { bytes: then.byte_length().max(1), ..request(0) };
+        let found = block_on(feed.answer_within(&bytes, &mut RemoteTree::new(), length as u64)).unwrap();
+        assert_eq!(found, None, "{length}");
+    }
+}

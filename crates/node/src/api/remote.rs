@@ -15,8 +15,9 @@ use super::MAX_APPEND_BYTES;
 use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
 use crate::event::Event;
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, DiscoveryInfo, NewStream, PeerInfo,
-    ProofFile, Said, Say, StreamInfo, ValidatorWish, ValidatorsChanged,
+    Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Decision, DiscoveryInfo, NewStream,
+    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, StreamInfo, ValidatorWish,
+    ValidatorsChanged,
 };
 use crate::{Code, Failure, FailureBody};
 
@@ -95,6 +96,21 @@ impl RemoteNode {
     /// Returns a piece of evidence.
     pub async fn evidence(&self, stream: &str, id: &str) -> Result<Bytes, Failure> {
         self.call("GET", path(stream, &format!("/evidence/{}", name(id)?))?, Bytes::new()).await
+    }
+
+    /// Sends evidence to every connected quorate node that carries the stream.
+    pub async fn publish(&self, stream: &str, publish: &Publish) -> Result<Published, Failure> {
+        self.post_json(path(stream, "/published")?, publish).await
+    }
+
+    /// Decides what is done about a key that signed a contradiction.
+    pub async fn resolve(&self, stream: &str, resolve: &Resolve) -> Result<Decision, Failure> {
+        self.post_json(path(stream, "/decisions")?, resolve).await
+    }
+
+    /// Lists what was decided about keys.
+    pub async fn decisions(&self) -> Result<Vec<Decision>, Failure> {
+        self.get_json("/v1/decisions".into()).await
     }
 
     /// Signs a change of rules and brings it to the host of the room.

@@ -57,6 +57,13 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
         ("GET", ["v1", "streams", stream, "evidence", id]) => {
             Ok(Response::octets(node.open_stream(stream).await?.evidence(id).await?))
         }
+        ("POST", ["v1", "streams", stream, "published"]) => {
+            json(&node.publish(stream, body(request)?).await?)
+        }
+        ("POST", ["v1", "streams", stream, "decisions"]) => {
+            json(&node.resolve(stream, body(request)?).await?)
+        }
+        ("GET", ["v1", "decisions"]) => json(&node.decisions()),
         ("POST", ["v1", "streams", stream, "rules"]) => {
             json(&node.change_rules(stream, body(request)?).await?)
         }

@@ -122,6 +122,7 @@ impl Finder {
             .inner
             .streams()
             .values()
+            .filter(|stream| !self.inner.decisions.stops(stream.key()))
             .map(|stream| Feed { key: *stream.key(), discovery_key: *stream.discovery_key() })
             .map(|feed| (Topic::of(&feed.discovery_key), feed))
             .collect();

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use quorate_types::{Hash, ModuleHash, PublicKey, RoomId, RuleId, StateRoot};
 use serde::{Deserialize, Serialize};
 
+use super::forks::EvidenceInfo;
+
 /// What to make a room of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewRoom {
@@ -114,19 +116,6 @@ pub struct RejectInfo {
     /// What the rule returned, when it is a rule that refuses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_code: Option<u16>,
-}
-
-/// A contradiction that somebody signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvidenceInfo {
-    /// Hash by which it is known.
-    pub id: Hash,
-    /// Which kind, such as `writer-fork`.
-    pub kind: String,
-    /// The key that signed.
-    pub culprit: PublicKey,
-    /// Its size.
-    pub bytes: usize,
 }
 
 /// A rule to begin with.

@@ -96,6 +96,7 @@ impl Node {
             encoding: room.encoding,
             sparse: false,
             unchecked: true,
+            gate: room.gate,
             directory: files.directory().display().to_string(),
             recovery,
         };

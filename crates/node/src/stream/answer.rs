@@ -63,7 +63,9 @@ impl StreamTask {
             recovering: self.recovering_info(),
             room: self.room_info(),
             unchecked: self.unchecked(),
-            fork: self.fork.clone(),
+            fork: self.fork_sentence(),
+            evidence: self.evidence_infos(),
+            gate: self.gate_info(),
         })
     }
 
@@ -78,13 +80,16 @@ impl StreamTask {
             }
             let node =
                 self.feed.node(2 * index).await.map_err(|error| storage_failure(&self.identity, &error))?;
+            let entry = self.entry_info(index).await;
+            let muted = [Some(self.identity.key), entry.as_ref().and_then(|entry| entry.author)];
             blocks.push(BlockInfo {
                 schema: BlockInfo::SCHEMA.into(),
                 index,
                 here: self.feed.has(index),
                 size: node.map(|node| node.size),
                 hash: node.map(|node| node.hash),
-                entry: self.entry_info(index).await,
+                muted: self.muted(muted),
+                entry,
             });
         }
         Ok(blocks)

@@ -8,6 +8,7 @@ use async_lock::SemaphoreGuardArc;
 use bytes::Bytes;
 use quorate_feed::Roots;
 use quorate_proto::dat::FeedMessage;
+use quorate_quorum::head::Head;
 use quorate_replicate::{Peer, PeerProfile, Selection};
 use quorate_stream::identity::Author;
 use quorate_types::BlockRange;
@@ -15,7 +16,7 @@ use quorate_wire::Channel;
 
 use super::room::{ChangeValidators, Utterance};
 use super::watch::{Shown, Watch};
-use crate::model::{Appended, AuditSummary, BlockInfo, ProofFile, StreamInfo};
+use crate::model::{Appended, AuditSummary, BlockInfo, ProofFile, Published, StreamInfo};
 use crate::{Failure, WireOutbox};
 
 /// Way back to whoever asked; a stream that ends drops it unanswered.
@@ -41,6 +42,12 @@ pub(crate) enum Command {
     Committed { length: u64, reply: Reply<u64> },
     /// Return a piece of evidence by its id, or the first digits of it.
     Evidence { id: String, reply: Reply<Bytes> },
+    /// Send evidence to every quorate peer: what is here with this id, or these bytes.
+    Publish { id: String, bytes: Option<Bytes>, reply: Reply<Published> },
+    /// So much of the feed is committed; its task looks after no room.
+    Gate { head: Head },
+    /// The user has decided something about the writer.
+    PolicyChanged,
     /// Show the task of a room how far the feed is; answered with what signs receipts, where the feed is written here.
     Watch { watch: Watch, reply: Reply<Option<Author>> },
     /// Append blocks of a room that its task has checked; answered when they are durable.

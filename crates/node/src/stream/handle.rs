@@ -15,7 +15,7 @@ use super::command::{Command, ExtensionMessage, Reply};
 use super::room::{ChangeValidators, Patience, Utterance, Wish};
 use super::watch::{Shown, Watch};
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Said, StreamInfo, ValidatorWish,
+    Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Published, Said, StreamInfo, ValidatorWish,
     ValidatorsChanged,
 };
 use crate::{Code, Failure};
@@ -32,6 +32,8 @@ pub(crate) struct StreamIdentity {
     pub(crate) sparse: bool,
     /// Blocks of a room are carried without verdicts.
     pub(crate) unchecked: bool,
+    /// Peers that are not quorate nodes are shown only what is committed.
+    pub(crate) gate: bool,
     pub(crate) directory: String,
     /// What opening after a crash has found.
     pub(crate) recovery: Option<String>,
@@ -169,6 +171,11 @@ impl Stream {
     pub async fn evidence(&self, id: &str) -> Result<Bytes, Failure> {
         let id = id.to_owned();
         self.ask(|reply| Command::Evidence { id, reply }).await
+    }
+
+    /// Sends evidence to every connected quorate peer: what is here with this id, or these bytes, which are kept.
+    pub(crate) async fn publish(&self, id: String, bytes: Option<Bytes>) -> Result<Published, Failure> {
+        self.ask(|reply| Command::Publish { id, bytes, reply }).await
     }
 
     /// Reads a block that is here.

@@ -4,6 +4,8 @@ mod answer;
 mod append;
 mod command;
 mod failures;
+mod forks;
+mod gate;
 mod handle;
 mod peer;
 mod progress;

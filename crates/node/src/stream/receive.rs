@@ -8,6 +8,7 @@ use quorate_replicate::{Input, InvestigationResult, Peer};
 use super::failures::{put_refusal, read_failure, verify_refusal};
 use super::task::{FLUSH_INTERVAL, StreamTask};
 use crate::event::Event;
+use crate::model::Policy;
 
 impl StreamTask {
     pub(super) async fn verify_all(&mut self, received: &mut Vec<(Peer, Data)>) {
@@ -75,7 +76,7 @@ impl StreamTask {
     }
 
     async fn report_fork(&mut self, peer: Peer, proof: &quorate_feed::fork::VerifiedForkProof) {
-        self.tell_fork(proof);
+        self.take_fork(proof).await;
         self.show_fork(proof);
         let proof = proof.proof();
         // Either history of the proof may be the longer one; what does not stand here is the peer's.
@@ -87,6 +88,9 @@ impl StreamTask {
             "key {} signed two different histories, of lengths {ours} and {theirs}",
             self.identity.key.short(),
         ));
+        if self.policy(&self.identity.key) == Policy::Ignore {
+            return;
+        }
         let address = self.address(peer);
         tracing::warn!(stream = self.identity.name, peer = address, ours, theirs, "fork");
         self.emit(Event::Fork {

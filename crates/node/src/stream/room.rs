@@ -2,6 +2,7 @@
 
 mod audit;
 mod epochs;
+mod gate;
 mod jobs;
 mod judge;
 mod log;

@@ -27,7 +27,10 @@ impl StreamTask {
                     self.serving.remove(&peer);
                     break;
                 };
-                let message = match erased(self.feed.answer(&request, &mut RemoteTree::new())).await {
+                let shown = self.replicator.shown_to(peer);
+                let mut remote = RemoteTree::new();
+                let answer = self.feed.answer_within(&request, &mut remote, shown);
+                let message = match erased(answer).await {
                     Ok(Some(data)) => {
                         if let Some(value) = &data.value {
                             self.progress.uploaded(self.runtime.now(), value.len());

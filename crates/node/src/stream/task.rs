@@ -17,6 +17,8 @@ use quorate_types::BlockRange;
 
 use super::command::{Command, ExtensionMessage, Reply};
 use super::failures::storage_failure;
+use super::forks::Forks;
+use super::gate::Gate;
 use super::handle::StreamIdentity;
 use super::peer::Joined;
 use super::progress::Progress;
@@ -75,6 +77,8 @@ pub(crate) struct StreamTask {
     pub(super) feed: Feed<Backend>,
     pub(super) peers: BTreeMap<Peer, Joined>,
     pub(super) fork: Option<String>,
+    pub(super) forks: Forks,
+    pub(super) gate: Gate,
     pub(super) replicator: Replicator,
     inbox: Receiver<Command>,
     room: Receiver<()>,
@@ -131,6 +135,8 @@ impl StreamTask {
             feed,
             peers: BTreeMap::new(),
             fork: None,
+            forks: Forks::default(),
+            gate: Gate::default(),
             replicator,
             inbox,
             room,
@@ -161,6 +167,7 @@ impl StreamTask {
     ///
     /// Returns who is to be told, and what, once the directory has been let go of.
     pub(crate) async fn run(mut self) -> Option<(Reply<()>, Result<(), Failure>)> {
+        self.open_forks().await;
         // What is asked first gets an answer about the room, too.
         self.tend_room().await;
         loop {
@@ -193,6 +200,7 @@ impl StreamTask {
             self.work().await;
             self.recover().await;
             self.tend_room().await;
+            self.tend_gate().await;
             self.work().await;
             self.answer_synced().await;
             self.serve().await;
@@ -285,6 +293,10 @@ impl StreamTask {
                     opened.outbox.shutdown();
                     return;
                 }
+                if self.is_stopped() {
+                    Joined::new(*opened).close_channel();
+                    return;
+                }
                 self.emit(Event::Joined { stream: self.identity.name.clone(), peer: opened.address.clone() });
                 let profile = opened.profile;
                 opened.outbox.signal_room(self.signal.clone());
@@ -305,7 +317,7 @@ impl StreamTask {
                 self.handle(Input::PeerClosed { peer });
             }
             Command::PeerExtension { peer, name, payload, turn } => {
-                self.take_extension(peer, name, payload);
+                self.take_extension(peer, name, payload).await;
                 drop(turn);
             }
             Command::Append { reply, .. } if self.is_room() => {
@@ -348,6 +360,12 @@ impl StreamTask {
             Command::Evidence { id, reply } => {
                 let _ = reply.try_send(self.evidence(&id));
             }
+            Command::Publish { id, bytes, reply } => {
+                let published = self.publish(&id, bytes).await;
+                let _ = reply.try_send(published);
+            }
+            Command::Gate { head } => self.take_gate(head),
+            Command::PolicyChanged => self.policy_changed(),
             Command::Fetch { index, reply } => self.fetch_height(index, reply).await,
             Command::Select { selection, reply } => {
                 self.select(selection);
@@ -520,7 +538,7 @@ impl StreamTask {
         self.forget(peer);
     }
 
-    fn forget(&mut self, peer: Peer) {
+    pub(super) fn forget(&mut self, peer: Peer) {
         self.serving.remove(&peer);
         self.tell_relay(RelayInput::PeerClosed { peer: RelayPeer(peer.0) });
         self.tell_quorum(QuorumInput::PeerClosed { peer: Voter(peer.0) });
@@ -577,9 +595,10 @@ impl StreamTask {
         Ok(cleared)
     }
 
-    fn take_extension(&mut self, peer: Peer, name: String, payload: Bytes) {
+    async fn take_extension(&mut self, peer: Peer, name: String, payload: Bytes) {
         let Some(joined) = self.peers.get(&peer) else { return };
         if name == EXTENSION {
+            self.take_evidence(peer, &payload).await;
             self.tell_relay(RelayInput::Message { peer: RelayPeer(peer.0), payload: payload.clone() });
             self.tell_quorum(QuorumInput::Message { peer: Voter(peer.0), payload });
             return;

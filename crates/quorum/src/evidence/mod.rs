@@ -271,6 +271,11 @@ impl VerifiedEvidence {
     }
 }
 
+/// Returns the hash by which evidence is known, of its encoding.
+pub fn id_of(bytes: &[u8]) -> Hash {
+    codec::hash(&[bytes])
+}
+
 impl Claim {
     /// Returns which kind it is.
     pub const fn kind(&self) -> EvidenceKind {

@@ -47,6 +47,17 @@ pub enum Origin {
     Imported,
 }
 
+/// What peers that are not quorate nodes are shown of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// Everything that is here.
+    #[default]
+    None,
+    /// What the validators of the room have committed.
+    Committed,
+}
+
 /// What is kept about a stream, in `quorate.json`. Losing it loses no block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamInfo {
@@ -66,6 +77,9 @@ pub struct StreamInfo {
     /// Blocks of a room are carried without being checked.
     #[serde(default)]
     pub no_check: bool,
+    /// What peers that are not quorate nodes are shown.
+    #[serde(default)]
+    pub gate: Gate,
     /// Where it was found before, `host:port`, the latest first.
     #[serde(default)]
     peers: Vec<String>,
@@ -85,6 +99,7 @@ impl StreamInfo {
             origin,
             sparse: false,
             no_check: false,
+            gate: Gate::default(),
             peers,
             rest,
         }
@@ -134,6 +149,7 @@ mod tests {
             info.add_peer(&format!("127.0.0.1:{port}"));
         }
         info.add_peer("127.0.0.1:50");
+        info.gate = Gate::Committed;
         info.write(directory.path()).unwrap();
         assert_eq!(StreamInfo::read(directory.path()).unwrap(), info);
         assert_eq!((info.peers().len(), info.peers()[0].as_str()), (64, "127.0.0.1:50"));

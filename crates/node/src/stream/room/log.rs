@@ -326,7 +326,9 @@ impl StreamTask {
         let range = BlockRange::new(index, index.saturating_add(1));
         let found = other.stream.blocks(range).await.ok()?.into_iter().next()?;
         let entry = self.entry_info(height).await;
-        Some(BlockInfo { index: height, entry, ..found })
+        let author = entry.as_ref().and_then(|entry| entry.author);
+        let muted = found.muted.or_else(|| self.muted([author]));
+        Some(BlockInfo { index: height, entry, muted, ..found })
     }
 
     /// Returns the length of the room, its bytes, and the blocks of it that are here; `None` where the stream's own feed

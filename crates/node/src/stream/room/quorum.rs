@@ -379,15 +379,7 @@ impl StreamTask {
                 };
                 keeper.proofs.push(Proof { kind, body });
             }
-            Output::Exposed(evidence) => {
-                tracing::warn!(stream, culprit = %evidence.culprit(), kind = ?evidence.kind(), "evidence");
-                self.emit(Event::Evidence {
-                    stream,
-                    id: *evidence.id(),
-                    kind: kind_name(&evidence).to_owned(),
-                    culprit: *evidence.culprit(),
-                });
-            }
+            Output::Exposed(evidence) => self.tell_exposed(&evidence),
             Output::Alarm(alarm) => tracing::error!(stream, "{}", alarm_text(&alarm)),
             Output::Entered { epoch, feed: None, .. } if epoch > 0 => {
                 tracing::warn!(stream, epoch, "the room waits for its next host");
@@ -463,29 +455,26 @@ impl StreamTask {
         let _ = reply.try_send(Err(failure));
     }
 
-    /// Returns a piece of evidence by its id, or the first digits of it.
-    pub(in crate::stream) fn evidence(&self, id: &str) -> Result<Bytes, Failure> {
-        let name = &self.identity.name;
-        let found: Vec<&VerifiedEvidence> = match &self.rooms {
-            RoomState::Open(keeper) => keeper
-                .quorum
-                .iter()
-                .flat_map(|quorum| quorum.engine.evidence())
-                .filter(|evidence| evidence.id().to_string().starts_with(id))
-                .collect(),
-            _ => Vec::new(),
-        };
-        match found.as_slice() {
-            [one] => Ok(one.bytes().clone()),
-            found => Err(Failure::new(
-                Code::NoSuchEvidence,
-                format!(
-                    "expected one piece of evidence in {name} whose id begins with {id}, found {}",
-                    found.len()
-                ),
-            )
-            .next(format!("quorate fork ls {name}"))),
+    /// Tells whether a quorum keeps the evidence of this stream.
+    pub(in crate::stream) fn has_quorum(&self) -> bool {
+        matches!(&self.rooms, RoomState::Open(keeper) if keeper.quorum.is_some())
+    }
+
+    /// Id of the room, where the stream is one that is checked.
+    pub(in crate::stream) fn room_id(&self) -> Option<RoomId> {
+        match &self.rooms {
+            RoomState::Open(keeper) => Some(keeper.id),
+            _ => None,
         }
+    }
+
+    /// Evidence that the quorum of the room keeps.
+    pub(in crate::stream) fn quorum_evidence(&self) -> impl Iterator<Item = &VerifiedEvidence> {
+        let quorum = match &self.rooms {
+            RoomState::Open(keeper) => keeper.quorum.as_ref(),
+            _ => None,
+        };
+        quorum.into_iter().flat_map(|quorum| quorum.engine.evidence())
     }
 }
 
@@ -496,7 +485,7 @@ impl RoomKeeper {
     }
 
     /// Says how the quorum stands.
-    pub(super) fn quorum_info(&self) -> Option<QuorumInfo> {
+    pub(super) fn quorum_info(&self, evidence: Vec<EvidenceInfo>) -> Option<QuorumInfo> {
         let quorum = self.quorum.as_ref()?;
         let engine = &quorum.engine;
         let validators = engine.epoch().validators();
@@ -534,15 +523,7 @@ impl RoomKeeper {
                 .map_or(0, |qc| height(qc.epoch, qc.head().length())),
             votes,
             silent: quorum.silent().map(str::to_owned),
-            evidence: engine
-                .evidence()
-                .map(|evidence| EvidenceInfo {
-                    id: *evidence.id(),
-                    kind: kind_name(evidence).to_owned(),
-                    culprit: *evidence.culprit(),
-                    bytes: evidence.bytes().len(),
-                })
-                .collect(),
+            evidence,
             rejects: quorum
                 .docket
                 .rejects()
@@ -566,10 +547,6 @@ fn dropped(name: &str, length: u64) -> Failure {
          this node that stood in the others are submitted again"
     );
     Failure::new(Code::NotCommitted, message).next(format!("quorate log {name}"))
-}
-
-fn kind_name(evidence: &VerifiedEvidence) -> &'static str {
-    evidence.kind().name()
 }
 
 fn alarm_text(alarm: &Alarm) -> String {

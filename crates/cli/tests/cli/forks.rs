@@ -1,0 +1,263 @@
+//! Forks of plain feeds: kept, published, and what their readers decide about the key.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, Running, World};
+
+/// A writer whose key is on a second machine, and one who reads both.
+struct Forked {
+    world: World,
+    link: String,
+    /// Of the host, while it runs.
+    host: Option<(Running, String)>,
+    twin: Option<(Running, String)>,
+}
+
+impl Forked {
+    fn new() -> Self {
+        let world = World::new();
+        let link = world.json("host", &["new", "log"])["link"].as_str().unwrap().to_string();
+        for text in ["one", "two"] {
+            world.ok("host", &["append", "log", text]);
+        }
+        let copy = world.path("copy");
+        world.ok("host", &["export", "log", copy.to_str().unwrap(), "--with-secret-key"]);
+        world.ok("twin", &["import", copy.to_str().unwrap(), "log"]);
+        world.ok("host", &["append", "log", "three"]);
+        world.ok("twin", &["append", "log", "other", "--unsafe-only-writer", "--yes"]);
+        world.ok("twin", &["append", "log", "and more"]);
+        let host = Some(world.share("host", &[]));
+        Self { world, link, host, twin: None }
+    }
+
+    fn address(&self) -> &str {
+        &self.host.as_ref().unwrap().1
+    }
+
+    fn start_twin(&mut self) -> String {
+        let twin = self.world.share("twin", &[]);
+        let address = twin.1.clone();
+        self.twin = Some(twin);
+        address
+    }
+
+    /// A home that follows the host, and has met its twin.
+    fn reader(&mut self, home: &str) -> String {
+        self.world.json(home, &["clone", &self.link, "log", "--peer", self.address()]);
+        let twin = self.start_twin();
+        let (mut node, _) = self.world.share(home, &["--peer", &twin]);
+        node.object(|event| event["event"] == "fork");
+        drop(node);
+        self.twin = None;
+        let evidence = self.world.ndjson(home, &["fork", "ls", "log"]);
+        assert_eq!(evidence.len(), 1, "{evidence:?}");
+        let one = &evidence[0];
+        assert_eq!((&one["schema"], &one["kind"]), (&json!("quorate.evidence/1"), &json!("writer-fork")));
+        assert_eq!((&one["policy"], &one["resolved"]), (&json!("warn"), &json!(false)));
+        one["id"].as_str().unwrap().to_string()
+    }
+
+    fn resolve(&self, home: &str, id: &str, policy: &str) -> Value {
+        self.world.json(home, &["fork", "resolve", "log", id, "--policy", policy])
+    }
+
+    fn length(&self, home: &str) -> u64 {
+        self.world.json(home, &["info", "log"])["length"].as_u64().unwrap()
+    }
+
+    fn until_length(&self, home: &str, length: u64) {
+        let until = Instant::now() + PATIENCE;
+        while self.length(home) < length {
+            assert!(Instant::now() < until, "{home} does not get to {length}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn a_fork_stays_known_and_is_told_to_others() {
+    let mut forked = Forked::new();
+    let id = forked.reader("reader");
+    let world = &forked.world;
+    // Nothing runs any more, and it is still known.
+    let info = world.json("reader", &["info", "log"]);
+    assert!(info["fork"].as_str().is_some_and(|fork| fork.contains("two different histories")), "{info}");
+    assert_eq!(info["evidence"][0]["id"], json!(id));
+    assert_eq!(world.ok("reader", &["cat", "log", "--encoding", "utf-8"]), "one\ntwo\nthree\n");
+
+    // Somebody else, who has met neither the twin nor anybody who has.
+    world.json("other", &["clone", &forked.link, "log", "--peer", forked.address()]);
+    assert_eq!(world.ndjson("other", &["fork", "ls", "log"]), Vec::<Value>::new());
+    let (mut other, other_address) = world.share("other", &[]);
+    let nobody = world.run("stranger", &["--json", "fork", "publish", "log", &id]);
+    nobody.failure("E1001", 3);
+    world.run("reader", &["--json", "fork", "publish", "log", "00000000"]).failure("E3403", 3);
+
+    let (_reader, _) = world.share("reader", &["--peer", &other_address]);
+    let until = Instant::now() + PATIENCE;
+    let published = loop {
+        let said = world.run("reader", &["--json", "fork", "publish", "log", &id[..8]]);
+        if said.code == Some(0) {
+            break serde_json::from_str::<Value>(said.text()).unwrap();
+        }
+        said.failure("E4007", 4);
+        assert!(Instant::now() < until, "{said:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!((&published["schema"], &published["id"]), (&json!("quorate.published/1"), &json!(id)));
+    assert!(published["peers"].as_u64() >= Some(1), "{published}");
+    let event = other.object(|event| event["event"] == "evidence");
+    assert_eq!((&event["id"], &event["kind"]), (&json!(id), &json!("writer-fork")));
+    drop(other);
+    assert_eq!(world.ndjson("other", &["fork", "ls", "log"])[0]["id"], json!(id));
+
+    // By hand: the file is checked, and kept although nobody is there to tell.
+    let file = world.path("evidence");
+    let file = file.to_str().unwrap();
+    world.ok("reader", &["fork", "export", "log", &id, "-o", file]);
+    world.json("third", &["clone", &forked.link, "log", "--peer", forked.address()]);
+    forked.host = None;
+    let world = &forked.world;
+    let words = ["--json", "--timeout", "1", "fork", "publish", "log", "--file", file];
+    world.run("third", &words).failure("E4007", 4);
+    assert_eq!(world.ndjson("third", &["fork", "ls", "log"])[0]["id"], json!(id));
+    world.json("fourth", &["new", "log"]);
+    let failure = world.run("fourth", &words).failure("E3405", 1);
+    assert!(failure["message"].as_str().unwrap().contains("found writer-fork by key"), "{failure}");
+    let mut bytes = std::fs::read(file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(file, bytes).unwrap();
+    world.run("third", &words).failure("E3405", 1);
+}
+
+#[test]
+fn who_ignores_a_fork_hears_no_more_of_it() {
+    let mut forked = Forked::new();
+    let id = forked.reader("reader");
+    forked.world.run("reader", &["--json", "fork", "resolve", "log", &id]).failure("E1011", 2);
+    let decision = forked.resolve("reader", &id, "ignore");
+    assert_eq!((&decision["schema"], &decision["policy"]), (&json!("quorate.decision/1"), &json!("ignore")));
+    assert_eq!(forked.world.ndjson("reader", &["fork", "ls", "log"]), Vec::<Value>::new());
+    let all = forked.world.ndjson("reader", &["fork", "ls", "log", "--all"]);
+    assert_eq!((&all[0]["id"], &all[0]["resolved"]), (&json!(id), &json!(true)));
+    assert!(forked.world.json("reader", &["info", "log"])["fork"].is_null());
+
+    // The twin comes again, and goes: nobody is told why.
+    let twin = forked.start_twin();
+    let (mut node, _) = forked.world.share("reader", &["--peer", &twin]);
+    let mut events = Vec::new();
+    loop {
+        let event: Value = serde_json::from_str(&node.line()).unwrap();
+        let is_end = event["event"] == "left" && event["peer"] == json!(twin);
+        events.push(event);
+        if is_end {
+            break;
+        }
+    }
+    assert!(
+        events.iter().all(|event| event["event"] != "fork" && event["event"] != "evidence"),
+        "{events:?}"
+    );
+    drop(node);
+    assert_eq!(forked.world.ok("reader", &["cat", "log", "--encoding", "utf-8"]), "one\ntwo\nthree\n");
+
+    // Warned again, all is as before.
+    forked.resolve("reader", &id, "warn");
+    assert!(forked.world.json("reader", &["info", "log"])["fork"].is_string());
+    let (mut node, _) = forked.world.share("reader", &["--peer", &twin]);
+    node.object(|event| event["event"] == "fork");
+}
+
+#[test]
+fn what_a_muted_key_wrote_is_marked_and_not_shown() {
+    let mut forked = Forked::new();
+    let id = forked.reader("reader");
+    let world = &forked.world;
+    let key = forked.resolve("reader", &id, "mute")["key"].clone();
+    let said = world.run("reader", &["cat", "log", "--encoding", "utf-8"]);
+    assert_eq!((said.text(), said.code), ("", Some(0)));
+    assert!(said.stderr.contains("3 blocks by keys that are muted are not shown"), "{said:?}");
+    let marked = world.ndjson("reader", &["cat", "log"]);
+    let expected: Vec<Value> =
+        (0..3).map(|index| json!({ "schema": "quorate.payload/1", "index": index, "muted": key })).collect();
+    assert_eq!(marked, expected);
+    let log = world.ndjson("reader", &["log", "log"]);
+    assert!(log.iter().all(|block| block["muted"] == key && block["here"] == true), "{log:?}");
+    assert!(world.ok("reader", &["log", "log"]).contains("muted: key"));
+    // What is asked for by its number is not hidden, and what others write is not touched.
+    assert_eq!(world.ok("reader", &["get", "log", "0"]), "one");
+    world.ok("reader", &["new", "mine"]);
+    world.ok("reader", &["append", "mine", "hello"]);
+    assert_eq!(world.ok("reader", &["cat", "mine"]), "hello\n");
+    // It goes on being carried.
+    let (_node, _) = world.share("reader", &["--peer", forked.address()]);
+    world.ok("host", &["append", "log", "four"]);
+    forked.until_length("reader", 4);
+    forked.resolve("reader", &id, "warn");
+    assert_eq!(forked.world.ok("reader", &["cat", "log", "--encoding", "utf-8"]), "one\ntwo\nthree\nfour\n");
+}
+
+#[test]
+fn a_stopped_feed_is_neither_fetched_nor_served() {
+    let mut forked = Forked::new();
+    let id = forked.reader("reader");
+    let host = forked.address().to_owned();
+    let (node, address) = forked.world.share("reader", &["--peer", &host]);
+    forked.world.ok("host", &["append", "log", "four"]);
+    forked.until_length("reader", 4);
+
+    // While it runs: the next block does not come.
+    let decision = forked.resolve("reader", &id, "stop-replicating");
+    assert_eq!(decision["policy"], "stop-replicating");
+    forked.world.ok("host", &["append", "log", "five"]);
+    let waits = |home: &str| {
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(forked.length(home), 4);
+    };
+    waits("reader");
+    // Who asks for it here gets nothing, though the connection is taken.
+    let words = ["--json", "--timeout", "2", "clone", &forked.link, "log", "--peer", &address];
+    assert_eq!(forked.world.run("asker", &words).code, Some(4));
+    forked.world.ok("reader", &["new", "mine"]);
+    let mine = forked.world.json("reader", &["info", "mine"])["link"].as_str().unwrap().to_owned();
+    forked.world.ok("reader", &["append", "mine", "hello"]);
+    forked.world.json("asker", &["clone", &mine, "mine", "--peer", &address]);
+    drop(node);
+
+    // Nor after a restart; what is here stays readable.
+    let (mut node, _) = forked.world.share("reader", &["--peer", &host]);
+    node.object(|event| event["event"] == "not-replicated" && event["stream"] == "log");
+    waits("reader");
+    assert_eq!(forked.world.ok("reader", &["cat", "log", "--encoding", "utf-8"]), "one\ntwo\nthree\nfour\n");
+    let again = ["--json", "clone", &forked.link, "--peer", &host];
+    forked.world.run("reader", &again).failure("E5004", 7);
+
+    // It is taken up again at once.
+    forked.resolve("reader", &id, "warn");
+    forked.until_length("reader", 5);
+}
+
+#[test]
+fn the_writer_says_that_it_was_a_backup() {
+    let mut forked = Forked::new();
+    let id = forked.reader("reader");
+    // Whose key it was is for its writer to say.
+    let words = ["--json", "fork", "resolve", "log", &id, "--own-backup"];
+    forked.world.run("reader", &words).failure("E1007", 8);
+    let twin = forked.start_twin();
+    forked.host = None;
+    let (mut host, _) = forked.world.share("host", &["--peer", &twin]);
+    host.object(|event| event["event"] == "fork");
+    let id = forked.world.ndjson("host", &["fork", "ls", "log"])[0]["id"].as_str().unwrap().to_owned();
+    let decision = forked.world.json("host", &["fork", "resolve", "log", &id[..6], "--own-backup"]);
+    assert_eq!((&decision["policy"], &decision["own_backup"]["length"]), (&json!("ignore"), &json!(3)));
+    drop(host);
+    let listed = forked.world.ndjson("host", &["fork", "ls", "log", "--all"]);
+    let tree_hash = forked.world.json("host", &["info", "log"])["tree_hash"].clone();
+    assert_eq!((&listed[0]["resolved"], &listed[0]["own_backup"]["tree_hash"]), (&json!(true), &tree_hash));
+    assert!(
+        forked.world.ok("host", &["fork", "ls", "log", "--all"]).contains("the history of length 3 stays")
+    );
+}
