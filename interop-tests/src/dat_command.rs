@@ -104,9 +104,21 @@ impl DatVersion {
 
     /// Shares a folder; returns when its files are in the archive.
     pub fn share(self, lan: &Lan, host: u8, home: &Path, folder: &Path) -> Result<DatProcess> {
+        self.share_within(PATIENCE, lan, host, home, folder)
+    }
+
+    /// The same with a folder that takes its time.
+    pub fn share_within(
+        self,
+        patience: Duration,
+        lan: &Lan,
+        host: u8,
+        home: &Path,
+        folder: &Path,
+    ) -> Result<DatProcess> {
         let mut process =
             DatProcess::start(&mut self.command(lan, host, home, &["share", path(folder)?])?)?;
-        process.wait_for("Watching for file updates")?;
+        process.wait_within(patience, "Watching for file updates")?;
         Ok(process)
     }
 
@@ -151,7 +163,11 @@ impl DatProcess {
 
     /// Waits until the command has said something.
     pub fn wait_for(&mut self, words: &str) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_within(PATIENCE, words)
+    }
+
+    fn wait_within(&mut self, patience: Duration, words: &str) -> Result<()> {
+        let deadline = Instant::now() + patience;
         while !self.said().contains(words) {
             if let Some(status) = self.child.try_wait()? {
                 bail!("expected dat to say {words:?}, but it ended with {status}:\n{}", self.said());

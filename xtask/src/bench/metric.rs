@@ -52,7 +52,7 @@ impl Better {
 }
 
 /// All metrics, in the order in which they run.
-pub(super) const METRICS: [Metric; 19] = [
+pub(super) const METRICS: [Metric; 22] = [
     Metric {
         name: "append",
         stock: Some("append"),
@@ -239,6 +239,36 @@ pub(super) const METRICS: [Metric; 19] = [
         what: "a fork at 1 000 000 blocks is checked",
         figure: "check_ms",
         unit: "ms",
+        better: Better::Lower,
+        target: None,
+        aim: Some(1.0),
+    },
+    Metric {
+        name: "archive-5k-files",
+        stock: None,
+        what: "an archive of 5 000 files of 2 KiB, ours to ours",
+        figure: "times",
+        unit: "times as fast as dat 13",
+        better: Better::Higher,
+        target: None,
+        aim: Some(5.0),
+    },
+    Metric {
+        name: "archive-300-mb",
+        stock: None,
+        what: "an archive of one file of 300 MB, ours to ours",
+        figure: "times",
+        unit: "times as fast as dat 13",
+        better: Better::Higher,
+        target: None,
+        aim: Some(5.0),
+    },
+    Metric {
+        name: "archive-first-byte",
+        stock: None,
+        what: "from clone to the first byte, of dat 13",
+        figure: "share",
+        unit: "of what dat 13 takes",
         better: Better::Lower,
         target: None,
         aim: Some(1.0),

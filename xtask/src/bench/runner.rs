@@ -58,13 +58,17 @@ impl Runner for StockPeers {
 #[derive(Debug)]
 pub(super) struct Quorate {
     binary: PathBuf,
+    command: PathBuf,
 }
 
 impl Quorate {
     /// Builds the benchmark, optimized.
     pub(super) fn build() -> Result<Self> {
-        call(&mut cargo(&["build", "--release", "-p", "quorate-interop-tests", "--bin", "bench"]))?;
-        Ok(Self { binary: target_directory().join("release").join("bench") })
+        let packages =
+            ["-p", "quorate-interop-tests", "--bin", "bench", "-p", "quorate-cli", "--bin", "quorate"];
+        call(&mut cargo(&[&["build", "--release"], &packages[..]].concat()))?;
+        let built = target_directory().join("release");
+        Ok(Self { binary: built.join("bench"), command: built.join("quorate") })
     }
 }
 
@@ -76,7 +80,7 @@ impl Runner for Quorate {
     fn run(&self, metric: &Metric, scale: u32) -> Result<Option<Measured>> {
         let mut command = Command::new(&self.binary);
         command.args([metric.name, "--scale", &scale.to_string()]);
-        command.env("QUORATE_ANNOUNCE", "none");
+        command.env("QUORATE_ANNOUNCE", "none").env("QUORATE_BIN", &self.command);
         measured(metric.name, metric.figure, &serde_json::from_slice(&output(&mut command)?)?).map(Some)
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! `bench [METRIC]... [--scale N]`; `cargo xtask bench` runs it beside the stock peers.
 
+mod archives;
 mod measure;
 mod meter;
 mod peer;

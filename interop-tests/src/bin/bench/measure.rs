@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail};
 use quorate_interop_tests::{EventProcess, FeedOptions, Generation, PeerOptions, StockPeer, Workspace};
 use serde_json::{Value, json};
 
-use crate::{meter, peer, quorum, rooms};
+use crate::{archives, meter, peer, quorum, rooms};
 
 /// Names, in the order in which they run.
-pub(crate) const METRICS: [&str; 19] = [
+pub(crate) const METRICS: [&str; 22] = [
     "append",
     "append-batch",
     "clone-10k-1k",
@@ -30,6 +30,9 @@ pub(crate) const METRICS: [&str; 19] = [
     "commit",
     "commit-batch",
     "evidence",
+    "archive-5k-files",
+    "archive-300-mb",
+    "archive-first-byte",
 ];
 
 const KIB: u64 = 1024;
@@ -58,6 +61,9 @@ pub(crate) fn run(name: &str, scale: u64) -> Result<Value> {
         "commit" => quorum::commit(amount(200)),
         "commit-batch" => quorum::commit_batches(amount(40_000)),
         "evidence" => quorum::evidence(amount(1_000_000)),
+        "archive-5k-files" => archives::clone(amount(5000), 2 * KIB),
+        "archive-300-mb" => archives::clone(1, amount(300_000_000)),
+        "archive-first-byte" => archives::first_byte(),
         other => bail!("expected a metric, found {other:?}"),
     }
 }
