@@ -1,7 +1,7 @@
 //! Evidence that stands alone: checked by its bytes, without a network and without the room.
 
 use bytes::Bytes;
-use quorate_quorum::evidence::{Claim, Evidence, NoOracle, VerifiedEvidence};
+use quorate_quorum::evidence::{Claim, Evidence, EvidenceError, NoOracle, VerifiedEvidence};
 use quorate_types::{Hash, PublicKey, RoomId};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,23 @@ pub fn verify(bytes: &Bytes) -> Result<Proven, Failure> {
     let room = evidence.room;
     let proven = evidence.verify(&room, &NoOracle).map_err(|error| nothing(error.to_string()))?;
     Ok(describe(&proven))
+}
+
+/// Describes evidence that a node of this home holds, which it has checked with the history at hand where that is needed.
+///
+/// # Errors
+///
+/// [`Code::NoEvidence`] says why it proves nothing.
+pub fn held(bytes: &Bytes) -> Result<Proven, Failure> {
+    let nothing =
+        |error: EvidenceError| Failure::new(Code::NoEvidence, format!("the evidence proves nothing: {error}"));
+    let evidence = Evidence::decode(bytes.clone()).map_err(nothing)?;
+    let room = evidence.room;
+    let proven = match evidence.clone().verify(&room, &NoOracle) {
+        Err(EvidenceError::Unable { .. }) => evidence.judged_before(),
+        proven => proven,
+    };
+    Ok(describe(&proven.map_err(nothing)?))
 }
 
 fn describe(proven: &VerifiedEvidence) -> Proven {

@@ -46,7 +46,7 @@ pub(crate) async fn fork(command: ForkCommand, context: &mut Context) -> Outcome
             let backend = context.backend().await?;
             let bytes = backend.evidence(&args.stream.stream, &args.id).await?;
             backend.close().await?;
-            show(&evidence::verify(&bytes)?, context)
+            show(&evidence::held(&bytes)?, context)
         }
         ForkCommand::Export(args) => {
             let backend = context.backend().await?;

@@ -36,7 +36,11 @@ impl Evidence {
     }
 
     /// Takes evidence from this node's own disk, which was verified with the history at hand.
-    pub(crate) fn judged_before(self) -> Result<VerifiedEvidence, EvidenceError> {
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError`] when it is too large, or not canonical.
+    pub fn judged_before(self) -> Result<VerifiedEvidence, EvidenceError> {
         let bytes = self.checked_bytes()?;
         let (id, culprit) = (hash(&[&bytes]), *self.claim.culprit());
         Ok(VerifiedEvidence { culprit, bytes, id, topic: id, evidence: self })

@@ -151,6 +151,7 @@ impl Room {
             Operation::Remove => 2,
             Operation::Replace => 3,
             Operation::Params => 4,
+            Operation::Validators => 5,
         });
         payload.push(proposal.about_this_rule.into());
         payload.extend(proposal.activation.to_le_bytes());
