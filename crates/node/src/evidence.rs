@@ -50,8 +50,9 @@ pub fn verify(bytes: &Bytes) -> Result<Proven, Failure> {
 ///
 /// [`Code::NoEvidence`] says why it proves nothing.
 pub fn held(bytes: &Bytes) -> Result<Proven, Failure> {
-    let nothing =
-        |error: EvidenceError| Failure::new(Code::NoEvidence, format!("the evidence proves nothing: {error}"));
+    let nothing = |error: EvidenceError| {
+        Failure::new(Code::NoEvidence, format!("the evidence proves nothing: {error}"))
+    };
     let evidence = Evidence::decode(bytes.clone()).map_err(nothing)?;
     let room = evidence.room;
     let proven = match evidence.clone().verify(&room, &NoOracle) {

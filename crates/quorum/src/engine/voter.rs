@@ -143,7 +143,11 @@ impl Engine {
 
     /// Finds the longest head above the last vote that is proposed, or that has waited for a proposal long enough.
     fn next_target(&mut self, now: Instant, floor: u64) -> Option<Target> {
-        let tip = self.here.heads.last_key_value().map(|(_, checked)| checked)?;
+        let Some((_, tip)) = self.here.heads.last_key_value() else {
+            // A Final beyond them came first.
+            self.here.vote_due = None;
+            return None;
+        };
         let (length, substance) = (tip.head.length(), tip.substance);
         let proposed = self.longest_proposal(floor, length);
         let chosen = match proposed {

@@ -170,6 +170,29 @@ fn a_flood_is_bounded_and_others_go_on() {
     assert_eq!(world.last(1), Some((0, FEED, 3)));
 }
 
+/// What a node was about to vote for is final before it voted, and what comes next is not here.
+#[test]
+fn a_vote_that_is_overtaken_is_waited_for_no_more() {
+    let mut world = World::new(4, 0);
+    world.down.insert(3);
+    world.append(FEED, 3, true);
+    world.run(MOMENT);
+    assert_eq!(world.last(0), Some((0, FEED, 3)));
+    let certificate = world.nodes[0].outputs.iter().find_map(|output| match output {
+        Output::Append { what: Append::Certificate(body), .. } => Some(body.clone()),
+        _ => None,
+    });
+    world.down.remove(&3);
+    let behind = world.checked(&FEED, 1);
+    world.input(3, Input::Checked(behind));
+    assert!(world.nodes[3].engine.last_vote().is_none(), "nobody asks for a vote");
+    let last = world.nodes[3].engine.check_final(certificate.unwrap()).unwrap();
+    world.input(3, Input::Certificate(Box::new(last)));
+    // The world does not let an engine ask for a time that is past.
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.last(3), Some((0, FEED, 3)));
+}
+
 #[test]
 fn a_key_that_votes_elsewhere_falls_silent() {
     let mut world = World::new(4, 0);
