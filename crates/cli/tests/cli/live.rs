@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{World, objects};
+use crate::support::{PATIENCE, World, objects};
 
 fn with_blocks(world: &World, home: &str, name: &str, count: usize) -> String {
     let link = world.json(home, &["new", name])["link"].as_str().unwrap().to_string();
@@ -194,6 +194,11 @@ fn a_clone_is_resumed_where_it_was_killed() {
     let mut here = 0;
     for _ in 0..5 {
         let clone = world.start("bob", &["--json", "clone", &link, "chess", "--peer", &address]);
+        // On a busy machine the program takes longer than that to begin.
+        let until = std::time::Instant::now() + PATIENCE;
+        while !world.path("bob").join("streams/chess").exists() && std::time::Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         std::thread::sleep(std::time::Duration::from_millis(60));
         drop(clone);
         let streams = world.ndjson("bob", &["ls"]);
