@@ -1,7 +1,7 @@
 //! Whether a change of rules may stand.
 
 use quorate_quorum::validators::ValidatorSet;
-use quorate_rules::abi::{Call, CallKind};
+use quorate_rules::abi::CallKind;
 use quorate_rules::meter::METER_VERSION;
 use quorate_rules::state::WriteSet;
 use quorate_types::{ModuleHash, PublicKey};
@@ -11,7 +11,7 @@ use super::trial::{self, Init, VectorFailure};
 use super::{MAX_ACTIVATION_AHEAD, MAX_PENDING_CHANGES, modules, plan, record};
 use crate::identity::RuleName;
 use crate::refusal::{Refusal, RoomCode, RuleRef};
-use crate::room::{CompileFailure, Context, Lacking, RuleEngine, RuleHost, RuleUse, Stop};
+use crate::room::{CompileFailure, Context, Lacking, RuleEngine, RuleUse, Stop};
 use crate::rule_change::{Change, RuleChange};
 
 /// Checks a rule change whose signature, sequence, anchor and validity hold; returns the registry in which it waits.
@@ -184,19 +184,7 @@ fn ask<E: RuleEngine>(
     author: PublicKey,
     payload: &[u8],
 ) -> Result<RuleUse, Stop> {
-    let compiled = context.compiled(&rule.module)?;
-    let call = Call {
-        kind: CallKind::Change,
-        flags: 0,
-        index: context.index(),
-        previous: context.position.tree_hash,
-        author,
-        params: &rule.params,
-        payload,
-        gas: trial::GAS,
-    };
-    let mut host = RuleHost::new(context.state, context.prefix, rule.id);
-    let outcome = context.rules.engine().check(&compiled, &call, &mut host);
+    let outcome = context.ask(CallKind::Change, rule, author, payload)?;
     match trial::decided(outcome)? {
         Ok(mut outcome) => Ok(RuleUse::of(rule, &mut outcome)),
         Err(failure) => Err(failure.refusal(RoomCode::Objection, rule.reference()).into()),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quorate_rules::abi::{Call, CallKind};
 use quorate_rules::state::{Position, RoomStore, StateStore, WriteSet};
 use quorate_rules::verdict::{Fault, Outcome};
-use quorate_types::{Hash, RoomId, RuleId};
+use quorate_types::{Hash, PublicKey, RoomId, RuleId};
 
 use super::authentic::AuthenticEntry;
 use super::compiled::Compiled;
@@ -21,7 +21,7 @@ use super::{Prepared, Room, keys};
 use crate::action::Action;
 use crate::chunk::ModuleChunk;
 use crate::entry::VerifiedEntry;
-use crate::governance::{self, Genesis, Registry, RuleFailure};
+use crate::governance::{self, ActiveRule, Genesis, Registry, RuleFailure};
 use crate::header::StreamHeader;
 use crate::refusal::{Refusal, RoomCode};
 
@@ -50,6 +50,29 @@ impl<E: RuleEngine> Context<'_, E> {
             return Ok(self.position.tree_hash);
         }
         self.prefix.tree_hash(length).ok_or(Lacking::TreeHash(length))
+    }
+
+    /// Asks a rule about something that somebody says at this index; what it writes is in the outcome alone.
+    pub(crate) fn ask(
+        &mut self,
+        kind: CallKind,
+        rule: &ActiveRule,
+        author: PublicKey,
+        payload: &[u8],
+    ) -> Result<Outcome, Lacking> {
+        let compiled = self.compiled(&rule.module)?;
+        let call = Call {
+            kind,
+            flags: 0,
+            index: self.index(),
+            previous: self.position.tree_hash,
+            author,
+            params: &rule.params,
+            payload,
+            gas: governance::GAS,
+        };
+        let mut host = RuleHost::new(self.state, self.prefix, rule.id);
+        Ok(self.rules.engine().check(&compiled, &call, &mut host))
     }
 
     /// Returns a rule's module, compiled.
@@ -338,19 +361,7 @@ fn check_action<E: RuleEngine>(
     done: &mut Done,
 ) -> Result<(), Stop> {
     for rule in context.registry.rules() {
-        let compiled = context.compiled(&rule.module)?;
-        let call = Call {
-            kind: CallKind::Check,
-            flags: 0,
-            index: context.index(),
-            previous: context.position.tree_hash,
-            author: action.author,
-            params: &rule.params,
-            payload: &action.payload,
-            gas: governance::GAS,
-        };
-        let mut host = RuleHost::new(context.state, context.prefix, rule.id);
-        let outcome = context.rules.engine().check(&compiled, &call, &mut host);
+        let outcome = context.ask(CallKind::Check, rule, action.author, &action.payload)?;
         match governance::decided(outcome)? {
             Ok(mut outcome) => {
                 done.uses.push(RuleUse::of(rule, &mut outcome));

@@ -82,21 +82,22 @@ impl Docket {
 }
 
 /// Where the room stands.
-struct Stand {
+#[derive(Clone, Copy)]
+struct Stand<'a> {
     room: RoomId,
-    log: Log,
+    log: &'a Log,
     place: usize,
 }
 
-impl Stand {
-    fn part(&self) -> &Part {
+impl<'a> Stand<'a> {
+    fn part(self) -> &'a Part {
         self.log.part(self.place)
     }
 }
 
 /// The room as far as it is checked here.
 struct Court<'a> {
-    stand: &'a Stand,
+    stand: Stand<'a>,
     checker: RefCell<&'a mut Checker>,
     refused: Option<(PublicKey, Head)>,
     /// The block of the log that stands where one is judged.
@@ -185,25 +186,25 @@ impl StreamTask {
         let Some(mut checker) = keeper.checker.take() else { return };
         if quorum.docket.looked != stands {
             quorum.docket.looked = stands;
-            let stand = Stand { room: keeper.id, log: keeper.log.clone(), place: keeper.place };
+            let stand = Stand { room: keeper.id, log: &keeper.log, place: keeper.place };
             if is_stopped {
-                self.accuse_host(&stand, &mut quorum, &mut checker).await;
+                self.accuse_host(stand, &mut quorum, &mut checker).await;
             }
-            self.judge_evidence(&stand, &mut quorum, &mut checker).await;
-            self.judge_verdicts(&stand, &mut quorum, &mut checker);
+            self.judge_evidence(stand, &mut quorum, &mut checker).await;
+            self.judge_verdicts(stand, &mut quorum, &mut checker);
         }
         (keeper.quorum, keeper.checker) = (Some(quorum), Some(checker));
     }
 
     /// Signs that the rules refuse the block at which the room stopped, and accuses its host.
-    async fn accuse_host(&mut self, stand: &Stand, quorum: &mut Quorum, checker: &mut Checker) {
+    async fn accuse_host(&mut self, stand: Stand<'_>, quorum: &mut Quorum, checker: &mut Checker) {
         let height = checker.length();
         if quorum.docket.accused == Some(height) {
             return;
         }
         let part = stand.part().clone();
         let index = height.saturating_sub(part.offset());
-        let Some(block) = self.log_get(&stand.log, height).await else { return };
+        let Some(block) = self.log_get(stand.log, height).await else { return };
         let shown: Option<Shown> = match &part.feed {
             None => self.shown(index).await,
             Some(other) => other.stream.show(index).await.ok().flatten(),
@@ -235,11 +236,11 @@ impl StreamTask {
     }
 
     /// Checks evidence of others that takes the history.
-    async fn judge_evidence(&mut self, stand: &Stand, quorum: &mut Quorum, checker: &mut Checker) {
+    async fn judge_evidence(&mut self, stand: Stand<'_>, quorum: &mut Quorum, checker: &mut Checker) {
         for evidence in std::mem::take(&mut quorum.docket.evidence) {
             let ours = match &evidence.claim {
                 Claim::BadAppend { key, index, .. } => match stand.log.place_of(key, *index) {
-                    Some((_, height)) if height < checker.length() => self.log_get(&stand.log, height).await,
+                    Some((_, height)) if height < checker.length() => self.log_get(stand.log, height).await,
                     _ => None,
                 },
                 _ => None,
@@ -256,7 +257,7 @@ impl StreamTask {
     }
 
     /// Compares what validators said with what the rules say here.
-    fn judge_verdicts(&self, stand: &Stand, quorum: &mut Quorum, checker: &mut Checker) {
+    fn judge_verdicts(&self, stand: Stand<'_>, quorum: &mut Quorum, checker: &mut Checker) {
         if quorum.docket.verdicts.is_empty() {
             return;
         }
