@@ -3,6 +3,7 @@
 mod checker;
 mod feeds;
 pub(crate) mod genesis;
+mod then;
 pub(crate) mod wishes;
 
 use std::sync::OnceLock;
@@ -11,6 +12,7 @@ use quorate_rules::engine::{Engine, EngineConfig};
 
 pub(crate) use checker::{CheckedHead, Checker, Known, Noted, Proposed, Replay, Stop};
 pub(crate) use feeds::RoomFeeds;
+pub(crate) use then::{Said, Then};
 
 use crate::{Code, Failure};
 

@@ -12,13 +12,13 @@ const USAGE: &str = "\
 usage: quorate-sim model [--large]
        quorate-sim run [--runs N] [--seed N] [--changes 1]
        quorate-sim twins [--every N]
-       quorate-sim watch --seed N
+       quorate-sim watch --seed N [--changes 1]
 
   model [--large]      searches the model of voting and handover, with planted bugs too; and the larger spaces
   run                  the attacks, then N runs of chance (default 1000) from a seed on (default 1), each of them twice;
                        with --changes 1 validators come and go
   twins [--every N]    twins at n=4 over three rounds and at n=7 over two; every Nth of them (default 1)
-  watch --seed N       prints what happens in one run: time in microseconds, what, and its bytes, the node first
+  watch                prints what happens in one run: time in microseconds, what, and its bytes, the node first
 ";
 
 fn main() -> ExitCode {
@@ -35,7 +35,10 @@ fn main() -> ExitCode {
             Some(every) if every > 0 && options.len().is_multiple_of(2) => all_twins(every as usize),
             _ => usage(),
         },
-        ["watch", "--seed", seed] => seed.parse().map_or_else(|_| usage(), watch),
+        ["watch", ref options @ ..] if options.contains(&"--seed") => match run_options(options) {
+            Some((_, seed, extras)) => watch(seed, extras),
+            None => usage(),
+        },
         _ => usage(),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -108,8 +111,8 @@ fn chance(runs: u64, seed: u64, extras: Extras) -> bool {
 }
 
 /// Prints one run.
-fn watch(seed: u64) -> bool {
-    let outcome = random(seed, Extras { is_watched: true, ..Extras::default() });
+fn watch(seed: u64, extras: Extras) -> bool {
+    let outcome = random(seed, Extras { is_watched: true, ..extras });
     println!("{:#?}", outcome.violations);
     outcome.violations.is_empty()
 }

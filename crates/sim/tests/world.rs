@@ -59,11 +59,18 @@ fn evidence_of_twins_reaches_everyone() {
     assert_holds(&format!("{case:?}"), &twins::run(&case));
 }
 
+/// Disks that stop syncing for long make no run of nothing else.
+#[test]
+fn stuck_disks_are_no_end() {
+    assert_holds("seed 7142", &random(7142, Extras::default()));
+}
+
 /// Validators come and go.
 #[test]
 fn chance_with_changes_breaks_nothing() {
-    // 126 leaves a host whose change of validators has a QC; 32 hands over in two ways that disagree about the host.
-    for seed in (1..=12).chain([32, 102, 126, 145, 159]) {
+    // 126 leaves a host whose change of validators has a QC; 32 hands over in two ways that disagree about the host;
+    // 13824 enters an epoch with two sets of validators, neither of which has a quorum there.
+    for seed in (1..=12).chain([32, 102, 126, 145, 159, 13824]) {
         let extras = Extras { changes: true, ..Extras::default() };
         assert_holds(&format!("seed {seed}"), &random(seed, extras));
     }

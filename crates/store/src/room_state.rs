@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use quorate_rules::state::{Position, RoomStore, StateError, StateStore, Step, UNDO_STEPS};
+use quorate_rules::state::{Position, RoomStore, StateError, StateStore, Step, UNDO_STEPS, WriteSet};
 use quorate_types::{Hash, RoomId, RuleId, StateRoot};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
@@ -193,6 +193,27 @@ impl RoomStore for RedbStore {
         let (first, steps) = self.read_undo(length)?.ok_or_else(missing)?;
         let step = usize::try_from(length - first).ok().and_then(|at| steps.get(at));
         Ok(Some(step.ok_or_else(missing)?.before))
+    }
+
+    fn held_at(&self, length: u64) -> Result<WriteSet, StateError> {
+        let (oldest, newest) = (self.oldest, self.position.length);
+        if length < oldest || length > newest {
+            return Err(StateError::OutOfReach { oldest, newest, found: length });
+        }
+        let mut held = WriteSet::new();
+        let mut end = newest;
+        while end > length {
+            let missing = || damaged_undo(end);
+            let (first, mut steps) = self.read_undo(end.saturating_sub(1))?.ok_or_else(missing)?;
+            if first >= end || steps.is_empty() {
+                return Err(missing());
+            }
+            while let Some(step) = steps.pop_if(|step| step.before.length >= length) {
+                held.extend(step.writes.into_iter().map(|(space, key, value)| ((space, key), value)));
+            }
+            end = first;
+        }
+        Ok(held)
     }
 
     fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use quorate_quorum::certificate::Epoch;
 use quorate_rules::engine::Engine;
 use quorate_rules::meter::METER_VERSION;
-use quorate_rules::state::{Position, RoomStore, StateError, Step, WriteSet, state_root};
+use quorate_rules::state::{Earlier, Position, RoomStore, StateError, Step, WriteSet, state_root};
 use quorate_types::{Hash, PublicKey, RoomId, RuleId, RulesHash};
 
 use crate::governance::{self, Activation, Registry, RuleStatus};
@@ -362,6 +362,44 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         self.registry = Arc::new(Registry::load(&self.header, &self.store)?);
         self.closes = keys::get_u64(&self.store, keys::CLOSES)?;
         Ok(())
+    }
+
+    /// Looks at the room as it was at an earlier length, with the feed whose blocks came next there. It checks blocks,
+    /// and takes none. What was not committed yet is out of reach.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenRoomError::State`] for a length that the store does not reach back to; [`OpenRoomError::Lacking`] where the
+    /// modules of the rules that held there are not at hand.
+    pub fn earlier(
+        &self,
+        length: u64,
+        part: Option<RoomPart>,
+        prefix: &dyn Prefix,
+    ) -> Result<Room<Earlier<'_, S>, E>, OpenRoomError>
+    where
+        E: Clone,
+    {
+        let store = Earlier::of(&self.store, length)?;
+        let registry = Arc::new(Registry::load(&self.header, &store)?);
+        let mut rules = self.rules.beside();
+        for rule in registry.rules() {
+            rules.get(&rule.module, |module| governance::assemble(&store, prefix, module))?;
+        }
+        let closes = keys::get_u64(&store, keys::CLOSES)?;
+        Ok(Room {
+            id: self.id,
+            header: self.header.clone(),
+            block_0: self.block_0.clone(),
+            store,
+            steps: Vec::new(),
+            overlay: Overlay::default(),
+            registry,
+            rules,
+            prepared: None,
+            part,
+            closes,
+        })
     }
 
     fn view(&self) -> View<'_, S> {

@@ -70,12 +70,12 @@ pub(crate) enum Proposed {
 /// A room, and the peaks of its feed where it stands.
 #[derive(Debug)]
 pub(crate) struct Checker<S: RoomStore = RedbStore> {
-    room: Room<S>,
+    pub(super) room: Room<S>,
     /// Of the feed whose blocks come next.
     roots: Roots,
-    recent: BTreeMap<u64, Hash>,
+    pub(super) recent: BTreeMap<u64, Hash>,
     /// Blocks that were taken in since the last commit: those that are proposed are nowhere else.
-    fresh: BTreeMap<u64, Bytes>,
+    pub(super) fresh: BTreeMap<u64, Bytes>,
     /// Where the room stood after each block since they were last taken; none in a room without validators.
     heads: Vec<CheckedHead>,
     /// Certificates and evidence among the blocks since they were last taken.
@@ -101,10 +101,10 @@ pub(crate) struct CheckedHead {
 }
 
 /// The history before a block, as far as it is at hand.
-struct History<'a> {
-    recent: &'a BTreeMap<u64, Hash>,
-    fresh: &'a BTreeMap<u64, Bytes>,
-    known: &'a Known,
+pub(super) struct History<'a> {
+    pub(super) recent: &'a BTreeMap<u64, Hash>,
+    pub(super) fresh: &'a BTreeMap<u64, Bytes>,
+    pub(super) known: &'a Known,
 }
 
 impl Prefix for History<'_> {

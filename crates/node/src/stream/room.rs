@@ -7,6 +7,7 @@ mod jobs;
 mod judge;
 mod log;
 mod open;
+mod past;
 mod pending;
 mod quorum;
 mod say;

@@ -323,7 +323,12 @@ impl Closing {
         Head::new(self.tree.roots().length(), self.tree.roots().tree_hash(Flavour::Dat)).unwrap()
     }
 
-    fn change(&self, epoch: &Epoch, base: &Certified, accepting: impl Iterator<Item = u8>) -> Change {
+    pub(crate) fn change(
+        &self,
+        epoch: &Epoch,
+        base: &Certified,
+        accepting: impl Iterator<Item = u8>,
+    ) -> Change {
         let length = base.head().length();
         let accept = |i: u8| {
             let statement =

@@ -93,7 +93,10 @@ impl Engine {
             return;
         }
         if last.number() == here {
-            let Some(start) = starts.last().filter(|_| first == here) else { return };
+            let Some(start) = starts.last().filter(|_| first == here) else {
+                self.consider_beside(now, starts);
+                return;
+            };
             let is_same = self.current.start.as_ref().is_some_and(|(_, _, hash)| *hash == start.hash());
             let is_better = match (self.current.epoch.feed(), start.epoch().feed()) {
                 (None, Some(_)) => true,
@@ -101,15 +104,23 @@ impl Engine {
                     is_carried && self.current.epoch.base() != start.epoch().base()
                 }
                 (Some(_), Some(_)) => is_carried,
-                _ => false,
+                (None, None) => self.is_before(start.epoch()),
+                (Some(_), None) => false,
             };
-            // Who has voted, or sealed, stays with what it has signed.
-            if !is_same && is_better && self.here.last_vote.is_none() && self.here.seal.is_none() {
+            if !is_same && is_better && self.has_signed_nothing() {
                 self.adopt(now, start);
+            } else if self.is_beside(start.epoch()) {
+                self.keep_beside(starts);
             }
             return;
         }
-        // A longer line of epochs is preferred, from where it leaves this one.
+        self.take_line(now, &starts);
+    }
+
+    /// Takes another line of epochs, from where it leaves this one: a longer one is preferred.
+    pub(super) fn take_line(&mut self, now: Instant, starts: &[VerifiedStart]) {
+        let here = self.current.epoch.number();
+        let Some(first) = starts.first().map(|start| start.epoch().number()) else { return };
         let parent = first.saturating_sub(1);
         if parent < here {
             let Some(place) = usize::try_from(parent).ok().filter(|place| *place < self.past.len()) else {
@@ -121,7 +132,7 @@ impl Engine {
             let Some(step) = left.pop() else { return };
             self.current = step;
         }
-        for start in &starts {
+        for start in starts {
             self.adopt(now, start);
         }
     }
@@ -152,6 +163,7 @@ impl Engine {
         if before_number == number && before_vset == *validators.hash() {
             // What came before the feed was known still counts.
             std::mem::swap(&mut here.tally, &mut self.here.tally);
+            std::mem::swap(&mut here.beside, &mut self.here.beside);
         }
         self.here = here;
         self.entered_at = Some(now);

@@ -1,5 +1,6 @@
 //! The machine: one for each room, in every node that has it open.
 
+mod beside;
 mod bucket;
 mod count;
 mod disk;
@@ -42,6 +43,7 @@ pub use event::{
 pub use planted::Bug;
 pub use recover::RecoverError;
 
+use beside::Beside;
 use bucket::Bucket;
 use disk::{After, Disk};
 use expose::Exposed;
@@ -124,6 +126,8 @@ struct Here {
     is_stuck: bool,
     /// Something came that a handover may have waited for.
     is_worth_a_handover: bool,
+    /// Another way into this epoch, with other validators.
+    beside: Option<Beside>,
     host: Host,
     vote_due: Option<Instant>,
     ack_due: Option<Instant>,
@@ -273,6 +277,7 @@ impl Engine {
         self.try_vote(now);
         self.try_accept();
         self.try_handover(now);
+        self.try_beside(now);
         self.try_host(now);
         self.resend(now);
         self.announce(now);

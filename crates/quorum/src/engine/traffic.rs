@@ -65,7 +65,7 @@ impl Engine {
         let votes = self.votes_of_others();
         let seals = self.seals().map(|seal| QuorumMessage::Seal(seal.encode().into()));
         let seals: Vec<Bytes> = seals.map(|seal| Message::Quorum(seal).encode()).collect();
-        for message in own.into_iter().chain(votes).chain(seals) {
+        for message in own.into_iter().chain(votes).chain(seals).chain(self.messages_beside()) {
             self.send(peer, message);
         }
         self.announced.now();
@@ -147,6 +147,9 @@ impl Engine {
             }
             QuorumMessage::Seal(bytes) if bytes.first() == Some(&kind::ACCEPT) => {
                 self.accept_of(now, peer, bytes)?;
+            }
+            QuorumMessage::Seal(bytes) if self.is_of_other_validators(&bytes)? => {
+                self.seal_beside(now, peer, &bytes)?;
             }
             QuorumMessage::Seal(bytes) => {
                 if let Some(seal) = self.statement::<Seal>(now, peer, &bytes, QuorumMessage::Seal)? {
@@ -537,14 +540,14 @@ impl Engine {
     }
 
     /// Takes checks from what the peer, and all peers together, may have done.
-    fn pay(&mut self, now: Instant, peer: Peer, checks: impl TryInto<u32>) -> bool {
+    pub(super) fn pay(&mut self, now: Instant, peer: Peer, checks: impl TryInto<u32>) -> bool {
         let checks = checks.try_into().unwrap_or(u32::MAX);
         let Some(remote) = self.peers.get_mut(&peer) else { return false };
         remote.checks.take(now, checks) && self.checks.take(now, checks)
     }
 
     /// Passes a statement on, unless the peer floods: then the others hear of it with what they ask for.
-    fn pass_on(&mut self, now: Instant, from: Peer, message: QuorumMessage) {
+    pub(super) fn pass_on(&mut self, now: Instant, from: Peer, message: QuorumMessage) {
         if self.peers.get_mut(&from).is_some_and(|remote| remote.passed_on.take(now, 1)) {
             let message = Message::Quorum(message).encode();
             self.broadcast(Some(from), &message);

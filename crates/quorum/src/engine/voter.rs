@@ -312,7 +312,8 @@ impl Engine {
             .accept
             .map(|accept| Message::Quorum(QuorumMessage::Seal(accept.encode().into())).encode());
         let here = &self.here;
-        [here.durable_vote.clone(), here.reject.clone(), here.durable_seal.clone(), accept]
+        let beside = self.own_message_beside();
+        [here.durable_vote.clone(), here.reject.clone(), here.durable_seal.clone(), accept, beside]
             .into_iter()
             .flatten()
             .collect()

@@ -90,6 +90,18 @@ impl RoomStore for MemoryStore {
         Ok(place.and_then(|place| self.undo.get(place)).map(|undo| undo.before))
     }
 
+    fn held_at(&self, length: u64) -> Result<WriteSet, StateError> {
+        let (oldest, newest) = (self.oldest(), self.position.length);
+        if !(oldest..=newest).contains(&length) {
+            return Err(StateError::OutOfReach { oldest, newest, found: length });
+        }
+        let mut held = WriteSet::new();
+        for undo in self.undo.iter().rev().take_while(|undo| undo.before.length >= length) {
+            held.extend(undo.values.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        Ok(held)
+    }
+
     fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {
         for (step, expected) in batch.iter().zip(self.position.length..) {
             if step.index != expected {

@@ -6,7 +6,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use quorate_types::{Hash, RuleId, StateRoot};
 
-use super::{MemoryStore, Position, RoomStore, StateError, StateStore, Step, WriteSet, state_root};
+use super::{Earlier, MemoryStore, Position, RoomStore, StateError, StateStore, Step, WriteSet, state_root};
 
 type State = BTreeMap<(RuleId, Vec<u8>), Vec<u8>>;
 
@@ -102,6 +102,14 @@ proptest! {
                 let known = earlier as u64 >= oldest && earlier <= length;
                 let expected = known.then(|| model.position(earlier));
                 prop_assert_eq!(store.position_at(earlier as u64).unwrap(), expected);
+                let found = Earlier::of(&store, earlier as u64);
+                prop_assert_eq!(found.is_ok(), known);
+                let Ok(found) = found else { continue };
+                let none = Default::default();
+                let values = earlier.checked_sub(1).map_or(&none, |last| &model.states[last]);
+                for key in model.states.iter().flat_map(|values| values.keys()) {
+                    prop_assert_eq!(found.get(&key.0, &key.1).unwrap(), values.get(key).cloned());
+                }
             }
             let state = model.states.last().cloned().unwrap_or_default();
             for space in (0..3).map(|space| RuleId::new([space; 32])) {

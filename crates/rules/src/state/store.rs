@@ -115,6 +115,13 @@ pub trait RoomStore: StateStore {
     /// [`StateError::Failed`], [`StateError::Damaged`].
     fn position_at(&self, length: u64) -> Result<Option<Position>, StateError>;
 
+    /// Returns what the keys held at an earlier length that have been written since.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::OutOfReach`], [`StateError::Failed`], [`StateError::Damaged`].
+    fn held_at(&self, length: u64) -> Result<WriteSet, StateError>;
+
     /// Adds steps that follow one another, all of them or none.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ pub enum Bug {
     SendFirst,
     /// A validator goes and another one comes, in one change.
     Swap,
+    /// A seal that is signed for the other set as well does not report what was certified in the epoch.
+    SealBeside,
 }
 
 /// How the validators may change, once in a run. The Byzantine one stays.
@@ -53,6 +55,8 @@ pub struct Settings {
     pub one_phase: bool,
     /// Whether a vote leaves before it is on the disk.
     pub send_first: bool,
+    /// Whether a seal is signed for the other set of validators whatever it reports, without that.
+    pub seal_beside: bool,
 }
 
 /// Byzantine validators.
@@ -73,6 +77,7 @@ impl Settings {
             seal_last: false,
             one_phase: false,
             send_first: false,
+            seal_beside: false,
         }
     }
 
@@ -82,6 +87,7 @@ impl Settings {
             Bug::OnePhase => self.one_phase = true,
             Bug::Majority => self.majority = true,
             Bug::Swap => self.change = Change::Swap,
+            Bug::SealBeside => self.seal_beside = true,
             Bug::SendFirst => (self.send_first, self.crashes) = (true, self.crashes.max(1)),
         }
         self
@@ -138,6 +144,7 @@ impl fmt::Display for Settings {
             (self.one_phase, "ONE PHASE"),
             (self.majority, "MAJORITY"),
             (self.send_first, "SENT BEFORE DURABLE"),
+            (self.seal_beside, "SEALS THE OTHER SET IN SILENCE"),
         ] {
             if is_set {
                 write!(f, ", {name}")?;

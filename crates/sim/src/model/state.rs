@@ -154,8 +154,16 @@ impl State {
         let mut bases = Vec::new();
         for is_changed in [false, true] {
             let seals = self.validators.iter().filter(|validator| validator.votes(is_changed));
-            let mut reports: Vec<_> =
-                seals.filter_map(|validator| validator.seal).filter(|(of, _)| *of == is_changed).collect();
+            // A seal that reports no certificate of this epoch is signed for the other set as well.
+            let for_this_set = |(of, log): (bool, Log)| match of == is_changed {
+                true => Some((of, log)),
+                false if settings.seal_beside => Some((of, log.before(self.epoch))),
+                false => Some((of, log)).filter(|(_, log)| log.rank().0 <= self.epoch),
+            };
+            let is_entered = self.past.bases.iter().any(|base| base.is_changed() == is_changed);
+            let mut reports: Vec<_> = seals
+                .filter_map(|validator| validator.seal.and_then(for_this_set).filter(|_| is_entered))
+                .collect();
             reports.sort_unstable_by_key(|(_, log)| log.rank());
             let Some((_, least)) = reports.get(settings.honest_quorum(is_changed) - 1) else { continue };
             let all = certificates.iter().copied().chain([Log::GENESIS]);

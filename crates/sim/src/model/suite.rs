@@ -31,6 +31,7 @@ pub fn planted() -> Vec<(Bug, Settings)> {
         (Bug::OnePhase, Settings::new(4, 3, 2)),
         (Bug::Majority, Settings::new(5, 3, 1)),
         (Bug::SendFirst, Settings { seal_last: true, crashes: 2, ..Settings::new(4, 3, 1) }),
+        (Bug::SealBeside, Settings { change: Change::Add, ..Settings::new(4, 3, 1) }),
         (Bug::Swap, Settings { change: Change::Add, ..Settings::new(4, 3, 1) }),
     ]
 }

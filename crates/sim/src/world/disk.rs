@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use quorate_quorum::engine::{Slot, Ticket};
+use quorate_quorum::statement::{Seal, Signed};
 
 use super::rng::Rng;
 
@@ -81,9 +82,21 @@ impl Disk {
         &self.durable
     }
 
-    /// Tells whether a record was durable at any time.
+    /// Tells whether a record was durable at any time; of a seal, whether one was that says the same to any validators.
     pub fn was_durable(&self, record: &[u8]) -> bool {
-        self.ever.contains(record)
+        if self.ever.contains(record) {
+            return true;
+        }
+        let Ok(Seal { common, .. }) = Signed::<Seal>::decode(record).map(|seal| seal.statement) else {
+            return false;
+        };
+        let said = |bytes: &[u8]| {
+            let mut seal = Signed::<Seal>::decode(bytes).ok()?.statement;
+            seal.common.vset = common.vset;
+            Some(seal)
+        };
+        let sealed = said(record);
+        self.ever.iter().any(|ever| said(ever) == sealed)
     }
 
     fn store_first(&mut self) {

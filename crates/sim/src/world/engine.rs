@@ -12,6 +12,10 @@ use super::{Event, RECONNECT_US, TICK_US, World};
 /// Time that making a key pair takes, microseconds.
 const CREATE_US: u64 = 1_000;
 
+/// Shortest time after which a disk that has stopped syncing is looked at again, microseconds: for each write that
+/// waits, so that a shorter one makes a run of nothing else.
+const STUCK_US: u64 = 20_000;
+
 impl World {
     /// Starts a node on what its disk holds.
     pub fn start(&mut self, node: usize) {
@@ -103,7 +107,7 @@ impl World {
             return;
         }
         if self.nodes[node].disk_stuck {
-            let again = self.now + self.sync_us.0;
+            let again = self.now + self.sync_us.0.max(STUCK_US);
             self.at(again, Event::Synced { node, boot, up_to });
             return;
         }

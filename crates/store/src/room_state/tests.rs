@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use quorate_rules::state::{ROOM_SPACE, WriteSet, state_root};
+use quorate_rules::state::{Earlier, ROOM_SPACE, state_root};
 
 use super::*;
 
@@ -78,6 +78,22 @@ impl Model {
             assert_eq!(self.store.position_at(length as u64).unwrap(), expected, "at {length}");
         }
         assert_eq!(self.store.position_at(self.states.len() as u64).unwrap(), None);
+        for (length, (position, values)) in self.states.iter().enumerate() {
+            let earlier = Earlier::of(&self.store, length as u64);
+            if (length as u64) < self.store.oldest() {
+                assert!(earlier.is_err(), "at {length}");
+                continue;
+            }
+            let earlier = earlier.unwrap();
+            assert_eq!(earlier.position(), *position);
+            for key in self.states.iter().flat_map(|(_, values)| values.keys()) {
+                assert_eq!(
+                    earlier.get(&key.0, &key.1).unwrap().as_ref(),
+                    values.get(key),
+                    "{key:?} at {length}"
+                );
+            }
+        }
     }
 }
 

@@ -25,6 +25,14 @@ impl<E: RuleEngine> Compiled<E> {
         Self { engine, rules: BTreeMap::new(), clock: 0 }
     }
 
+    /// Returns the same, to be used beside this.
+    pub(super) fn beside(&self) -> Self
+    where
+        E: Clone,
+    {
+        Self { engine: self.engine.clone(), rules: self.rules.clone(), clock: self.clock }
+    }
+
     pub(crate) const fn engine(&self) -> &E {
         &self.engine
     }

@@ -79,6 +79,51 @@ fn a_replay_comes_to_the_same_state_at_every_index() {
 }
 
 #[test]
+fn a_room_says_of_an_earlier_block_what_it_said_then() {
+    let world = lively();
+    let chain = &world.chain;
+    let mut room = fresh(chain);
+    let mut answers = Vec::new();
+    for (index, block) in chain.blocks.iter().enumerate() {
+        // Whatever stands elsewhere in the feed, and the block that stands here.
+        let others = chain.blocks.iter().step_by(7).chain([block]);
+        let tree_hash = chain.hash(index as u64);
+        answers.push(
+            others.map(|other| summary(room.check(other.clone(), tree_hash, chain))).collect::<Vec<_>>(),
+        );
+        room.advance(block, chain).unwrap();
+    }
+    room.commit().unwrap();
+    let position = room.position();
+    let mut refused = 0;
+    for (index, expected) in answers.iter().enumerate() {
+        let mut then = room.earlier(index as u64, room.part().cloned(), chain).unwrap();
+        let others = chain.blocks.iter().step_by(7).chain([&chain.blocks[index]]);
+        let found: Vec<_> =
+            others.map(|other| summary(then.check(other.clone(), chain.hash(index as u64), chain))).collect();
+        assert_eq!(found, *expected, "at {index}");
+        assert_eq!(found.last().map(|last| last.is_ok()), Some(true));
+        refused += found.iter().filter(|one| one.is_err()).count();
+        assert_eq!(then.commit(), Ok(()));
+    }
+    assert!(refused > 100, "{refused}");
+    assert_eq!(room.position(), position);
+    let newest = position.length;
+    let error = StateError::OutOfReach { oldest: 0, newest, found: newest + 1 };
+    let found = room.earlier(newest + 1, None, chain).err();
+    assert_eq!(found, Some(OpenRoomError::State(error)));
+}
+
+/// What was said, without what is of no account.
+fn summary(checked: Checked) -> Result<u64, String> {
+    match checked {
+        Checked::Accepted(effects) => Ok(effects.index()),
+        Checked::Refused(refusal) => Err(format!("{} {:?}", refusal.code, refusal.rule_code)),
+        Checked::Unable(why) => Err(why.to_string()),
+    }
+}
+
+#[test]
 fn a_room_is_opened_where_its_store_stands() {
     let world = lively();
     let chain = world.chain.clone();
@@ -219,6 +264,10 @@ impl RoomStore for Fragile {
 
     fn position_at(&self, length: u64) -> Result<Option<quorate_rules::state::Position>, StateError> {
         self.store.position_at(length)
+    }
+
+    fn held_at(&self, length: u64) -> Result<quorate_rules::state::WriteSet, StateError> {
+        self.store.held_at(length)
     }
 
     fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {

@@ -84,6 +84,15 @@ enum Header {
 }
 
 impl Epochs {
+    /// Returns how many blocks of the later feeds are here, without gaps.
+    pub(super) fn blocks_here(&self) -> u64 {
+        self.feeds
+            .values()
+            .filter_map(|later| later.open.as_ref())
+            .map(|open| open.feed.view.contiguous())
+            .sum()
+    }
+
     pub(super) fn new(header: StreamHeader, block: &Bytes) -> Option<Self> {
         let roots = peaks_of(block)?;
         let genesis = Head::new(1, roots.tree_hash(Flavour::Dat))?;

@@ -12,10 +12,12 @@ use quorate_quorum::evidence::{Claim, Evidence, EvidenceError, Judgement, Oracle
 use quorate_quorum::head::Head;
 use quorate_quorum::statement::{Reject, Verified, Vote};
 use quorate_stream::room::Checked;
-use quorate_types::{PublicKey, RoomId};
+use quorate_types::{BlockRange, PublicKey, RoomId};
 
 use super::super::task::StreamTask;
+use super::epochs::Epochs;
 use super::log::{Log, Part};
+use super::past::Past;
 use super::quorum::Quorum;
 use super::{RoomKeeper, Stopped};
 use crate::room::Checker;
@@ -38,8 +40,8 @@ pub(super) struct Docket {
     refused: Option<(PublicKey, Head)>,
     /// Height of the refused block of which the host was last accused.
     accused: Option<u64>,
-    /// Where the room stood when everything was last looked at, and whether it was stopped there.
-    looked: Option<(u64, bool)>,
+    /// Where the room stood when everything was last looked at, whether it was stopped there, and how many blocks were here.
+    looked: Option<(u64, bool, u64)>,
 }
 
 impl Docket {
@@ -102,6 +104,8 @@ struct Court<'a> {
     refused: Option<(PublicKey, Head)>,
     /// The block of the log that stands where one is judged.
     ours: Option<Bytes>,
+    /// What the rules said where the room stood when it had this head.
+    past: Option<Past>,
 }
 
 impl Oracle for Court<'_> {
@@ -125,6 +129,9 @@ impl Oracle for Court<'_> {
         let Some(before) = before else { return Judgement::Unable };
         let part = self.stand.part();
         let mut checker = self.checker.borrow_mut();
+        if let Some(judgement) = self.past.as_ref().and_then(|past| past.of(feed, before, block)) {
+            return judgement;
+        }
         let here = checker.head();
         let judged =
             Judgement::Accepted { state_root: here.position.state_root, rules_hash: here.rules_hash };
@@ -178,7 +185,9 @@ impl StreamTask {
     /// Looks at what waits for the room to stand where it stands now.
     pub(super) async fn judge(&mut self, keeper: &mut RoomKeeper) {
         let is_stopped = matches!(keeper.stopped, Some(Stopped::Refused(_)));
-        let stands = Some((keeper.checked, is_stopped));
+        let waits = keeper.quorum.as_ref().is_some_and(|quorum| !quorum.docket.evidence.is_empty());
+        let here = if waits { self.blocks_here(keeper) } else { 0 };
+        let stands = Some((keeper.checked, is_stopped, here));
         if keeper.checker.is_none() {
             return;
         }
@@ -194,6 +203,13 @@ impl StreamTask {
             self.judge_verdicts(stand, &mut quorum, &mut checker);
         }
         (keeper.quorum, keeper.checker) = (Some(quorum), Some(checker));
+    }
+
+    /// Counts the blocks of all feeds that are here without gaps: evidence may wait for more of them.
+    fn blocks_here(&self, keeper: &RoomKeeper) -> u64 {
+        let length = self.feed.length();
+        let own = self.feed.bitfield().first_missing(BlockRange::new(0, length)).unwrap_or(length);
+        keeper.epochs.iter().map(Epochs::blocks_here).fold(own, u64::saturating_add)
     }
 
     /// Signs that the rules refuse the block at which the room stopped, and accuses its host.
@@ -228,7 +244,7 @@ impl StreamTask {
         let Shown { length, signature, nodes } = shown;
         let claim = Claim::BadAppend { key: part.key, length, nodes, signature, index, block };
         let refused = quorum.docket.refused;
-        let court = Court { stand, checker: RefCell::new(checker), refused, ours: None };
+        let court = Court { stand, checker: RefCell::new(checker), refused, ours: None, past: None };
         match court.verify(claim) {
             Ok(evidence) => quorum.engine.handle(now, evidence),
             Err(error) => tracing::info!(stream = self.identity.name, "no evidence of the host: {error}"),
@@ -245,9 +261,10 @@ impl StreamTask {
                 },
                 _ => None,
             };
+            let past = self.judge_past((stand.log, stand.place), checker, &evidence.claim).await;
             let refused = quorum.docket.refused;
             let checker = RefCell::new(&mut *checker);
-            let court = Court { stand, checker, refused, ours };
+            let court = Court { stand, checker, refused, ours, past };
             match court.verify(evidence.claim.clone()) {
                 Ok(evidence) => quorum.engine.handle(self.runtime.now(), evidence),
                 Err(EvidenceError::Unable { .. }) => quorum.docket.evidence.push_back(evidence),
@@ -262,7 +279,7 @@ impl StreamTask {
             return;
         }
         let (refused, checked) = (quorum.docket.refused, checker.length());
-        let court = Court { stand, checker: RefCell::new(checker), refused, ours: None };
+        let court = Court { stand, checker: RefCell::new(checker), refused, ours: None, past: None };
         for verdict in std::mem::take(&mut quorum.docket.verdicts) {
             match court.agrees(&verdict) {
                 Some(true) => {}

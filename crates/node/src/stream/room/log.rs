@@ -59,7 +59,7 @@ impl Part {
         self.checked_as.as_ref().map_or(0, RoomPart::offset)
     }
 
-    fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.end.map_or(u64::MAX, |(end, _)| end)
     }
 }
@@ -196,12 +196,14 @@ impl StreamTask {
     pub(super) async fn log_read(&mut self, log: &Log, start: u64, end: u64) -> Vec<Bytes> {
         let part = log.at(start);
         let (end, offset) = (end.min(part.end()), part.offset());
+        self.part_blocks(part, start.saturating_sub(offset), end.saturating_sub(offset)).await
+    }
+
+    /// Reads blocks of a feed, by their positions in it.
+    pub(super) async fn part_blocks(&mut self, part: &Part, start: u64, end: u64) -> Vec<Bytes> {
         match &part.feed {
             None => self.read_blocks(start, end).await,
-            Some(other) => {
-                let range = BlockRange::new(start.saturating_sub(offset), end.saturating_sub(offset));
-                other.stream.read(range).await.unwrap_or_default()
-            }
+            Some(other) => other.stream.read(BlockRange::new(start, end)).await.unwrap_or_default(),
         }
     }
 
@@ -369,7 +371,7 @@ impl StreamTask {
         Ok(found)
     }
 
-    async fn log_roots_in(&mut self, part: &Part, length: u64) -> Option<Roots> {
+    pub(super) async fn log_roots_in(&mut self, part: &Part, length: u64) -> Option<Roots> {
         match &part.feed {
             None => self.feed.roots_at(length).await.ok().flatten(),
             Some(other) => other.stream.roots(length).await.ok().flatten(),

@@ -1,5 +1,6 @@
 //! The engine at work.
 
+mod beside;
 mod hostile;
 mod rounds;
 mod world;
