@@ -265,8 +265,25 @@ impl World {
             if let Outcome::Committed { index, .. } = outcome {
                 return Ok(index + 1);
             }
-            ensure!(Instant::now() < until, "expected a commit within {patience:?}, found {outcome:?}");
+            ensure!(
+                Instant::now() < until,
+                "expected a commit within {patience:?}, found {outcome:?}; members are at {:#?}",
+                self.standing()
+            );
         }
+    }
+
+    /// Where each member is, for whoever has to find out why nothing goes on.
+    fn standing(&self) -> Vec<String> {
+        let one = |at: usize| {
+            let output = self.bank.command(at, &["info", ROOM]).output();
+            let info = output.ok().and_then(|output| serde_json::from_slice::<Value>(&output.stdout).ok());
+            let room = info.unwrap_or_default()["room"].take();
+            let votes = self.bank.command(at, &["votes", ROOM]).output();
+            let votes = votes.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            format!("{at}: {room} {}", votes.unwrap_or_default())
+        };
+        (0..MEMBERS).filter(|at| self.bank.members[*at].process.is_some()).map(one).collect()
     }
 
     /// The host dies: another one follows, all that was committed stands, and stock peers are shown nothing of what was

@@ -170,17 +170,23 @@ impl RoomKeeper {
         self.checked == here && self.checked >= remote.max(promised)
     }
 
-    /// Returns the number of an author's next entry.
-    fn next_sequence(&self, checker: &Checker, author: &PublicKey) -> Result<u64, Failure> {
+    /// Returns the numbers of an author's next entries. The number of an entry that was refused is free again: those
+    /// that were signed after it wait for another entry with that number, and would wait in vain.
+    fn free_sequences(
+        &self,
+        checker: &Checker,
+        author: &PublicKey,
+    ) -> Result<impl Iterator<Item = u64> + use<>, Failure> {
         let stands = checker
             .room()
             .next_sequence(author)
             .map_err(|error| Failure::new(Code::Io, format!("the state of the room: {error}")))?;
-        let waiting = self.relay.submitted().filter(|(entry, _)| entry.author() == author);
-        let waiting = waiting.map(|(entry, _)| entry.sequence().saturating_add(1));
-        let promised = self.promised.iter().filter(|kept| kept.author == *author);
-        let promised = promised.map(|kept| kept.sequence.saturating_add(1));
-        Ok(waiting.chain(promised).max().unwrap_or(0).max(stands))
+        let submitted = self.relay.submitted().map(|(entry, _)| (entry.author(), entry.sequence()));
+        let own = self.own.values().map(|(author, sequence)| (author, *sequence));
+        let promised = self.promised.iter().map(|kept| (&kept.author, kept.sequence));
+        let taken = submitted.chain(own).chain(promised).filter(|(of, _)| *of == author);
+        let taken: BTreeSet<u64> = taken.map(|(_, sequence)| sequence).collect();
+        Ok((stands..).filter(move |sequence| !taken.contains(sequence)))
     }
 
     /// Names the newest committed head, which is part of every history that can come after this one; where nobody
@@ -202,12 +208,17 @@ impl RoomKeeper {
         wish: &Wish,
         is_host: bool,
     ) -> Result<Vec<(VerifiedEntry, Option<Bytes>)>, Failure> {
-        let mut sequence = self.next_sequence(checker, &author.public())?;
+        let mut sequences = self.free_sequences(checker, &author.public())?;
+        let mut next = || {
+            let none = || Failure::new(Code::EntryNotAllowed, "expected a number that is free, found none");
+            sequences.next().ok_or_else(none)
+        };
         let anchor = self.anchor(checker);
         match wish {
             Wish::Actions(payloads) => {
                 let mut entries = Vec::with_capacity(payloads.len());
                 for payload in payloads {
+                    let sequence = next()?;
                     let action =
                         UnsignedAction { sequence, anchor, valid_until: 0, payload: payload.clone() };
                     let action = action.sign(&self.id, author).map_err(|error| {
@@ -215,7 +226,6 @@ impl RoomKeeper {
                             .next("put large data into a stream of its own, and its link into the room")
                     })?;
                     entries.push((action.into(), None));
-                    sequence = sequence.saturating_add(1);
                 }
                 Ok(entries)
             }
@@ -226,7 +236,7 @@ impl RoomKeeper {
                 let before = if is_host { self.offers.len() as u64 } else { ACTIVATION_MARGIN };
                 let earliest = self.checked + chunks + before + self.rule_delay.max(1);
                 let change = UnsignedRuleChange {
-                    sequence,
+                    sequence: next()?,
                     anchor,
                     valid_until: 0,
                     change,
