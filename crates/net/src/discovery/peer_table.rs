@@ -352,9 +352,9 @@ mod tests {
                 assert_eq!(dials(&mut table), [peer]);
                 table.handle(now, TableInput::Ended { address: peer, end, random: 0 });
                 // What others say of it is no news.
-                table.handle(now + SPOKE_AGAIN / 2, found(false));
+                table.handle(now + SPOKE_AGAIN / 4, found(false));
                 assert!(table.poll_timeout().is_some_and(|at| at > now));
-                table.handle(now + SPOKE_AGAIN / 2, found(true));
+                table.handle(now + SPOKE_AGAIN / 4, found(true));
                 assert_eq!(dials(&mut table), []);
                 assert!(table.poll_timeout().is_some_and(|at| at <= now + SPOKE_AGAIN));
                 now += SPOKE_AGAIN;
