@@ -116,17 +116,32 @@ impl DatVersion {
         home: &Path,
         folder: &Path,
     ) -> Result<DatProcess> {
-        let mut process =
-            DatProcess::start(&mut self.command(lan, host, home, &["share", path(folder)?])?)?;
+        let mut process = self.start_share(lan, host, home, folder)?;
         process.wait_within(patience, "Watching for file updates")?;
         Ok(process)
     }
 
+    /// Begins to share a folder.
+    pub fn start_share(self, lan: &Lan, host: u8, home: &Path, folder: &Path) -> Result<DatProcess> {
+        DatProcess::start(&mut self.command(lan, host, home, &["share", path(folder)?])?)
+    }
+
     /// Clones an archive into a folder, to the end.
     pub fn clone(self, lan: &Lan, host: u8, home: &Path, key: &str, folder: &Path) -> Result<()> {
+        self.start_clone(lan, host, home, key, folder)?.wait()
+    }
+
+    /// Begins to clone an archive into a folder; it ends by itself.
+    pub fn start_clone(
+        self,
+        lan: &Lan,
+        host: u8,
+        home: &Path,
+        key: &str,
+        folder: &Path,
+    ) -> Result<DatProcess> {
         let link = format!("dat://{key}");
-        let mut command = self.command(lan, host, home, &["clone", &link, path(folder)?])?;
-        DatProcess::start(&mut command)?.wait()
+        DatProcess::start(&mut self.command(lan, host, home, &["clone", &link, path(folder)?])?)
     }
 
     /// Keeps a cloned folder up to date.
@@ -159,6 +174,23 @@ impl DatProcess {
         keep(stdout, Arc::clone(&said));
         keep(stderr, Arc::clone(&said));
         Ok(Self { child, said })
+    }
+
+    /// Returns the process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns the processor time that the command has taken so far, all threads, in seconds.
+    pub fn processor_seconds(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).context("the process is gone")?;
+        // proc(5): fields 14 and 15, and the name that comes second may hold anything.
+        let (_, fields) = stat.rsplit_once(')').context("a name in brackets")?;
+        let ticks: Vec<f64> =
+            fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse().ok()).collect();
+        ensure!(ticks.len() == 2, "expected two times in {stat:?}");
+        // USER_HZ is 100 on every architecture that Node.js runs on.
+        Ok(ticks.iter().sum::<f64>() / 100.0)
     }
 
     /// Waits until the command has said something.

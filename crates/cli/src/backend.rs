@@ -15,9 +15,9 @@ use quorate_node::model::{
     ValidatorOffer, ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{
-    Archive, AskNames, Checkout, CheckoutReport, Client, Code, DatName, DhtKind, DhtStatus, Discover,
-    EventStream, Failure, Identities, Listen, MAX_BLOCKS_DESCRIBED, Multicast, Node, NodeConfig, NodeName,
-    Resolved, Selection, ServerAnswer, ServerName,
+    Archive, AskNames, BlockReader, Checkout, CheckoutReport, Client, Code, DatName, DhtKind, DhtStatus,
+    Discover, EventStream, Failure, Identities, Listen, Multicast, Node, NodeConfig, NodeName, Resolved,
+    Selection, ServerAnswer, ServerName,
 };
 use quorate_types::limits::DEFAULT_PORT;
 use quorate_types::{BlockRange, PublicKey};
@@ -429,13 +429,15 @@ impl Reached {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<CheckoutReport, Failure> {
         let checkout = Checkout::new(archive, directory)?;
-        let missing = checkout.missing()?;
-        let content = archive.content.to_string();
+        let mut missing = checkout.missing()?;
+        // In the order of the feed: blocks come that way, and are read that way at once.
+        missing.sort_by_key(|file| file.start);
         let total = missing.iter().map(|file| file.size).sum();
-        let stream = match (&self.client, missing.is_empty()) {
-            (Client::Local(node), false) => Some(node.open_stream(&content).await?),
-            _ => None,
+        let mut reader = match missing.iter().any(|file| !file.blocks().is_empty()) {
+            true => Some(BlockReader::new(&self.client, &archive.content.to_string()).await?),
+            false => None,
         };
+        let stream = reader.as_ref().and_then(|reader| reader.stream().cloned());
         if let Some(stream) = stream.as_ref().filter(|stream| stream.is_sparse()) {
             let ranges = missing.iter().map(|file| file.blocks()).filter(|range| !range.is_empty());
             stream.select(Selection::Ranges(joined(ranges.collect()))).await?;
@@ -446,19 +448,17 @@ impl Reached {
         };
         for file in missing {
             let mut writer = checkout.begin(file)?;
-            let mut start = file.start;
-            while start < file.end {
-                let range = BlockRange::new(start, file.end);
-                for index in range.start..range.end.min(range.start + MAX_BLOCKS_DESCRIBED) {
-                    let block = match &stream {
-                        Some(stream) => self.in_time(stream.fetch(index)).await?,
-                        None => self.client.get(&content, index).await?,
-                    };
-                    let hash = self.client.blocks(&content, BlockRange::new(index, index + 1)).await?;
-                    writer.block(&block, hash.first().and_then(|block| block.hash))?;
-                    progress(report.bytes + writer.written(), total);
-                    start = index + 1;
-                }
+            for index in file.start..file.end {
+                let Some(reader) = &mut reader else { break };
+                let block = match (reader.get(index).await, &stream) {
+                    (Err(failure), Some(stream)) if is_still_to_come(&failure) => {
+                        self.in_time(stream.fetch(index)).await?;
+                        reader.get(index).await?
+                    }
+                    (block, _) => block?,
+                };
+                writer.block(&block.bytes, block.leaf)?;
+                progress(report.bytes + writer.written(), total);
             }
             report.bytes += writer.finish()?;
             report.written += 1;
@@ -534,6 +534,10 @@ pub(crate) async fn look_up(name: &DatName, ask: AskNames, patience: Duration) -
 
 fn runtime() -> Arc<dyn Runtime> {
     Arc::new(AsyncStd)
+}
+
+fn is_still_to_come(failure: &Failure) -> bool {
+    matches!(failure.code, Code::BlockNotHere | Code::BlockBeyondEnd)
 }
 
 /// Joins ranges that touch or overlap.

@@ -29,7 +29,7 @@ pub mod evidence;
 pub mod model;
 pub mod proof_file;
 
-pub use archive::{Archive, ArchiveFile, Checkout, CheckoutReport, FolderContent};
+pub use archive::{Archive, ArchiveFile, BlockReader, Checkout, CheckoutReport, FolderContent, ReadBlock};
 pub use client::Client;
 pub use content::message_of;
 pub use discovery::Discover;

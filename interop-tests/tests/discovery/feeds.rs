@@ -7,9 +7,9 @@ use quorate_interop_tests::{DatVersion, SwarmPackage, SwarmPeer, Workspace};
 
 use crate::support::{Ours, network, until};
 
-/// Time within which a peer is found on a busy machine: less than any client waits before it asks again (30 s), so that
-/// nobody is found by that. On an idle one it takes less than a second.
-const SOON: Duration = Duration::from_secs(25);
+/// Time within which a peer is found and the first block is fetched, with the time that programs take to start on a busy machine.
+/// No client asks again so soon (30 s). How long finding alone takes is measured in `late.rs`.
+const SOON: Duration = Duration::from_secs(15);
 
 #[test]
 fn stock_peers_find_a_feed_of_ours() -> Result<()> {
@@ -52,29 +52,6 @@ fn a_feed_of_stock_peers_is_found() -> Result<()> {
         assert_eq!(cloned[0]["here"], 2, "{package:?}");
         let payloads = ours.run(&["cat", "feed", "--encoding", "utf-8"])?;
         assert_eq!(payloads.iter().map(|block| &block["payload"]).collect::<Vec<_>>(), ["one", "two"]);
-    }
-    Ok(())
-}
-
-#[test]
-fn a_late_sharer_is_found_by_a_clone_that_waits() -> Result<()> {
-    for package in SwarmPackage::ALL {
-        let Some(lan) = network(2)? else { return Ok(()) };
-        let workspace = Workspace::new()?;
-        let directory = workspace.join("peer");
-        let mut peer = SwarmPeer::start(package, &lan, 2, &directory, None)?;
-        peer.append(["one"])?;
-        let key = peer.key().to_owned();
-        drop(peer);
-        let ours = Ours::new(&lan, 1, &workspace)?;
-        let _clone = ours.start(&["clone", &key, "feed", "--live", "--timeout", "300"])?;
-        // The first questions are over, and nobody was there.
-        std::thread::sleep(Duration::from_secs(6));
-        let peer = SwarmPeer::start(package, &lan, 2, &directory, None)?;
-        assert_eq!(peer.key(), key, "the peer goes on with its feed");
-        let started = Instant::now();
-        until("the block", SOON, || Ok(ours.run(&["info", "feed"])?[0]["here"] == 1))?;
-        assert!(started.elapsed() < SOON, "{package:?} took {:?}", started.elapsed());
     }
     Ok(())
 }

@@ -3,5 +3,7 @@
 mod archives;
 mod dht;
 mod feeds;
+mod hostile;
+mod late;
 mod names;
 mod support;

@@ -19,6 +19,8 @@ pub(super) struct Metric {
     pub(super) target: Option<f64>,
     /// What is aimed at, in the unit of the figure.
     pub(super) aim: Option<f64>,
+    /// Another figure of the same run.
+    pub(super) also: Option<&'static Metric>,
 }
 
 /// Which of two figures is the better one.
@@ -62,6 +64,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: None,
+        also: None,
     },
     Metric {
         name: "append-batch",
@@ -72,6 +75,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: Some(3.0),
         aim: None,
+        also: None,
     },
     Metric {
         name: "clone-10k-1k",
@@ -82,6 +86,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: Some(15.0),
         aim: None,
+        also: None,
     },
     Metric {
         name: "clone-100k-1k",
@@ -92,6 +97,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: Some(15.0),
         aim: None,
+        also: None,
     },
     Metric {
         name: "clone-2k-64k",
@@ -102,6 +108,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: Some(4.0),
         aim: None,
+        also: None,
     },
     Metric {
         name: "live-latency",
@@ -112,6 +119,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: Some(0.5),
         aim: None,
+        also: None,
     },
     Metric {
         name: "serve-stock-9",
@@ -122,6 +130,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: Some(1.0),
         aim: None,
+        also: None,
     },
     Metric {
         name: "large-feed",
@@ -132,6 +141,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: None,
         aim: Some(100.0),
+        also: None,
     },
     Metric {
         name: "rule-checks",
@@ -142,6 +152,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: None,
+        also: None,
     },
     Metric {
         name: "room-checks",
@@ -152,6 +163,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: Some(150_000.0),
+        also: None,
     },
     Metric {
         name: "room-signatures",
@@ -162,6 +174,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: None,
+        also: None,
     },
     Metric {
         name: "room-replay",
@@ -172,6 +185,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: None,
         aim: Some(3.0),
+        also: None,
     },
     Metric {
         name: "room-clone",
@@ -182,6 +196,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: Some(0.5),
+        also: None,
     },
     Metric {
         name: "meter-cost",
@@ -192,6 +207,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: None,
         aim: Some(5.0),
+        also: None,
     },
     Metric {
         name: "meter-cost-chess",
@@ -202,6 +218,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: None,
         aim: Some(5.0),
+        also: None,
     },
     Metric {
         name: "admission",
@@ -212,6 +229,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: None,
         aim: Some(1000.0),
+        also: None,
     },
     Metric {
         name: "commit",
@@ -222,6 +240,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: None,
         aim: Some(5.0),
+        also: None,
     },
     Metric {
         name: "commit-batch",
@@ -232,6 +251,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: Some(20_000.0),
+        also: None,
     },
     Metric {
         name: "evidence",
@@ -242,6 +262,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: None,
         aim: Some(1.0),
+        also: None,
     },
     Metric {
         name: "archive-5k-files",
@@ -252,6 +273,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: Some(5.0),
+        also: Some(&SMALL_FILES_OF_DAT),
     },
     Metric {
         name: "archive-300-mb",
@@ -262,6 +284,7 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: Some(5.0),
+        also: Some(&LARGE_FILE_OF_DAT),
     },
     Metric {
         name: "archive-first-byte",
@@ -272,8 +295,29 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Lower,
         target: None,
         aim: Some(1.0),
+        also: None,
     },
 ];
+
+/// What the clone of dat 13's own archive takes, in the run of `archive-5k-files`.
+const SMALL_FILES_OF_DAT: Metric = of_dat("archive-5k-files, of dat 13", "the same archive, of dat 13 to us");
+
+/// The same of `archive-300-mb`.
+const LARGE_FILE_OF_DAT: Metric = of_dat("archive-300-mb, of dat 13", "the same file, of dat 13 to us");
+
+const fn of_dat(name: &'static str, what: &'static str) -> Metric {
+    Metric {
+        name,
+        stock: None,
+        what,
+        figure: "times_of_dat",
+        unit: "times as fast as dat 13",
+        better: Better::Higher,
+        target: None,
+        aim: Some(5.0),
+        also: None,
+    }
+}
 
 /// Names the metrics, for messages.
 pub(super) fn names() -> String {

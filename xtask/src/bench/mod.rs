@@ -61,27 +61,31 @@ fn measure(runners: &[Box<dyn Runner>], options: &Options) -> Result<Vec<Row>> {
                     .run(metric, options.scale)
                     .with_context(|| format!("{} cannot run {}", runner.name(), metric.name))?;
                 let Some(measured) = measured else { continue };
-                eprintln!(
-                    "{} {run}/{}: {}: {:.1}",
-                    metric.name,
-                    options.runs,
-                    runner.name(),
-                    measured.figure
-                );
-                match of_metric.iter_mut().find(|row| row.runner == runner.name()) {
-                    Some(row) => row.runs.push(measured.figure),
-                    None => of_metric.push(Row {
-                        metric,
-                        runner: runner.name().to_owned(),
-                        runs: vec![measured.figure],
-                        memory_mb: measured.memory_mb,
-                    }),
+                let also = metric.also.zip(measured.also).map(|(also, figure)| (also, figure, None));
+                let own = (metric, measured.figure, measured.memory_mb);
+                for (metric, figure, memory_mb) in [Some(own), also].into_iter().flatten() {
+                    eprintln!("{} {run}/{}: {}: {figure:.1}", metric.name, options.runs, runner.name());
+                    note(&mut of_metric, metric, runner.name(), figure, memory_mb);
                 }
             }
         }
         rows.append(&mut of_metric);
     }
     Ok(rows)
+}
+
+/// Adds a figure to the row that it belongs to.
+fn note(
+    rows: &mut Vec<Row>,
+    metric: &'static Metric,
+    runner: &str,
+    figure: f64,
+    memory_mb: Option<(f64, f64)>,
+) {
+    match rows.iter_mut().find(|row| row.runner == runner && row.metric.name == metric.name) {
+        Some(row) => row.runs.push(figure),
+        None => rows.push(Row { metric, runner: runner.to_owned(), runs: vec![figure], memory_mb }),
+    }
 }
 
 impl Options {
@@ -122,7 +126,7 @@ mod tests {
 
         fn run(&self, _: &Metric, scale: u32) -> Result<Option<runner::Measured>> {
             self.1.set(self.1.get() + f64::from(scale));
-            Ok(Some(runner::Measured { figure: self.1.get(), memory_mb: None }))
+            Ok(Some(runner::Measured { figure: self.1.get(), memory_mb: None, also: None }))
         }
     }
 

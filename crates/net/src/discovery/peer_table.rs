@@ -1,5 +1,6 @@
 //! Who was found, and who of them is dialled when.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -15,6 +16,13 @@ const PATIENT_FAILURES: u32 = 4;
 /// Time after which a peer that is connected on another connection is looked at again.
 const ELSEWHERE_FOR: Duration = Duration::from_secs(30);
 
+/// Time after the end of a dial, however it ended, before which a peer is not dialled again because it says itself that it
+/// is there.
+const SPOKE_AGAIN: Duration = Duration::from_secs(2);
+
+/// Dials that are kept for peers that spoke for themselves: who names many strangers does not keep them waiting.
+const FOR_THEMSELVES: usize = 4;
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableInput {
@@ -24,6 +32,8 @@ pub enum TableInput {
         topic: Topic,
         /// Where it listens.
         address: SocketAddr,
+        /// It says so itself, from that address: it has come back, and what failed before does not count.
+        itself: bool,
     },
     /// A feed is no longer looked for.
     Leave(Topic),
@@ -89,6 +99,10 @@ struct Entry {
     /// It was heard of since the last dial.
     fresh: bool,
     heard: Instant,
+    /// It has said so itself.
+    itself: bool,
+    /// When the last dial came to its end.
+    ended: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +121,7 @@ impl PeerTable {
     /// Takes in what happened.
     pub fn handle(&mut self, now: Instant, input: TableInput) {
         match input {
-            TableInput::Found { topic, address } => self.found(now, topic, address),
+            TableInput::Found { topic, address, itself } => self.found(now, topic, address, itself),
             TableInput::Leave(topic) => self.leave(&topic),
             TableInput::Connected(address) => {
                 if let Some(entry) = self.peers.get_mut(&address) {
@@ -127,10 +141,8 @@ impl PeerTable {
 
     /// Returns when [`TableInput::Timeout`] is due; `None` when nothing is.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.dialling() >= MAX_DIALS {
-            return None;
-        }
-        self.peers.values().filter_map(Entry::due).min()
+        let free = MAX_DIALS.saturating_sub(self.dialling());
+        self.peers.values().filter(|entry| may_dial(free, entry.itself)).filter_map(Entry::due).min()
     }
 
     /// Counts the addresses that are known.
@@ -147,11 +159,11 @@ impl PeerTable {
         self.peers.values().filter(|entry| entry.state == State::Dialling).count()
     }
 
-    fn found(&mut self, now: Instant, topic: Topic, address: SocketAddr) {
+    fn found(&mut self, now: Instant, topic: Topic, address: SocketAddr, itself: bool) {
         if self.ourselves.contains(&address) || address.port() == 0 {
             return;
         }
-        if !self.peers.contains_key(&address) && !self.make_room(address.ip()) {
+        if !self.peers.contains_key(&address) && !self.make_room(address.ip(), itself) {
             return;
         }
         let entry = self.peers.entry(address).or_insert_with(|| Entry {
@@ -161,9 +173,15 @@ impl PeerTable {
             failures: 0,
             fresh: true,
             heard: now,
+            itself,
+            ended: None,
         });
         entry.fresh = true;
         entry.heard = now;
+        entry.itself |= itself;
+        if itself && let State::Idle { not_before } = &mut entry.state {
+            *not_before = (*not_before).min(entry.ended.map_or(now, |ended| ended + SPOKE_AGAIN));
+        }
         if entry.topics.len() < MAX_TOPICS_PER_PEER
             && entry.topics.insert(topic)
             && matches!(entry.state, State::Connected { .. })
@@ -203,24 +221,27 @@ impl PeerTable {
                 entry.state = State::Idle { not_before: now + entry.backoff.next_delay(random) };
             }
         }
+        entry.ended = Some(now);
         if entry.topics.is_empty() {
             self.peers.remove(&address);
         }
     }
 
-    /// Dials whoever it is time for, those that were heard of last before the others.
+    /// Dials whoever it is time for: those that spoke for themselves first, then those that were heard of last.
     fn dial(&mut self, now: Instant) {
         let mut free = MAX_DIALS.saturating_sub(self.dialling());
-        let mut due: Vec<(Instant, SocketAddr)> = self
+        let mut due: Vec<(bool, Instant, SocketAddr)> = self
             .peers
             .iter()
             .filter(|(_, entry)| entry.due().is_some_and(|at| at <= now))
-            .map(|(address, entry)| (entry.heard, *address))
+            .map(|(address, entry)| (entry.itself, entry.heard, *address))
             .collect();
-        due.sort_by_key(|(heard, address)| (std::cmp::Reverse(*heard), *address));
-        for (_, address) in due {
-            let Some(left) = free.checked_sub(1) else { return };
-            free = left;
+        due.sort_by_key(|(itself, heard, address)| (Reverse(*itself), Reverse(*heard), *address));
+        for (itself, _, address) in due {
+            if !may_dial(free, itself) {
+                return;
+            }
+            free -= 1;
             if let Some(entry) = self.peers.get_mut(&address) {
                 entry.state = State::Dialling;
                 entry.fresh = false;
@@ -231,8 +252,8 @@ impl PeerTable {
     }
 
     /// Makes room for one more address of a host: somebody idle goes, the one with most failures first, then the one
-    /// that was heard of longest ago.
-    fn make_room(&mut self, ip: IpAddr) -> bool {
+    /// that was heard of longest ago. One that speaks for itself takes the place of one that others spoke of.
+    fn make_room(&mut self, ip: IpAddr, itself: bool) -> bool {
         let of_host = self.peers.keys().filter(|address| address.ip() == ip).count();
         let crowded = of_host >= MAX_FOUND_PEERS_PER_HOST;
         if !crowded && self.peers.len() < MAX_FOUND_PEERS {
@@ -242,14 +263,20 @@ impl PeerTable {
             .peers
             .iter()
             .filter(|(address, _)| !crowded || address.ip() == ip)
-            .filter(|(_, entry)| matches!(entry.state, State::Idle { .. }) && entry.failures > 0)
-            .max_by_key(|(_, entry)| (entry.failures, std::cmp::Reverse(entry.heard)))
+            .filter(|(_, entry)| matches!(entry.state, State::Idle { .. }))
+            .filter(|(_, entry)| entry.failures > 0 || itself && !entry.itself)
+            .max_by_key(|(_, entry)| (entry.failures, Reverse(entry.heard)))
             .map(|(address, _)| *address);
         match victim {
             Some(victim) => self.peers.remove(&victim).is_some(),
             None => false,
         }
     }
+}
+
+/// Tells whether one more is dialled while so many dials are free.
+const fn may_dial(free: usize, itself: bool) -> bool {
+    free > if itself { 0 } else { FOR_THEMSELVES }
 }
 
 impl Entry {
@@ -294,7 +321,7 @@ mod tests {
         let mut table = PeerTable::new();
         let peer = address(2, 1);
         for _ in 0..3 {
-            table.handle(now, TableInput::Found { topic: topic(1), address: peer });
+            table.handle(now, TableInput::Found { topic: topic(1), address: peer, itself: false });
         }
         assert_eq!(dials(&mut table), [peer]);
         for expected in [1, 2, 4] {
@@ -308,9 +335,32 @@ mod tests {
         // Enough, until it is heard of again; and then not before its time.
         table.handle(now, lost(peer));
         assert_eq!(table.poll_timeout(), None);
-        table.handle(now, TableInput::Found { topic: topic(1), address: peer });
+        table.handle(now, TableInput::Found { topic: topic(1), address: peer, itself: false });
         assert_eq!(dials(&mut table), []);
         assert_eq!(table.poll_timeout(), Some(now + Duration::from_secs(8)));
+    }
+
+    #[test]
+    fn who_says_itself_that_it_is_back_is_dialled_soon() {
+        for end in [DialEnd::Lost, DialEnd::Elsewhere] {
+            let mut now = Instant::now();
+            let mut table = PeerTable::new();
+            let peer = address(2, 1);
+            let found = |itself| TableInput::Found { topic: topic(1), address: peer, itself };
+            table.handle(now, found(true));
+            for _ in 0..10 {
+                assert_eq!(dials(&mut table), [peer]);
+                table.handle(now, TableInput::Ended { address: peer, end, random: 0 });
+                // What others say of it is no news.
+                table.handle(now + SPOKE_AGAIN / 4, found(false));
+                assert!(table.poll_timeout().is_some_and(|at| at > now));
+                table.handle(now + SPOKE_AGAIN / 4, found(true));
+                assert_eq!(dials(&mut table), []);
+                assert!(table.poll_timeout().is_some_and(|at| at <= now + SPOKE_AGAIN));
+                now += SPOKE_AGAIN;
+                table.handle(now, TableInput::Timeout);
+            }
+        }
     }
 
     #[test]
@@ -318,7 +368,7 @@ mod tests {
         let now = Instant::now();
         let mut table = PeerTable::new();
         let peer = address(2, 1);
-        table.handle(now, TableInput::Found { topic: topic(1), address: peer });
+        table.handle(now, TableInput::Found { topic: topic(1), address: peer, itself: false });
         table.handle(now, lost(peer));
         table.handle(now + Duration::from_secs(1), TableInput::Timeout);
         table.handle(now + Duration::from_secs(1), TableInput::Connected(peer));
@@ -334,13 +384,13 @@ mod tests {
         let mut table = PeerTable::new();
         let (own, other) = (address(1, 1), address(2, 1));
         for address in [own, other] {
-            table.handle(now, TableInput::Found { topic: topic(1), address });
+            table.handle(now, TableInput::Found { topic: topic(1), address, itself: false });
         }
         assert_eq!(dials(&mut table).len(), 2);
         table.handle(now, TableInput::Ended { address: own, end: DialEnd::Ourselves, random: 0 });
         table.handle(now, TableInput::Ended { address: other, end: DialEnd::Elsewhere, random: 0 });
         for address in [own, other] {
-            table.handle(now, TableInput::Found { topic: topic(1), address });
+            table.handle(now, TableInput::Found { topic: topic(1), address, itself: false });
         }
         assert_eq!(dials(&mut table), []);
         assert_eq!(table.poll_timeout(), Some(now + ELSEWHERE_FOR));
@@ -351,10 +401,10 @@ mod tests {
         let now = Instant::now();
         let mut table = PeerTable::new();
         let peer = address(2, 1);
-        table.handle(now, TableInput::Found { topic: topic(1), address: peer });
+        table.handle(now, TableInput::Found { topic: topic(1), address: peer, itself: false });
         table.handle(now, TableInput::Connected(peer));
         assert_eq!(dials(&mut table), [peer]);
-        table.handle(now, TableInput::Found { topic: topic(2), address: peer });
+        table.handle(now, TableInput::Found { topic: topic(2), address: peer, itself: false });
         assert_eq!(table.poll_output(), Some(TableOutput::Offer { address: peer, topic: topic(2) }));
         table.handle(now, TableInput::Leave(topic(1)));
         table.handle(now, TableInput::Leave(topic(2)));
@@ -363,16 +413,36 @@ mod tests {
     }
 
     #[test]
+    fn who_speaks_for_itself_comes_before_those_that_others_name() {
+        let now = Instant::now();
+        let mut table = PeerTable::new();
+        for number in 0..2 * MAX_FOUND_PEERS {
+            let named = address((number % 250) as u8, number as u16 + 1);
+            table.handle(now, TableInput::Found { topic: topic(1), address: named, itself: false });
+        }
+        assert_eq!(table.known(), MAX_FOUND_PEERS);
+        assert_eq!(dials(&mut table).len(), MAX_DIALS - FOR_THEMSELVES);
+        let good = address(251, 3282);
+        table.handle(now, TableInput::Found { topic: topic(1), address: good, itself: true });
+        assert_eq!((dials(&mut table), table.known()), (vec![good], MAX_FOUND_PEERS));
+        // Nothing is due that may not be dialled.
+        assert_eq!(table.poll_timeout(), None);
+    }
+
+    #[test]
     fn no_host_crowds_out_the_others() {
         let now = Instant::now();
         let mut table = PeerTable::new();
         for port in 1..1000 {
-            table.handle(now, TableInput::Found { topic: topic(1), address: address(66, port) });
+            table.handle(
+                now,
+                TableInput::Found { topic: topic(1), address: address(66, port), itself: false },
+            );
         }
         assert_eq!(table.known(), MAX_FOUND_PEERS_PER_HOST);
-        assert_eq!(dials(&mut table).len(), MAX_DIALS);
+        assert_eq!(dials(&mut table).len(), MAX_DIALS - FOR_THEMSELVES);
         let good = address(2, 1);
-        table.handle(now, TableInput::Found { topic: topic(1), address: good });
+        table.handle(now, TableInput::Found { topic: topic(1), address: good, itself: false });
         for port in 1..1000 {
             table.handle(now, lost(address(66, port)));
         }
@@ -390,7 +460,7 @@ mod tests {
             for (kind, host, port, number, millis) in steps {
                 let address = address(host, port);
                 let input = match kind {
-                    0 | 1 => TableInput::Found { topic: topic(number % 8), address },
+                    0 | 1 => TableInput::Found { topic: topic(number % 8), address, itself: kind == 1 },
                     2 => TableInput::Leave(topic(number % 8)),
                     3 | 4 => {
                         let Some(address) = running.first().copied() else { continue };

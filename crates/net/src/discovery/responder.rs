@@ -15,6 +15,16 @@ const EAGER: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::
 /// Time between two questions from then on, plus up to half of it (hyperswarm 2: 30 s plus up to 30 s).
 const ASK_EVERY: Duration = Duration::from_secs(30);
 
+/// The same of a feed that nobody answers for, plus up to a quarter of it. A stock client speaks once when it comes, and then
+/// not for 30 s to 70 s: when that one datagram is lost, this one finds it within 5 s.
+const ASK_EVERY_ALONE: Duration = Duration::from_secs(4);
+
+/// Silence of others after which a feed counts as one that nobody answers for.
+const ALONE_AFTER: Duration = Duration::from_secs(60);
+
+/// Feeds that may be asked for so often; where there are more, each one's turn comes later.
+const ALONE_AT_ONCE: u32 = 16;
+
 /// Shortest time between two questions, or two answers, about one feed in one dialect.
 const SAY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -70,6 +80,8 @@ pub struct Found {
     pub dialect: Dialect,
     /// It is a quorate node, as far as can be told.
     pub quorate: bool,
+    /// The datagram came from that address: nobody else says so.
+    pub itself: bool,
 }
 
 /// Counts of what was said and heard.
@@ -120,6 +132,8 @@ struct State {
     eager: usize,
     joined: Instant,
     next_round: Instant,
+    /// When somebody said last that they have it.
+    heard: Option<Instant>,
     last: BTreeMap<Said, Instant>,
     /// What is to be said again when [`SAY_AGAIN`] is over.
     due: BTreeMap<Said, Instant>,
@@ -201,6 +215,7 @@ impl LocalDiscovery {
             eager: 0,
             joined: now,
             next_round: now,
+            heard: None,
             last: BTreeMap::new(),
             due: BTreeMap::new(),
         });
@@ -215,7 +230,7 @@ impl LocalDiscovery {
             }
         };
         for announcement in heard.announcements {
-            self.announced(from, &announcement);
+            self.announced(now, from, &announcement);
         }
         for question in heard.questions {
             self.asked(now, question);
@@ -232,12 +247,12 @@ impl LocalDiscovery {
         state.say(now, Said::Question(question.dialect));
     }
 
-    fn announced(&mut self, from: SocketAddrV4, announcement: &Announcement) {
-        if !self.topics.contains_key(&announcement.topic)
-            || announcement.mark.as_deref() == Some(&self.config.mark)
-        {
+    fn announced(&mut self, now: Instant, from: SocketAddrV4, announcement: &Announcement) {
+        let Some(state) = self.topics.get_mut(&announcement.topic) else { return };
+        if announcement.mark.as_deref() == Some(&self.config.mark) {
             return;
         }
+        state.heard = Some(now);
         self.counts.announcements = self.counts.announcements.saturating_add(1);
         for peer in &announcement.peers {
             let ip = if peer.ip().is_unspecified() { *from.ip() } else { *peer.ip() };
@@ -252,6 +267,7 @@ impl LocalDiscovery {
                 address: SocketAddrV4::new(ip, peer.port()),
                 dialect: announcement.dialect,
                 quorate: announcement.quorate,
+                itself: ip == *from.ip(),
             }));
         }
     }
@@ -263,6 +279,8 @@ impl LocalDiscovery {
     /// Asks and announces what it is time for.
     fn rounds(&mut self, now: Instant) {
         let announces = self.config.port.is_some();
+        let turns = u32::try_from(self.topics.len()).unwrap_or(u32::MAX).div_ceil(ALONE_AT_ONCE);
+        let alone = ASK_EVERY_ALONE.saturating_mul(turns).min(ASK_EVERY);
         for (topic, state) in &mut self.topics {
             if state.next_round <= now {
                 for dialect in Dialect::ALL {
@@ -274,6 +292,7 @@ impl LocalDiscovery {
                 state.eager += 1;
                 state.next_round = match EAGER.get(state.eager) {
                     Some(after) => now.max(state.joined + *after),
+                    None if state.is_alone(now) => now + alone + jitter(&mut self.jitter, alone / 4),
                     None => now + ASK_EVERY + jitter(&mut self.jitter, ASK_EVERY / 2),
                 };
             }
@@ -325,6 +344,10 @@ impl LocalDiscovery {
 }
 
 impl State {
+    fn is_alone(&self, now: Instant) -> bool {
+        self.heard.is_none_or(|heard| now.saturating_duration_since(heard) >= ALONE_AFTER)
+    }
+
     /// Has something said now, or when it was not said for a while.
     fn say(&mut self, now: Instant, said: Said) {
         let at = self.last.get(&said).map_or(now, |last| now.max(*last + SAY_AGAIN));

@@ -7,6 +7,7 @@ use quorate_types::limits::MAX_ARCHIVE_FILES;
 use quorate_types::{BlockRange, PublicKey};
 use serde::{Deserialize, Serialize};
 
+use super::BlockReader;
 use crate::model::Content;
 use crate::{Client, Code, Failure};
 
@@ -77,9 +78,10 @@ impl Archive {
             ));
         }
         let mut entries = Entries::default();
+        let mut blocks = BlockReader::new(client, stream).await?;
         for index in 1..=version {
-            let block = client.get(stream, index).await?;
-            let entry = ArchiveEntry::decode(&block).map_err(|error| {
+            let block = blocks.get(index).await?;
+            let entry = ArchiveEntry::decode(&block.bytes).map_err(|error| {
                 Failure::new(
                     Code::NotAnArchive,
                     format!("expected an entry of an archive in block {index} of {}: {error}", info.name),

@@ -16,10 +16,12 @@ use crate::{Code, Failure, Node};
 mod checkout;
 mod folder;
 mod listing;
+mod reader;
 
 pub use checkout::{Checkout, CheckoutReport};
 pub use folder::FolderContent;
 pub use listing::{Archive, ArchiveFile};
+pub use reader::{BlockReader, ReadBlock};
 
 /// Which content feed belongs to which metadata feed.
 #[derive(Debug, Default)]

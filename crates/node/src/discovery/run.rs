@@ -51,6 +51,8 @@ struct Found {
     address: SocketAddr,
     /// Only wire A is spoken there.
     wire_a: bool,
+    /// It says so itself.
+    itself: bool,
 }
 
 enum Turn {
@@ -141,7 +143,8 @@ impl Finder {
             self.inner.dialer.remember(found.address, Wire::A);
         }
         let now = self.inner.config.runtime.now();
-        self.table.handle(now, TableInput::Found { topic: found.topic, address: found.address });
+        let Found { topic, address, itself, .. } = *found;
+        self.table.handle(now, TableInput::Found { topic, address, itself });
     }
 
     fn dial(&self, address: SocketAddr, topics: &[Topic]) {
@@ -200,12 +203,12 @@ impl Sources {
             let found = local.next().await;
             // Only dat 13 and before speak that dialect, and only wire A; quorate nodes say who they are.
             let wire_a = found.dialect == Dialect::Dat && !found.quorate;
-            Found { topic: found.topic, address: found.address.into(), wire_a }
+            Found { topic: found.topic, address: found.address.into(), wire_a, itself: found.itself }
         };
         let servers = async {
             let Some(servers) = &self.servers else { return future::pending().await };
             let (topic, address) = servers.next().await;
-            Found { topic, address: address.into(), wire_a: false }
+            Found { topic, address: address.into(), wire_a: false, itself: false }
         };
         let dhts = async {
             let mut dhts: BoxFuture<(DiscoveryKey, SocketAddrV4)> = Box::pin(future::pending());
@@ -214,7 +217,7 @@ impl Sources {
                 dhts = Box::pin(future::or(dhts, async move { dht.next().await }));
             }
             let (feed, address) = dhts.await;
-            Found { topic: Topic::of(&feed), address: address.into(), wire_a: false }
+            Found { topic: Topic::of(&feed), address: address.into(), wire_a: false, itself: false }
         };
         future::or(local, future::or(servers, dhts)).await
     }

@@ -9,8 +9,12 @@
 //!
 //! `test-node large BLOCKS BYTES` measures how a feed of that size is opened, served and cloned.
 //!
-//! All but `fill` and `large` end with standard input. A panic of any task ends the process at once.
+//! `test-node listen ADDRESS` prints who speaks on the group of multicast DNS, and when. `test-node pester ADDRESS TOPIC
+//! SECONDS` says there, and as a node of both distributed hash tables, what nobody should say.
+//!
+//! All but `fill`, `large`, `listen` and `pester` end with standard input. A panic of any task ends the process at once.
 
+mod datagrams;
 mod large;
 
 use std::io::Read;
@@ -51,9 +55,11 @@ fn main() -> Result<()> {
             ["fill", home, blocks, bytes] => fill(home, blocks.parse()?, bytes.parse()?).await,
             ["serve", home] => serve(home).await,
             ["large", blocks, bytes] => large::measure(blocks, bytes),
-            other => {
-                bail!("expected append, clone, fill, serve or large with their arguments, found {other:?}")
-            }
+            ["listen", address] => datagrams::listen(address),
+            ["pester", address, topic, seconds] => datagrams::pester(address, topic, seconds),
+            other => bail!(
+                "expected append, clone, fill, serve, large, listen or pester with their arguments, found {other:?}"
+            ),
         }
     })
 }

@@ -63,7 +63,7 @@ fn an_opened_feed_is_asked_for_and_announced_at_once_and_in_both_dialects() {
     let start = Instant::now();
     let mut machine = machine(Some(3282), start);
     machine.handle(start, LocalInput::Join(topic(1)));
-    let sent = sent(&run(&mut machine, start, start + seconds(29)));
+    let sent = sent(&run(&mut machine, start, start + seconds(7)));
     for (round, at) in EAGER.into_iter().enumerate() {
         let of_round = &sent[round * 4..(round + 1) * 4];
         let last = at + PACE * 4;
@@ -81,17 +81,79 @@ fn an_opened_feed_is_asked_for_and_announced_at_once_and_in_both_dialects() {
     assert_eq!(machine.counts().asked, 6);
 }
 
+/// Times of the rounds up to `end`; somebody answers every so often.
+fn rounds(
+    machine: &mut LocalDiscovery,
+    start: Instant,
+    end: Instant,
+    answered: Option<Duration>,
+) -> Vec<Duration> {
+    let bytes = answers(Dialect::Dat, &[topic(1)], 4000, &[2; 32]);
+    let mut times = Vec::new();
+    let mut now = start;
+    while now < end {
+        if answered.is_some() {
+            machine.handle(now, LocalInput::Datagram { from: from("10.0.0.2:5353"), bytes: &bytes });
+        }
+        let next = answered.map_or(end, |after| end.min(now + after));
+        let of_part = sent(&run(machine, now, next));
+        let asked = of_part.iter().filter(|(_, heard)| {
+            assert!(heard.announcements.is_empty());
+            heard
+                .questions
+                .iter()
+                .any(|question| question.dialect == Dialect::Dat && question.topic == topic(1))
+        });
+        times.extend(asked.map(|(at, _)| now - start + *at));
+        now = next;
+    }
+    times
+}
+
 #[test]
 fn questions_go_on_with_times_that_vary() {
+    for (answered, least, most) in
+        [(Some(seconds(20)), ASK_EVERY, ASK_EVERY * 3 / 2), (None, ASK_EVERY_ALONE, ASK_EVERY_ALONE * 5 / 4)]
+    {
+        let start = Instant::now();
+        let mut machine = machine(None, start);
+        machine.handle(start, LocalInput::Join(topic(1)));
+        let times = rounds(&mut machine, start, start + seconds(600), answered);
+        let gaps: BTreeSet<Duration> =
+            times.windows(2).skip(EAGER.len() - 1).map(|pair| pair[1] - pair[0]).collect();
+        let most = most + PACE * 2;
+        assert!(gaps.iter().all(|gap| (least..most).contains(gap)), "{gaps:?}");
+        assert!(gaps.len() > 8, "{gaps:?}");
+    }
+}
+
+#[test]
+fn who_is_alone_again_asks_more_often_again() {
     let start = Instant::now();
     let mut machine = machine(None, start);
     machine.handle(start, LocalInput::Join(topic(1)));
-    let sent = sent(&run(&mut machine, start, start + seconds(600)));
-    let times: Vec<Duration> = sent.iter().step_by(2).map(|(at, _)| *at).collect();
-    let gaps: BTreeSet<Duration> = times.windows(2).skip(EAGER.len()).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps.iter().all(|gap| (ASK_EVERY..ASK_EVERY * 2).contains(gap)), "{gaps:?}");
-    assert!(gaps.len() > 8, "{gaps:?}");
-    assert!(sent.iter().all(|(_, heard)| heard.announcements.is_empty()));
+    rounds(&mut machine, start, start + seconds(100), Some(seconds(20)));
+    let left = start + seconds(100);
+    let times = rounds(&mut machine, left, left + seconds(200), None);
+    let last: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).skip(4).collect();
+    assert!(last.len() > 10 && last.iter().all(|gap| *gap < ASK_EVERY_ALONE * 2), "{times:?}");
+}
+
+#[test]
+fn many_feeds_that_nobody_answers_for_are_asked_for_less_often() {
+    let start = Instant::now();
+    let mut machine = machine(None, start);
+    let feeds = 200;
+    for number in 0..feeds {
+        machine.handle(start, LocalInput::Join(topic(number)));
+    }
+    let after = start + seconds(60);
+    run(&mut machine, start, after);
+    let sent = sent(&run(&mut machine, after, after + ASK_EVERY * 4));
+    let asked: usize = sent.iter().map(|(_, heard)| heard.questions.len()).sum();
+    // As often as if they were answered for.
+    assert!(asked <= usize::from(feeds) * Dialect::ALL.len() * 4, "{asked} questions");
+    assert!(asked >= usize::from(feeds) * Dialect::ALL.len() * 2, "{asked} questions");
 }
 
 #[test]
@@ -113,6 +175,9 @@ fn whoever_asks_is_answered_and_asked_but_not_without_end() {
     let start = Instant::now();
     let mut machine = machine(Some(3282), start);
     machine.handle(start, LocalInput::Join(topic(1)));
+    // Somebody is there, so that the next round is far away.
+    let answer = answers(Dialect::Dat, &[topic(1)], 4000, &[2; 32]);
+    machine.handle(start, LocalInput::Datagram { from: from("10.0.0.3:5353"), bytes: &answer });
     run(&mut machine, start, start + seconds(10));
     let asked = start + seconds(10);
     let question = questions(Dialect::Dat, &[topic(1), topic(2)]);
