@@ -15,7 +15,7 @@ use super::strict::Verifier;
 pub(super) type KeyMultiples = Multiples<5, 4>;
 
 /// Good signatures of a key before its multiples are computed, which takes as long as verifying two or three.
-const FAMILIAR: u32 = 4;
+const FAMILIAR: u32 = 8;
 
 /// Keys with multiples, at most: 33 280 bytes each, 34 MB together.
 const MAX_FAMILIAR: usize = 1024;
