@@ -17,8 +17,8 @@ pub(super) type KeyMultiples = Multiples<5, 4>;
 /// Good signatures of a key before its multiples are computed, which takes as long as verifying two or three.
 const FAMILIAR: u32 = 8;
 
-/// Keys with multiples, at most: 33 280 bytes each, 34 MB together.
-const MAX_FAMILIAR: usize = 1024;
+/// Keys with multiples, at most: 33 280 bytes each, 8.5 MB together. Many more do not fit the caches, and gain little.
+const MAX_FAMILIAR: usize = 256;
 
 /// Keys that are counted, at most.
 const MAX_COUNTED: usize = 8192;
