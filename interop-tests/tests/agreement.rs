@@ -19,7 +19,7 @@ use quorate_rules::gate;
 use quorate_rules::state::{MemoryStore, Position, RoomStore};
 use quorate_rules::verdict::Outcome;
 use quorate_store::room_state::RedbStore;
-use quorate_stream::identity::{Author, room_id};
+use quorate_stream::identity::{Author, KnownKeys, room_id};
 use quorate_stream::refusal::{Refusal, RoomCode};
 use quorate_stream::room::{Checked, CompileFailure, Prefix, Room, RuleEngine, authenticate_many};
 use quorate_types::{Hash, PublicKey, RuleId};
@@ -236,13 +236,14 @@ fn nodes_that_start_at_different_times_agree_with_each_other_and_with_a_second_e
     let path = workspace.join("follower.redb");
     let mut follower = history.open(RedbStore::open(&path, id).unwrap(), &engine);
     follower.advance(&history.blocks[0], &history).unwrap();
+    let keys = KnownKeys::new();
     for (round, blocks) in history.blocks[1..].chunks(BATCH).enumerate() {
         let start = follower.position().length;
         for again in 0..=usize::from(round % 3 == 2) {
             if again > 0 {
                 follower.step_back(start).unwrap();
             }
-            let replayed = follower.replay(authenticate_many(&id, blocks.iter().cloned()), &history);
+            let replayed = follower.replay(authenticate_many(&keys, &id, blocks.iter().cloned()), &history);
             assert_eq!((replayed.applied, replayed.stopped), (blocks.len() as u64, None));
         }
         follower = history.open(follower.into_store().unwrap(), &engine);

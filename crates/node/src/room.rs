@@ -6,9 +6,10 @@ pub(crate) mod genesis;
 mod then;
 pub(crate) mod wishes;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use quorate_rules::engine::{Engine, EngineConfig};
+use quorate_stream::identity::KnownKeys;
 
 pub(crate) use checker::{CheckedHead, Checker, Known, Noted, Proposed, Replay, Stop};
 pub(crate) use feeds::RoomFeeds;
@@ -16,10 +17,11 @@ pub(crate) use then::{Said, Then};
 
 use crate::{Code, Failure};
 
-/// The engine by which all rooms of a node are checked. It is made with the first room.
+/// The engine by which all rooms of a node are checked, which is made with the first room, and the keys that sign there.
 #[derive(Default)]
 pub(crate) struct RuleHost {
     engine: OnceLock<Engine>,
+    keys: Arc<KnownKeys>,
 }
 
 impl std::fmt::Debug for RuleHost {
@@ -29,6 +31,11 @@ impl std::fmt::Debug for RuleHost {
 }
 
 impl RuleHost {
+    /// Returns the keys that have signed in any room.
+    pub(crate) fn keys(&self) -> Arc<KnownKeys> {
+        Arc::clone(&self.keys)
+    }
+
     /// Returns the engine.
     ///
     /// # Errors

@@ -47,6 +47,13 @@ const CACHE_BYTES: usize = 16 << 20;
 /// Bytes of all undo records; beyond, the oldest go before their time.
 const UNDO_BYTES: u64 = 256 << 20;
 
+/// Keys of a batch for which room is made before they are counted.
+const BATCH_KEYS: usize = 4096;
+
+/// What a step and a small write take in an undo record, about.
+const STEP_BYTES: usize = 72;
+const WRITE_BYTES: usize = 96;
+
 /// What may be lost in a crash: it is made again from the blocks in less than a few seconds.
 const UNSYNCED_STEPS: u64 = 65_536;
 const UNSYNCED_BYTES: usize = 32 << 20;
@@ -312,8 +319,11 @@ struct Change<'a> {
 impl RedbStore {
     fn change_of<'a>(&self, batch: &'a [Step]) -> Result<Change<'a>, StateError> {
         // In the order of the keys at the end and not before: an ordered map would compare each key a dozen times.
-        let mut values: HashMap<Key<'a>, Option<&'a [u8]>> = HashMap::new();
-        let (mut record, mut bytes) = (Vec::new(), 0);
+        // Room for all writes of a small batch, and for the keys that a large one writes again and again.
+        let writes = batch.iter().map(|step| step.writes.len()).sum::<usize>();
+        let mut values: HashMap<Key<'a>, Option<&'a [u8]>> = HashMap::with_capacity(writes.min(BATCH_KEYS));
+        let (mut record, mut bytes) =
+            (Vec::with_capacity(batch.len() * STEP_BYTES + writes * WRITE_BYTES), 0);
         let mut position = self.position;
         for step in batch {
             if step.index != position.length {

@@ -1,6 +1,5 @@
 //! A participant's signed message.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use bytes::Bytes;
@@ -9,7 +8,7 @@ use quorate_types::limits::{MAX_FEED_LENGTH, MAX_PAYLOAD_BYTES};
 use quorate_types::{Hash, PublicKey, RoomId, Signature};
 
 use crate::entry::EntryError;
-use crate::identity::{Anchor, Author, Forgery, Verifier, b2b256};
+use crate::identity::{Anchor, Author, KnownKeys, Together, Verifier, b2b256};
 
 /// What every action's signed bytes begin with.
 pub const ACTION_CONTEXT: &[u8] = b"quorate/1 action\0";
@@ -122,17 +121,8 @@ impl Action {
     ///
     /// [`EntryError::Forged`].
     pub fn verify(self, room: &RoomId) -> Result<VerifiedAction, EntryError> {
-        let verifier = Verifier::new(&self.author);
-        self.verify_with(room, verifier.as_ref())
-    }
-
-    fn verify_with(
-        self,
-        room: &RoomId,
-        verifier: Result<&Verifier, &Forgery>,
-    ) -> Result<VerifiedAction, EntryError> {
         let bytes = self.signed_bytes(room);
-        match verifier.map_err(|why| *why).and_then(|verifier| verifier.verify(&bytes, &self.signature)) {
+        match Verifier::new(&self.author).and_then(|verifier| verifier.verify(&bytes, &self.signature)) {
             Ok(()) => Ok(VerifiedAction { action: self, room: *room, digest: b2b256(&bytes) }),
             Err(why) => Err(EntryError::Forged { author: self.author, room: *room, why }),
         }
@@ -153,20 +143,36 @@ impl Action {
     }
 }
 
+/// Actions whose signatures are settled together.
+const SETTLED_TOGETHER: usize = 128;
+
 /// Verifies actions that do not depend on each other, each as [`Action::verify`] does, in their order.
 ///
-/// Keys that come again are read once. Nothing is shared between calls: split a long list and call this from as many
-/// threads as there are cores.
+/// Split a long list and call this from as many threads as there are cores, all with the same keys.
 pub fn verify_many(
+    keys: &KnownKeys,
     room: &RoomId,
     actions: impl IntoIterator<Item = Action>,
 ) -> Vec<Result<VerifiedAction, EntryError>> {
-    let mut verifiers = BTreeMap::new();
-    let verify = |action: Action| {
-        let verifier = verifiers.entry(action.author).or_insert_with_key(Verifier::new);
-        action.verify_with(room, (*verifier).as_ref())
-    };
-    actions.into_iter().map(verify).collect()
+    let mut actions = actions.into_iter();
+    let mut verified = Vec::with_capacity(actions.size_hint().0);
+    loop {
+        let mut together = Together::new(keys);
+        let begin = |action: Action| {
+            let bytes = action.signed_bytes(room);
+            together.add(&action.author, &bytes, &action.signature);
+            (action, b2b256(&bytes))
+        };
+        let begun: Vec<_> = actions.by_ref().take(SETTLED_TOGETHER).map(begin).collect();
+        if begun.is_empty() {
+            return verified;
+        }
+        let settled = begun.into_iter().zip(together.settle());
+        verified.extend(settled.map(|((action, digest), result)| match result {
+            Ok(()) => Ok(VerifiedAction { action, room: *room, digest }),
+            Err(why) => Err(EntryError::Forged { author: action.author, room: *room, why }),
+        }));
+    }
 }
 
 impl VerifiedAction {

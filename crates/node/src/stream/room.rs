@@ -280,7 +280,7 @@ impl StreamTask {
             return None;
         }
         let blocks = self.log_read(&keeper.log, start, end).await;
-        (!blocks.is_empty()).then(|| Batch::begin(keeper.id, start, blocks))
+        (!blocks.is_empty()).then(|| Batch::begin(&self.rules.keys(), keeper.id, start, blocks))
     }
 
     /// Reads blocks up to `end`, or up to the first that is not here, but no more than one job checks.

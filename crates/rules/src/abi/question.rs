@@ -14,9 +14,21 @@ pub struct Question(pub(super) Ask);
 /// What is asked, with what is needed to go on.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Block { index: u64, out: Range<usize> },
-    Value { key: Vec<u8>, out: Range<usize> },
-    Replaced { key: Vec<u8>, value: Option<Vec<u8>>, usage_too: bool },
+    Block {
+        index: u64,
+        out: Range<usize>,
+    },
+    Value {
+        key: Vec<u8>,
+        out: Range<usize>,
+    },
+    /// `known` is the length of what the key holds, where that has been asked before.
+    Replaced {
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+        known: Option<Option<usize>>,
+        usage_too: bool,
+    },
 }
 
 /// The host's answer.
@@ -27,7 +39,7 @@ pub struct Answer(pub(super) Given);
 #[derive(Debug)]
 pub(super) enum Given {
     Block { block: Bytes, out: Range<usize> },
-    Value { value: Option<Vec<u8>>, out: Range<usize> },
+    Value { key: Vec<u8>, value: Option<Vec<u8>>, out: Range<usize> },
     Replaced { key: Vec<u8>, value: Option<Vec<u8>>, old_len: Option<usize>, usage: Option<Usage> },
     Unable(Unable),
 }
@@ -47,9 +59,15 @@ impl Ask {
                 let block = host.block(index).map_err(|missing| Unable::MissingBlock(missing.index))?;
                 Given::Block { block, out }
             }
-            Self::Value { key, out } => Given::Value { value: host.get(&key).map_err(state)?, out },
-            Self::Replaced { key, value, usage_too } => {
-                let old_len = host.get(&key).map_err(state)?.map(|old| old.len());
+            Self::Value { key, out } => {
+                let value = host.get(&key).map_err(state)?;
+                Given::Value { key, value, out }
+            }
+            Self::Replaced { key, value, known, usage_too } => {
+                let old_len = match known {
+                    Some(known) => known,
+                    None => host.get(&key).map_err(state)?.map(|old| old.len()),
+                };
                 let usage = usage_too.then(|| host.usage()).transpose().map_err(state)?;
                 Given::Replaced { key, value, old_len, usage }
             }

@@ -1,5 +1,7 @@
 //! The host's side of one call, from the input to the outcome.
 
+use std::collections::BTreeMap;
+
 use super::call::{Call, CallKind};
 use super::gas;
 use super::guest::Guest;
@@ -18,6 +20,8 @@ pub struct Session {
     pub(super) kind: CallKind,
     pub(super) index: u64,
     pub(super) overlay: Overlay,
+    /// Keys that the host was asked for, with the lengths of their values: a write of one need not ask again.
+    pub(super) read: BTreeMap<Vec<u8>, Option<usize>>,
     pub(super) reads: u64,
     pub(super) writes: u32,
     stop: Option<Stop>,
@@ -74,6 +78,7 @@ impl Session {
             kind: call.kind,
             index: call.index,
             overlay: Overlay::default(),
+            read: BTreeMap::new(),
             reads: 0,
             writes: 0,
             stop: None,

@@ -54,7 +54,7 @@ impl Session {
         self.at_most("a key", key.len(), MAX_KEY_BYTES)?;
         let key = guest.bytes(&key).to_vec();
         match self.overlay.get(&key).map(|value| value.map(<[u8]>::to_vec)) {
-            Some(value) => self.answer(guest, Answer(Given::Value { value, out })).map(Reply::Done),
+            Some(value) => self.value(guest, value.as_deref(), &out).map(Reply::Done),
             None => Ok(Reply::Ask(Question(Ask::Value { key, out }))),
         }
     }
@@ -92,8 +92,10 @@ impl Session {
     pub fn answer(&mut self, guest: &mut Guest<'_>, answer: Answer) -> Result<i32, Stopped> {
         match answer.0 {
             Given::Block { block, out } => self.copied(guest, &block, &out),
-            Given::Value { value: Some(value), out } => self.copied(guest, &value, &out),
-            Given::Value { value: None, .. } => Ok(ABSENT),
+            Given::Value { key, value, out } => {
+                self.read.insert(key, value.as_ref().map(Vec::len));
+                self.value(guest, value.as_deref(), &out)
+            }
             Given::Replaced { key, value, old_len, usage } => {
                 if let Some(usage) = usage {
                     self.overlay.begin(usage);
@@ -132,16 +134,27 @@ impl Session {
         }
         let key = guest.bytes(&key).to_vec();
         let value = value.map(|value| guest.bytes(&value).to_vec());
-        match self.overlay.get(&key).map(|old| old.map(<[u8]>::len)) {
-            Some(old_len) => {
+        let written = self.overlay.get(&key).map(|old| old.map(<[u8]>::len));
+        let known = written.or_else(|| self.read.get(&key).copied());
+        match known {
+            Some(old_len) if self.overlay.knows_usage() => {
                 let given = Given::Replaced { key, value, old_len, usage: None };
                 self.answer(guest, Answer(given)).map(Reply::Done)
             }
-            None => {
+            known => {
                 let usage_too = !self.overlay.knows_usage();
-                Ok(Reply::Ask(Question(Ask::Replaced { key, value, usage_too })))
+                Ok(Reply::Ask(Question(Ask::Replaced { key, value, known, usage_too })))
             }
         }
+    }
+
+    fn value(
+        &mut self,
+        guest: &mut Guest<'_>,
+        value: Option<&[u8]>,
+        out: &std::ops::Range<usize>,
+    ) -> Result<i32, Stopped> {
+        value.map_or(Ok(ABSENT), |value| self.copied(guest, value, out))
     }
 
     /// Copies as much as there is room for, and returns the whole length.

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmtime::{Caller, Global, Memory, ResourceLimiter, Val};
 
-use crate::abi::{Answer, Call, Guest, Question, Session, Stopped};
+use super::drive::ask;
+use crate::abi::{Answer, Call, Guest, Question, Reply, Session, Stopped};
 
 /// What belongs to one call.
 pub(super) struct Data {
@@ -54,14 +55,51 @@ pub(super) fn serve<R>(
     caller: &mut Caller<'_, Data>,
     act: impl FnOnce(&mut Session, &mut Guest<'_>) -> Result<R, Stopped>,
 ) -> wasmtime::Result<R> {
-    let Some(Handles { memory, gas }) = caller.data().handles else {
+    let (handles, mut left) = begin(caller)?;
+    let result = with_guest(caller, &handles, &mut left, act);
+    handles.gas.set(&mut *caller, Val::I64(left))?;
+    result.map_err(wasmtime::Error::new)
+}
+
+/// Runs the host's side of a host call that may have a question to the host.
+///
+/// The gas that is left stands nowhere but here as long as the call waits: no code of the rule runs then.
+pub(super) async fn serve_with_host(
+    mut caller: Caller<'_, Data>,
+    act: impl FnOnce(&mut Session, &mut Guest<'_>) -> Result<Reply, Stopped>,
+) -> wasmtime::Result<i32> {
+    let (handles, mut left) = begin(&mut caller)?;
+    let mut result = with_guest(&mut caller, &handles, &mut left, act);
+    if let Ok(Reply::Ask(question)) = result {
+        let answer = ask(caller.data().mailbox.clone(), question).await;
+        result = with_guest(&mut caller, &handles, &mut left, |session, guest| {
+            session.answer(guest, answer).map(Reply::Done)
+        });
+    }
+    handles.gas.set(&mut caller, Val::I64(left))?;
+    match result.map_err(wasmtime::Error::new)? {
+        Reply::Done(result) => Ok(result),
+        Reply::Ask(_) => Err(wasmtime::Error::msg("a question is asked once in a call")),
+    }
+}
+
+/// Finds what a host call touches, and reads what gas is left.
+fn begin(caller: &mut Caller<'_, Data>) -> wasmtime::Result<(Handles, i64)> {
+    let Some(handles) = caller.data().handles else {
         return Err(wasmtime::Error::new(Stopped));
     };
-    let mut left = left(&gas, &mut *caller);
-    let (bytes, data) = memory.data_and_store_mut(&mut *caller);
-    let result = act(&mut data.session, &mut Guest { memory: bytes, gas: &mut left });
-    gas.set(&mut *caller, Val::I64(left))?;
-    result.map_err(wasmtime::Error::new)
+    let left = left(&handles.gas, &mut *caller);
+    Ok((handles, left))
+}
+
+fn with_guest<R>(
+    caller: &mut Caller<'_, Data>,
+    handles: &Handles,
+    left: &mut i64,
+    act: impl FnOnce(&mut Session, &mut Guest<'_>) -> Result<R, Stopped>,
+) -> Result<R, Stopped> {
+    let (bytes, data) = handles.memory.data_and_store_mut(&mut *caller);
+    act(&mut data.session, &mut Guest { memory: bytes, gas: left })
 }
 
 /// Reads a global of the meter. Its type is known, since the meter made it.

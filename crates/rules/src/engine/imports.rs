@@ -2,9 +2,8 @@
 
 use wasmtime::{Caller, Linker, Result};
 
-use super::data::{Data, serve};
-use super::drive::ask;
-use crate::abi::{Guest, Reply, Session, Stopped};
+use super::data::{Data, serve, serve_with_host};
+use crate::abi::{Guest, Session, Stopped};
 
 const RULE: &str = "rule_v1";
 
@@ -13,39 +12,34 @@ type Code<'a> = Caller<'a, Data>;
 /// Makes the linker with everything that a rule may import.
 pub(super) fn linker(engine: &wasmtime::Engine) -> Result<Linker<Data>> {
     let mut linker = Linker::new(engine);
-    linker.func_wrap_async(RULE, "get_block", |mut code: Code<'_>, (index, out, cap): (i64, i32, i32)| {
-        Box::new(async move {
-            let reply = serve(&mut code, |session, guest| session.get_block(guest, index, out, cap));
-            settle(code, reply).await
-        })
+    linker.func_wrap_async(RULE, "get_block", |code: Code<'_>, (index, out, cap): (i64, i32, i32)| {
+        Box::new(serve_with_host(code, move |session, guest| session.get_block(guest, index, out, cap)))
     })?;
     linker.func_wrap_async(
         RULE,
         "state_get",
-        |mut code: Code<'_>, (key, key_len, out, cap): (i32, i32, i32, i32)| {
-            Box::new(async move {
-                let reply =
-                    serve(&mut code, |session, guest| session.state_get(guest, key, key_len, out, cap));
-                settle(code, reply).await
-            })
+        |code: Code<'_>, (key, key_len, out, cap): (i32, i32, i32, i32)| {
+            Box::new(serve_with_host(code, move |session, guest| {
+                session.state_get(guest, key, key_len, out, cap)
+            }))
         },
     )?;
     linker.func_wrap_async(
         RULE,
         "state_set",
-        |mut code: Code<'_>, (key, key_len, value, value_len): (i32, i32, i32, i32)| {
+        |code: Code<'_>, (key, key_len, value, value_len): (i32, i32, i32, i32)| {
             Box::new(async move {
-                let reply = serve(&mut code, |session, guest| {
+                let set = serve_with_host(code, move |session, guest| {
                     session.state_set(guest, key, key_len, value, value_len)
                 });
-                settle(code, reply).await.map(drop)
+                set.await.map(drop)
             })
         },
     )?;
-    linker.func_wrap_async(RULE, "state_del", |mut code: Code<'_>, (key, key_len): (i32, i32)| {
+    linker.func_wrap_async(RULE, "state_del", |code: Code<'_>, (key, key_len): (i32, i32)| {
         Box::new(async move {
-            let reply = serve(&mut code, |session, guest| session.state_del(guest, key, key_len));
-            settle(code, reply).await.map(drop)
+            let del = serve_with_host(code, move |session, guest| session.state_del(guest, key, key_len));
+            del.await.map(drop)
         })
     })?;
     linker.func_wrap(RULE, "fail", |mut code: Code<'_>, pointer: i32, length: i32| {
@@ -77,15 +71,4 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> Result<Linker<Data>> {
         },
     )?;
     Ok(linker)
-}
-
-/// Brings a host call to its result, with what the host says where it is needed.
-async fn settle(mut code: Code<'_>, reply: Result<Reply>) -> Result<i32> {
-    match reply? {
-        Reply::Done(result) => Ok(result),
-        Reply::Ask(question) => {
-            let answer = ask(code.data().mailbox.clone(), question).await;
-            serve(&mut code, |session, guest| session.answer(guest, answer))
-        }
-    }
 }

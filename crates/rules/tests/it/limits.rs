@@ -175,6 +175,36 @@ fn host_calls_cost_what_the_schedule_says() {
 }
 
 #[test]
+fn a_key_that_was_read_costs_as_much_to_replace() {
+    let outcome = |body: &str| {
+        let mut around = Surroundings::default();
+        around.state.insert(vec![0], vec![0; 300]);
+        run(&checking(&format!("{body} (i32.const 0)")), &call(b""), &mut around)
+    };
+    let get = |key: u32| {
+        format!("(drop (call $state_get (i32.const 0) (i32.const {key}) (i32.const 64) (i32.const 9)))")
+    };
+    let none = outcome("").gas_used;
+    // The key of one byte holds something, the key of two does not.
+    for key in [1, 2] {
+        let set = format!("(call $state_set (i32.const 0) (i32.const {key}) (i32.const 64) (i32.const 7))");
+        let del = format!("(call $state_del (i32.const 0) (i32.const {key}))");
+        for write in [&set, &del] {
+            let (read, written) = (outcome(&get(key)), outcome(write));
+            for both in [format!("{}{write}", get(key)), format!("{write}{}{write}", get(key))] {
+                let found = outcome(&both);
+                assert_eq!(
+                    (&found.verdict, &found.writes, found.usage),
+                    (&written.verdict, &written.writes, written.usage)
+                );
+            }
+            let both = outcome(&format!("{}{write}", get(key))).gas_used;
+            assert_eq!(both - none, (read.gas_used - none) + (written.gas_used - none), "{write}");
+        }
+    }
+}
+
+#[test]
 fn what_is_read_of_a_full_block_is_what_there_is_room_for() {
     let body = "(call $get_block (i64.const 0) (i32.const 0) (i32.const 100))";
     let mut around = Surroundings { blocks: vec![vec![0; 1000].into()], ..Surroundings::default() };

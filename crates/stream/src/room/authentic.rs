@@ -6,6 +6,7 @@ use quorate_types::RoomId;
 use crate::action::{Action, verify_many};
 use crate::chunk::ModuleChunk;
 use crate::entry::{Entry, EntryError, Proof, VerifiedEntry};
+use crate::identity::KnownKeys;
 use crate::refusal::Refusal;
 
 /// An entry in its canonical encoding whose signature, if it has one, verifies for its room.
@@ -44,9 +45,10 @@ impl From<VerifiedEntry> for AuthenticEntry {
 
 /// Reads and verifies blocks that do not depend on each other, each as [`AuthenticEntry::read`] does, in their order.
 ///
-/// Nearly all the time of a replay is spent here: call it on as many threads as there are cores, ahead of
-/// [`Room::replay`](super::Room::replay).
+/// Much of the time of a replay is spent here: call it on as many threads as there are cores, all with the same keys, ahead
+/// of [`Room::replay`](super::Room::replay).
 pub fn authenticate_many(
+    keys: &KnownKeys,
     room: &RoomId,
     blocks: impl IntoIterator<Item = Bytes>,
 ) -> Vec<Result<AuthenticEntry, Refusal>> {
@@ -67,7 +69,7 @@ pub fn authenticate_many(
         Err(error) => Read::Other(Box::new(Err(error))),
     };
     let entries: Vec<Read> = blocks.into_iter().map(read).collect();
-    let mut actions = verify_many(room, actions).into_iter();
+    let mut actions = verify_many(keys, room, actions).into_iter();
     let finish = |entry| match entry {
         Read::Action => {
             let action = actions.next().unwrap_or(Err(EntryError::NotSigned));

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use quorate_rules::state::{RoomStore, StateError, StateStore, WriteSet};
 use quorate_types::RuleId;
 
+/// Keys of a namespace for which there is room between batches, at most: 56 bytes each.
+const KEPT_KEYS: usize = 8192;
+
 /// Writes of the steps that a store does not have yet.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
@@ -28,8 +31,11 @@ impl Overlay {
         }
     }
 
+    /// Forgets all writes. Tables of a usual size that were written to are kept for the next ones.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.bytes = 0;
+        self.spaces.retain(|_, keys| !keys.is_empty() && keys.capacity() <= KEPT_KEYS);
+        self.spaces.values_mut().for_each(HashMap::clear);
     }
 
     /// Returns the bytes of all that was added, what is hidden by now included.

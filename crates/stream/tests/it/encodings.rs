@@ -7,7 +7,7 @@ use quorate_proto::{Deviation, ProtoError, stream as proto};
 use quorate_stream::action::{Action, UnsignedAction, verify_many};
 use quorate_stream::entry::{Entry, EntryError, Proof, ProofKind};
 use quorate_stream::header::{HeaderError, StreamHeader};
-use quorate_stream::identity::{Anchor, Author, Forgery};
+use quorate_stream::identity::{Anchor, Author, Forgery, KnownKeys};
 use quorate_stream::payload::{PayloadEncoding, UnknownEncoding};
 use quorate_stream::refusal::{Refusal, RoomCode};
 use quorate_stream::rule_change::{Change, TestVector, UnsignedRuleChange};
@@ -274,7 +274,7 @@ fn many_are_verified_as_each_one_is() {
     actions.push(altered);
     actions.push(actions[0].clone());
     let each: Vec<_> = actions.iter().map(|action| action.clone().verify(&room())).collect();
-    assert_eq!(verify_many(&room(), actions), each);
+    assert_eq!(verify_many(&KnownKeys::new(), &room(), actions), each);
     assert_eq!(each.iter().filter(|result| result.is_ok()).count(), 3);
 }
 

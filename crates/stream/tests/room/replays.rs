@@ -1,6 +1,7 @@
 //! The same blocks, taken in other ways.
 
 use quorate_rules::state::{MemoryStore, RoomStore, StateError, StateStore, Step};
+use quorate_stream::identity::KnownKeys;
 use quorate_stream::refusal::RoomCode;
 use quorate_stream::room::{
     BATCH_STEPS, Checked, Lacking, OpenRoomError, ReconcileError, Room, Stopped, authenticate_many,
@@ -57,7 +58,7 @@ fn a_replay_comes_to_the_same_state_at_every_index() {
 
     let mut fast = fresh(chain);
     fast.advance(&chain.blocks[0], chain).unwrap();
-    let entries = authenticate_many(&fast.id(), chain.blocks[1..].iter().cloned());
+    let entries = authenticate_many(&KnownKeys::new(), &fast.id(), chain.blocks[1..].iter().cloned());
     let replayed = fast.replay(entries, chain);
     assert_eq!((replayed.applied, replayed.stopped), (chain.len() - 1, None));
     assert_eq!(fast.position(), world.position());
@@ -164,14 +165,14 @@ fn a_replay_stops_before_what_is_refused() {
     let forged = Chain::of(blocks);
     let mut room = fresh(chain);
     room.advance(&forged.blocks[0], &forged).unwrap();
-    let entries = authenticate_many(&room.id(), forged.blocks[1..].iter().cloned());
+    let entries = authenticate_many(&KnownKeys::new(), &room.id(), forged.blocks[1..].iter().cloned());
     let replayed = room.replay(entries, &forged);
     assert_eq!(replayed.applied, 39);
     let Some(Stopped::Refused(refusal)) = replayed.stopped else { panic!("{:?}", replayed.stopped) };
     assert_eq!(refusal.code, RoomCode::Forged);
     assert_eq!(room.position().length, 40);
     // The feed as it should have been goes on from there: the forged block never was in the state.
-    let rest = authenticate_many(&room.id(), chain.blocks[40..].iter().cloned());
+    let rest = authenticate_many(&KnownKeys::new(), &room.id(), chain.blocks[40..].iter().cloned());
     assert_eq!(room.replay(rest, chain).stopped, None);
     assert_eq!(room.position(), world.position());
 }

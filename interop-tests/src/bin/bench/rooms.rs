@@ -16,7 +16,7 @@ use quorate_rules::state::StateError;
 use quorate_rules::verdict::Verdict;
 use quorate_store::room_state::RedbStore;
 use quorate_store::{Encoding, Home, Origin, StreamInfo};
-use quorate_stream::identity::room_id;
+use quorate_stream::identity::{KnownKeys, room_id};
 use quorate_stream::room::{Prefix, Room, authenticate_many};
 use quorate_types::{Hash, PublicKey};
 use serde_json::{Value, json};
@@ -73,6 +73,7 @@ impl Prefix for Blocks {
 pub(super) fn checks(entries: u64) -> Result<Value> {
     let room = Blocks::make(entries, PAYLOAD)?;
     let id = room_id(&room.key, &room.blocks[0]);
+    let keys = KnownKeys::new();
     let workspace = Workspace::new()?;
     let engine = Engine::new(EngineConfig::default())?;
     let store = RedbStore::open(&workspace.join("room.redb"), id)?;
@@ -80,13 +81,13 @@ pub(super) fn checks(entries: u64) -> Result<Value> {
     // Header, module and the first payments: the rule is compiled and everybody has money.
     let first = room.blocks.len() - entries as usize + ACCOUNTS.min(entries as usize / 2);
     checked.advance(&room.blocks[0], &room).map_err(|stopped| anyhow::anyhow!("{stopped:?}"))?;
-    let begun = checked.replay(authenticate_many(&id, room.blocks[1..first].iter().cloned()), &room);
+    let begun = checked.replay(authenticate_many(&keys, &id, room.blocks[1..first].iter().cloned()), &room);
     ensure!(begun.stopped.is_none(), "expected the beginning of a room, found {:?}", begun.stopped);
     checked.commit()?;
 
     let count = (room.blocks.len() - first) as f64;
     let started = Instant::now();
-    let authentic = authenticate_many(&id, room.blocks[first..].iter().cloned());
+    let authentic = authenticate_many(&keys, &id, room.blocks[first..].iter().cloned());
     let signatures = started.elapsed().as_secs_f64();
 
     let started = Instant::now();

@@ -56,7 +56,7 @@ impl StreamTask {
             if blocks.is_empty() {
                 break;
             }
-            let entries = Authentication::begin(room, &blocks).finish().await;
+            let entries = Authentication::begin(&self.rules.keys(), room, &blocks).finish().await;
             let (given, replay) = blocking::unblock(move || {
                 let replay = checker.replay(&blocks, &entries, &known);
                 ((checker, known), replay)

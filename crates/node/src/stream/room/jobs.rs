@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use quorate_stream::entry::VerifiedEntry;
+use quorate_stream::identity::KnownKeys;
 use quorate_stream::refusal::{Refusal, RoomCode};
 use quorate_stream::room::{AuthenticEntry, Lacking, authenticate_many};
 use quorate_stream::submit::{Answer, Input as RelayInput};
@@ -77,8 +79,8 @@ enum Entries {
 
 impl Batch {
     /// Begins with the signatures.
-    pub(super) fn begin(room: RoomId, start: u64, blocks: Vec<Bytes>) -> Self {
-        let entries = Entries::Coming(Authentication::begin(room, &blocks));
+    pub(super) fn begin(keys: &Arc<KnownKeys>, room: RoomId, start: u64, blocks: Vec<Bytes>) -> Self {
+        let entries = Entries::Coming(Authentication::begin(keys, room, &blocks));
         Self { start, blocks, entries }
     }
 }
@@ -153,12 +155,16 @@ pub(super) struct Authentication(Vec<blocking::Task<Vec<Result<AuthenticEntry, R
 
 impl Authentication {
     /// Begins; what is dropped before its end goes no further than the shares that run.
-    pub(super) fn begin(room: RoomId, blocks: &[Bytes]) -> Self {
+    pub(super) fn begin(keys: &Arc<KnownKeys>, room: RoomId, blocks: &[Bytes]) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // More shares than cores: a core that does something else besides takes fewer.
         let share = blocks.len().div_ceil(4 * cores).max(LEAST_SHARE);
         let shares = blocks.chunks(share).map(<[Bytes]>::to_vec);
-        Self(shares.map(|share| blocking::unblock(move || authenticate_many(&room, share))).collect())
+        let begin = |share: Vec<Bytes>| {
+            let keys = Arc::clone(keys);
+            blocking::unblock(move || authenticate_many(&keys, &room, share))
+        };
+        Self(shares.map(begin).collect())
     }
 
     /// Waits for the entries, which are in the order of their blocks.
