@@ -152,21 +152,34 @@ impl Engine {
         let proposed = self.longest_proposal(floor, length);
         let chosen = match proposed {
             Some(length) => length,
-            None if substance <= floor || length <= floor => {
-                self.here.vote_due = None;
-                return None;
-            }
             None => {
+                // Others may have voted at once for more than this node did, of which the rest is certificates: alone, neither
+                // vote leads to anything.
+                let wanted = if substance > floor { length } else { self.longest_voted(floor, length) };
+                if wanted <= floor {
+                    self.here.vote_due = None;
+                    return None;
+                }
                 let patience = self.timing.proposal;
                 if *self.here.vote_due.get_or_insert_with(|| now + patience) > now {
                     return None;
                 }
-                length
+                wanted
             }
         };
         let checked = self.here.heads.get(&chosen)?;
         let Checked { head, state_root, rules_hash, .. } = *checked;
         Some(Target { head, state_root, rules_hash })
+    }
+
+    /// Returns the longest length up to a tip for which another validator has voted on this history; 0 for none above a floor.
+    fn longest_voted(&self, floor: u64, tip: u64) -> u64 {
+        let heads = self.here.tally.longest().map(|vote| vote.target.head);
+        let is_here = |head: &crate::head::Head| {
+            (floor..=tip).contains(&head.length())
+                && self.here.heads.get(&head.length()).is_some_and(|checked| checked.head == *head)
+        };
+        heads.filter(is_here).map(|head| head.length()).max().unwrap_or(0)
     }
 
     /// Names the longest QC of this epoch that is not above a length, and on this history. It is on the disk, or on its

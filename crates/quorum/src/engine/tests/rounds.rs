@@ -372,3 +372,25 @@ fn nothing_is_due_that_cannot_be_done() {
     assert_eq!(world.nodes[0].engine.epoch().number(), 1);
     world.check_peace();
 }
+
+/// Without a proposal each votes for what it has when its patience ends; what is longer by certificates alone is voted for
+/// when others have.
+#[test]
+fn votes_for_different_lengths_come_together() {
+    let mut world = World::new(4, 0);
+    world.append(FEED, 2, true);
+    world.run(Duration::from_secs(3));
+    // The host, who proposes, is gone; node 1 votes before the certificate is there, the others after.
+    world.down = [0, 2, 3].into();
+    world.append(FEED, 1, true);
+    world.run(Duration::from_secs(1));
+    let length = world.feeds[&FEED].tree.roots().length();
+    assert_eq!(world.nodes[1].engine.last_vote().unwrap().length(), length);
+    world.down = [0].into();
+    world.append(FEED, 1, false);
+    world.run(Duration::from_secs(3));
+    for node in 1..4 {
+        assert_eq!(world.last(node), Some((0, FEED, length + 1)), "node {node}");
+    }
+    world.check_peace();
+}
