@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_lite::future;
 use quorate_node::model::{Content, Encoding, Said, SaidState, StreamInfo};
 use quorate_node::{Code, Failure};
+use quorate_types::BlockRange;
 use quorate_types::limits::MAX_BLOCK_BYTES;
 use serde::Serialize;
 
@@ -201,6 +202,9 @@ impl Appender<'_> {
         });
         let Some(last) = indexes.max() else { return Ok(()) };
         let length = self.backend.committed(&self.info.name, last.saturating_add(1)).await?;
+        for one in said {
+            self.check_stands(one).await?;
+        }
         let output = &mut self.context.output;
         if output.json {
             output.object(&Committed { schema: Committed::SCHEMA, length })?;
@@ -208,6 +212,25 @@ impl Appender<'_> {
             output.line(&format!("committed {length}"))?;
         }
         output.flush()
+    }
+
+    /// Makes sure that what is committed there is what was said: another host may have gone on from fewer blocks meanwhile,
+    /// with others in their place.
+    async fn check_stands(&self, said: &Said) -> Outcome {
+        let SaidState::Appended { index } = said.state else { return Ok(()) };
+        let range = BlockRange::new(index, index.saturating_add(1));
+        let blocks = self.backend.blocks(&self.info.name, range).await?;
+        let entry = blocks.first().and_then(|block| block.entry.as_ref());
+        if entry
+            .is_some_and(|entry| entry.author == Some(said.author) && entry.sequence == Some(said.sequence))
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "expected a quorum to commit what was appended as block {index}, found another one there: another host went on \
+             from fewer blocks; it is submitted again"
+        );
+        Err(Failure::new(Code::NotCommitted, message).next(format!("quorate log {}", self.info.name)).into())
     }
 
     /// Appends the group and says so once it is on disk.
