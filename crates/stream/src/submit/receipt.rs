@@ -140,6 +140,13 @@ impl Outcomes {
         self.known.get(digest).filter(|known| known.is_fresh(now)).map(|known| &known.outcome)
     }
 
+    /// Forgets the entries that stood in blocks from a length on.
+    pub(super) fn dropped(&mut self, length: u64) {
+        self.known
+            .retain(|_, known| !matches!(known.outcome, Outcome::Appended { index } if index >= length));
+        self.order.retain(|digest| self.known.contains_key(digest));
+    }
+
     /// Tells whether the host's signature under the outcome of an entry is here.
     pub(super) fn is_signed(&self, now: Instant, digest: &Hash) -> bool {
         self.known.get(digest).is_some_and(|known| known.is_fresh(now) && known.signature.is_some())

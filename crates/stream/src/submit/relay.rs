@@ -131,6 +131,12 @@ impl Relay {
         Ok(())
     }
 
+    /// Blocks from a length on are no part of the room any more, because another host goes on from there: entries that
+    /// stood in them may be submitted again. It comes after [`set_host`](Self::set_host), and after blocks that were taken in since.
+    pub fn dropped(&mut self, length: u64) {
+        self.outcomes.dropped(length);
+    }
+
     /// Submits an entry of this node. It is *submitted* until [`Output::Submission`] says what became of it.
     ///
     /// `module` is that of a rule change, for when the room does not have it. After `give_up_after` the entry is

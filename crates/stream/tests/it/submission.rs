@@ -535,3 +535,32 @@ fn another_host_may_follow() {
     let is_offer = |output: &Output| matches!(output, Output::Offer { entry, .. } if **entry == own);
     assert!(offered.iter().any(is_offer), "{offered:?}");
 }
+
+/// A block of the host that is left may come in after the next host is known, and before its blocks are dropped.
+#[test]
+fn what_stood_in_a_block_that_is_dropped_goes_to_the_next_host() {
+    let now = std::time::Instant::now();
+    let (peer, next, own) = (Peer(1), author(5), action(&author(3), 0, "b"));
+    let mut relay = Relay::follower(ROOM, host_key().public()).unwrap();
+    relay.handle(now, Input::PeerOpened { peer });
+    relay.submit(now, own.clone(), None, None).unwrap();
+    relay.set_host(now, next.public(), None).unwrap();
+    let (digest, author) = (*own.digest(), *own.author());
+    relay.handle(now, Input::Appeared { digest, author, sequence: 0, index: 11 });
+    let states = |relay: &mut Relay| -> Vec<SubmissionState> {
+        std::iter::from_fn(|| relay.poll_output())
+            .filter_map(|output| match output {
+                Output::Submission { state, .. } => Some(state),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(states(&mut relay), [SubmissionState::Appended { index: 11 }]);
+    // What stands below stays where it is.
+    for (length, expected) in [(12, vec![SubmissionState::Appended { index: 11 }]), (11, vec![])] {
+        relay.dropped(length);
+        relay.submit(now, own.clone(), None, None).unwrap();
+        assert_eq!(states(&mut relay), expected, "{length}");
+    }
+    assert_eq!(relay.submitted().count(), 1);
+}

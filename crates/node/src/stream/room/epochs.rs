@@ -473,6 +473,7 @@ impl StreamTask {
         self.note(keeper, checker, Vec::new());
         keeper.pending.dropped(common);
         self.drop_commits(keeper, common);
+        keeper.relay.dropped(common);
         self.submit_dropped(keeper, checker, common).await;
         true
     }
