@@ -140,10 +140,11 @@ impl Outcomes {
         self.known.get(digest).filter(|known| known.is_fresh(now)).map(|known| &known.outcome)
     }
 
-    /// Forgets the entries that stood in blocks from a length on.
+    /// Forgets what only blocks from a length on have shown. What the host of now has signed holds: it speaks of the blocks
+    /// that come in their place.
     pub(super) fn dropped(&mut self, length: u64) {
-        self.known
-            .retain(|_, known| !matches!(known.outcome, Outcome::Appended { index } if index >= length));
+        let is_gone = |known: &Known| matches!(known.outcome, Outcome::Appended { index } if index >= length);
+        self.known.retain(|_, known| known.signature.is_some() || !is_gone(known));
         self.order.retain(|digest| self.known.contains_key(digest));
     }
 

@@ -132,7 +132,8 @@ impl Relay {
     }
 
     /// Blocks from a length on are no part of the room any more, because another host goes on from there: entries that
-    /// stood in them may be submitted again. It comes after [`set_host`](Self::set_host), and after blocks that were taken in since.
+    /// stood in them may be submitted again, unless the host of now has said that it appended them. It comes after
+    /// [`set_host`](Self::set_host), and after blocks of the host before that were taken in since.
     pub fn dropped(&mut self, length: u64) {
         self.outcomes.dropped(length);
     }
