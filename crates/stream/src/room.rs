@@ -158,12 +158,23 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         if store.position().length > 0 && keys::get(&store, keys::ROOM)? != Some(keys::room_value(&id)) {
             return Err(OpenRoomError::OtherRoom { expected: id });
         }
-        let registry = Arc::new(Registry::load(&header, &store)?);
         let part = header.quorum.as_ref().map(|quorum| {
             let hosts = quorum.hosts.iter().copied();
             RoomPart::first(Epoch::genesis(id, *feed_key, quorum.validators.clone(), hosts))
         });
-        let mut rules = Compiled::new(engine.clone());
+        Room::stand(id, (header, block_0.clone()), store, Compiled::new(engine.clone()), part, prefix)
+    }
+
+    /// Makes the room at the position that the store has, and compiles what is not compiled of the rules that hold there.
+    fn stand(
+        id: RoomId,
+        (header, block_0): (StreamHeader, Bytes),
+        store: S,
+        mut rules: Compiled<E>,
+        part: Option<RoomPart>,
+        prefix: &dyn Prefix,
+    ) -> Result<Self, OpenRoomError> {
+        let registry = Arc::new(Registry::load(&header, &store)?);
         for rule in registry.rules() {
             rules.get(&rule.module, |module| governance::assemble(&store, prefix, module))?;
         }
@@ -171,7 +182,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         Ok(Self {
             id,
             header,
-            block_0: block_0.clone(),
+            block_0,
             store,
             steps: Vec::new(),
             overlay: Overlay::default(),
@@ -381,25 +392,8 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         E: Clone,
     {
         let store = Earlier::of(&self.store, length)?;
-        let registry = Arc::new(Registry::load(&self.header, &store)?);
-        let mut rules = self.rules.beside();
-        for rule in registry.rules() {
-            rules.get(&rule.module, |module| governance::assemble(&store, prefix, module))?;
-        }
-        let closes = keys::get_u64(&store, keys::CLOSES)?;
-        Ok(Room {
-            id: self.id,
-            header: self.header.clone(),
-            block_0: self.block_0.clone(),
-            store,
-            steps: Vec::new(),
-            overlay: Overlay::default(),
-            registry,
-            rules,
-            prepared: None,
-            part,
-            closes,
-        })
+        let block_0 = (self.header.clone(), self.block_0.clone());
+        Room::stand(self.id, block_0, store, self.rules.beside(), part, prefix)
     }
 
     fn view(&self) -> View<'_, S> {

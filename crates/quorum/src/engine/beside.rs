@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use quorate_proto::quorate1::{Message, QuorumMessage};
+use quorate_proto::quorate1::QuorumMessage;
 use quorate_types::PublicKey;
 
 use super::event::{Fault, Peer};
@@ -190,11 +190,5 @@ impl Engine {
     pub(super) fn own_message_beside(&self) -> Option<Bytes> {
         let key = self.vote_key.as_ref()?.public();
         self.here.seals_beside().find(|seal| *seal.signer() == key).map(seal_message)
-    }
-
-    /// Returns the seals of the other way, for who has just connected.
-    pub(super) fn messages_beside(&self) -> Vec<Bytes> {
-        let seals = self.here.seals_beside();
-        seals.map(|seal| Message::Quorum(QuorumMessage::Seal(seal.encode().into())).encode()).collect()
     }
 }

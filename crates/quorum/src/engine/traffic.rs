@@ -16,7 +16,7 @@ use super::limits::{
     PASSED_ON_PER_SECOND,
 };
 use super::seen::hash;
-use super::voter::vote_message;
+use super::voter::{seal_message, vote_message};
 use crate::certificate::{CertificateError, Epoch, Final, Qc, Start, VerifiedStart};
 use crate::evidence::{Claim, Evidence, EvidenceError, EvidenceKind, NoOracle, PromiseBreak};
 use crate::statement::{
@@ -63,9 +63,8 @@ impl Engine {
         let own = self.own_messages();
         // A validator whose disk was set back learns from these what it has signed.
         let votes = self.votes_of_others();
-        let seals = self.seals().map(|seal| QuorumMessage::Seal(seal.encode().into()));
-        let seals: Vec<Bytes> = seals.map(|seal| Message::Quorum(seal).encode()).collect();
-        for message in own.into_iter().chain(votes).chain(seals).chain(self.messages_beside()) {
+        let seals: Vec<Bytes> = self.seals().chain(self.here.seals_beside()).map(seal_message).collect();
+        for message in own.into_iter().chain(votes).chain(seals) {
             self.send(peer, message);
         }
         self.announced.now();
