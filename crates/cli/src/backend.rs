@@ -11,8 +11,8 @@ use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::event::Event;
 use quorate_node::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Content, Decision, DiscoveryInfo, Gate,
-    IdentityInfo, NewStream, PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, StreamInfo,
-    ValidatorOffer, ValidatorWish, ValidatorsChanged,
+    IdentityInfo, NewStream, PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled,
+    StreamInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{
     Archive, AskNames, BlockReader, Checkout, CheckoutReport, Client, Code, DatName, DhtKind, DhtStatus,
@@ -158,13 +158,14 @@ impl Backend {
         self.answer(self.client.change_validators(stream, wish)).await
     }
 
-    /// Waits until so many blocks are committed, no longer than the timeout; returns how many are then.
-    pub(crate) async fn committed(&self, stream: &str, length: u64) -> Result<u64, Failure> {
+    /// Waits until what was said is committed, no longer than the timeout.
+    pub(crate) async fn committed(&self, stream: &str, said: Vec<Said>) -> Result<Settled, Failure> {
         let deadline = Instant::now() + self.timeout;
-        before(&AsyncStd, deadline, self.client.committed(stream, length)).await.unwrap_or_else(|| {
+        before(&AsyncStd, deadline, self.client.settled(stream, said)).await.unwrap_or_else(|| {
             let seconds = self.timeout.as_secs();
-            let message =
-                format!("expected a quorum to commit {length} blocks, found that it did not for {seconds} s");
+            let message = format!(
+                "expected a quorum to commit what was appended, found that it did not for {seconds} s"
+            );
             Err(Failure::new(Code::NotCommitted, message)
                 .next("what was appended stays appended: quorate votes STREAM shows who has not voted"))
         })

@@ -8,7 +8,7 @@ use quorate_types::BlockRange;
 use crate::api::RemoteNode;
 use crate::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Decision, DiscoveryInfo, NewStream,
-    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, StreamInfo, ValidatorWish,
+    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled, StreamInfo, ValidatorWish,
     ValidatorsChanged,
 };
 use crate::{EventStream, Failure, Node, NodeConfig};
@@ -145,6 +145,18 @@ impl Client {
         match self {
             Self::Local(node) => node.open_stream(stream).await?.committed(length).await,
             Self::Remote(node) => node.committed(stream, length).await,
+        }
+    }
+
+    /// Waits until what was said is committed, wherever it comes to stand.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::settled`](crate::Stream::settled).
+    pub async fn settled(&self, stream: &str, said: Vec<Said>) -> Result<Settled, Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.settled(said).await,
+            Self::Remote(node) => node.settled(stream, &said).await,
         }
     }
 

@@ -14,7 +14,7 @@ pub use quorate_store::{Encoding, Gate};
 pub use self::forks::{Decision, EvidenceInfo, KeptBranch, Policy, Publish, Published, Resolve};
 pub use self::room::{
     ChangeRules, EntryInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock, RejectInfo,
-    RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say,
+    RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say, Settled,
     ValidatorInfo, Verdict, VoteInfo,
 };
 pub use self::validators::{OfferError, ValidatorOffer, ValidatorWish, ValidatorsChanged};

@@ -160,7 +160,8 @@ impl Bank {
             objects.push(object);
         }
         let code = process.wait(PATIENCE)?.code();
-        let said = objects.iter().find(|object| object["schema"] == "quorate.submitted/1");
+        // Another host may have taken it to another place.
+        let said = objects.iter().rfind(|object| object["schema"] == "quorate.submitted/1");
         let committed = objects.iter().find(|object| object["schema"] == "quorate.committed/1");
         match (code, said, committed) {
             (Some(0), Some(said), Some(committed)) => Ok(Outcome::Committed {
@@ -185,12 +186,16 @@ impl Bank {
 
     /// Says how the quorum stands for a member.
     pub(crate) fn quorum(&self, at: usize) -> Result<Value> {
+        Ok(self.room(at)?["quorum"].clone())
+    }
+
+    fn room(&self, at: usize) -> Result<Value> {
         let output = self.command(at, &["info", ROOM]).output()?;
         ensure!(output.status.success(), "info at {at}: {}", String::from_utf8_lossy(&output.stderr));
         let info: Value = serde_json::from_slice(&output.stdout)?;
         ensure!(info["fork"].is_null(), "a fork at {at}: {info}");
         ensure!(info["room"]["refused"].is_null(), "a block was refused at {at}: {info}");
-        Ok(info["room"]["quorum"].clone())
+        Ok(info["room"].clone())
     }
 
     /// Checks that nobody has signed two things that contradict each other, as far as a member knows.
@@ -212,13 +217,16 @@ impl Bank {
     pub(crate) fn until_committed(&self, at: usize, length: u64, patience: Duration) -> Result<()> {
         let until = Instant::now() + patience;
         loop {
-            let committed = self.quorum(at)?["committed"].as_u64().unwrap_or(0);
-            if committed >= length {
+            let room = self.room(at)?;
+            let committed = room["quorum"]["committed"].as_u64().unwrap_or(0);
+            let checked = room["checked"].as_u64().unwrap_or(0);
+            if committed.min(checked) >= length {
                 return Ok(());
             }
             ensure!(
                 Instant::now() < until,
-                "expected {length} blocks to be committed at member {at} within {patience:?}, found {committed}"
+                "expected {length} blocks to be committed at member {at} within {patience:?}, found {committed}, and \
+                 {checked} here"
             );
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use async_channel::Receiver;
 use bytes::Bytes;
 use futures_lite::future;
-use quorate_node::model::{Content, Encoding, Said, SaidState, StreamInfo};
+use quorate_node::model::{Content, Encoding, Said, Settled, StreamInfo};
 use quorate_node::{Code, Failure};
-use quorate_types::BlockRange;
 use quorate_types::limits::MAX_BLOCK_BYTES;
 use serde::Serialize;
 
@@ -195,16 +194,16 @@ impl Appender<'_> {
     }
 
     /// Waits until what was said is committed.
-    async fn commit(&mut self, said: &[Said]) -> Outcome {
-        let indexes = said.iter().filter_map(|one| match one.state {
-            SaidState::Appended { index } => Some(index),
-            _ => None,
-        });
-        let Some(last) = indexes.max() else { return Ok(()) };
-        let length = self.backend.committed(&self.info.name, last.saturating_add(1)).await?;
-        for one in said {
-            self.check_stands(one).await?;
-        }
+    async fn commit(&mut self, said: Vec<Said>) -> Outcome {
+        let Settled { length, said: settled } = self.backend.committed(&self.info.name, said.clone()).await?;
+        // Another host may have gone on from fewer blocks meanwhile, and have taken it elsewhere, or not at all.
+        let moved: Vec<Said> = settled
+            .into_iter()
+            .zip(&said)
+            .filter(|(now, before)| now != *before)
+            .map(|(now, _)| now)
+            .collect();
+        submitted::tell(&moved, Wait::Committed, &mut self.context.output)?;
         let output = &mut self.context.output;
         if output.json {
             output.object(&Committed { schema: Committed::SCHEMA, length })?;
@@ -212,25 +211,6 @@ impl Appender<'_> {
             output.line(&format!("committed {length}"))?;
         }
         output.flush()
-    }
-
-    /// Makes sure that what is committed there is what was said: another host may have gone on from fewer blocks meanwhile,
-    /// with others in their place.
-    async fn check_stands(&self, said: &Said) -> Outcome {
-        let SaidState::Appended { index } = said.state else { return Ok(()) };
-        let range = BlockRange::new(index, index.saturating_add(1));
-        let blocks = self.backend.blocks(&self.info.name, range).await?;
-        let entry = blocks.first().and_then(|block| block.entry.as_ref());
-        if entry
-            .is_some_and(|entry| entry.author == Some(said.author) && entry.sequence == Some(said.sequence))
-        {
-            return Ok(());
-        }
-        let message = format!(
-            "expected a quorum to commit what was appended as block {index}, found another one there: another host went on \
-             from fewer blocks; it is submitted again"
-        );
-        Err(Failure::new(Code::NotCommitted, message).next(format!("quorate log {}", self.info.name)).into())
     }
 
     /// Appends the group and says so once it is on disk.
@@ -244,7 +224,7 @@ impl Appender<'_> {
             let said = room.say(&self.backend, &self.info, &group.blocks).await?;
             submitted::tell(&said, room.wait, &mut self.context.output)?;
             if room.wait == Wait::Committed {
-                return self.commit(&said).await;
+                return self.commit(said).await;
             }
             return Ok(());
         }

@@ -61,6 +61,9 @@ async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output
         output.flush()?;
         muted.tell(&follow.info, output);
         if !range.live {
+            if args.committed {
+                tell_missing(&follow.info, output);
+            }
             return Ok(());
         }
         follow.changed().await?;
@@ -120,16 +123,32 @@ impl Muted {
     }
 }
 
-/// Blocks of a room that a quorum has committed.
+/// Blocks of a room that a quorum has committed, and that are here with a verdict: who has heard of a commit may not have its
+/// blocks yet.
 fn committed_length(info: &StreamInfo) -> Outcome<u64> {
-    let quorum = info.room.as_ref().and_then(|room| room.quorum.as_ref());
-    quorum.map(|quorum| quorum.committed).ok_or_else(|| {
+    let room = info.room.as_ref();
+    let committed = room.and_then(|room| Some(room.quorum.as_ref()?.committed.min(room.checked)));
+    committed.ok_or_else(|| {
         let message = format!(
             "expected a room with validators for --committed, found that nobody commits what is appended to {}",
             info.name
         );
         Failure::new(Code::NoValidators, message).next("leave --committed out").into()
     })
+}
+
+/// Says that more is committed than is here.
+fn tell_missing(info: &StreamInfo, output: &Output) {
+    let Some(room) = &info.room else { return };
+    let committed = room.quorum.as_ref().map_or(0, |quorum| quorum.committed);
+    let missing = committed.saturating_sub(room.checked);
+    if missing > 0 {
+        output.note(&format!(
+            "{} more committed, and not here yet: quorate info {}",
+            text::count(missing, "block"),
+            text::shell(&info.name)
+        ));
+    }
 }
 
 /// Leaves out what is not committed.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, Running, Said, World, objects};
@@ -45,6 +46,10 @@ impl Room {
         let words: Vec<&str> = addresses.iter().flat_map(|address| ["--peer", address.as_str()]).collect();
         let (node, address) = self.world.share(home, &words);
         self.nodes.push((home, node, address));
+    }
+
+    fn signal(&self, home: &str, signal: Signal) {
+        self.nodes.iter().filter(|(name, _, _)| *name == home).for_each(|(_, node, _)| node.signal(signal));
     }
 
     pub(crate) fn kill(&mut self, home: &str) {
@@ -151,6 +156,40 @@ fn the_next_host_goes_on_when_the_host_is_gone() {
             "{info:#}"
         );
         assert!(room.committed(home).contains("six"));
+    }
+}
+
+#[test]
+fn what_a_lost_host_said_itself_is_committed_by_the_next() {
+    let mut room = Room::open();
+    room.until("dave", |info| quorum(info)["committed"].as_u64() >= Some(1));
+    assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
+
+    // Nobody hears what the host says now, and the host hears nothing of what comes after.
+    ["bob", "carol", "dave"].into_iter().for_each(|home| room.kill(home));
+    assert_eq!(room.say("host", "two", "appended", "30").code, Some(0));
+    let action = json!({ "said": "three" }).to_string();
+    let words = ["--json", "append", "talk", &action, "--wait", "committed", "--timeout", "300"];
+    let mut waiting = room.world.start("host", &words);
+    let appended = waiting.object(|said| said["state"] == "appended")["index"].as_u64().unwrap();
+    room.signal("host", Signal::STOP);
+    ["bob", "carol", "dave"].into_iter().for_each(|home| room.start(home));
+    let said = room.say("dave", "four", "committed", "90");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let dropped = room.committed("dave");
+    assert!(dropped.contains("four") && !dropped.contains("two"), "{dropped}");
+
+    // It comes back, and who waits there hears where it stands now.
+    room.signal("host", Signal::CONT);
+    let moved = waiting.object(|said| said["state"] == "appended");
+    let committed = waiting.object(|said| said["schema"] == "quorate.committed/1");
+    assert!(moved["index"].as_u64() > Some(appended), "{appended}: {moved}");
+    assert!(committed["length"].as_u64() > moved["index"].as_u64(), "{moved}: {committed}");
+    assert_eq!(waiting.wait(), Some(0));
+    for home in ["dave", "host"] {
+        let words = ["one", "two", "three", "four"].map(|word| format!("{{\"said\":\"{word}\"}}"));
+        room.until(home, |_| words.iter().all(|word| room.committed(home).contains(word)));
+        assert_eq!(room.committed(home).lines().count(), 4);
     }
 }
 

@@ -16,7 +16,7 @@ use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
 use crate::event::Event;
 use crate::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Decision, DiscoveryInfo, NewStream,
-    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, StreamInfo, ValidatorWish,
+    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled, StreamInfo, ValidatorWish,
     ValidatorsChanged,
 };
 use crate::{Code, Failure, FailureBody};
@@ -91,6 +91,11 @@ impl RemoteNode {
     pub async fn committed(&self, stream: &str, length: u64) -> Result<u64, Failure> {
         let Checked { length } = self.post_json(path(stream, "/committed")?, &Checked { length }).await?;
         Ok(length)
+    }
+
+    /// Waits until what was said is committed.
+    pub async fn settled(&self, stream: &str, said: &[Said]) -> Result<Settled, Failure> {
+        self.post_json(path(stream, "/settled")?, &said).await
     }
 
     /// Returns a piece of evidence.

@@ -54,6 +54,9 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
             let Checked { length } = body(request)?;
             json(&Checked { length: node.open_stream(stream).await?.committed(length).await? })
         }
+        ("POST", ["v1", "streams", stream, "settled"]) => {
+            json(&node.open_stream(stream).await?.settled(body(request)?).await?)
+        }
         ("GET", ["v1", "streams", stream, "evidence", id]) => {
             Ok(Response::octets(node.open_stream(stream).await?.evidence(id).await?))
         }

@@ -299,6 +299,15 @@ impl Said {
     pub const SCHEMA: &'static str = "quorate.submitted/1";
 }
 
+/// What came of entries whose commit was waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Blocks that are committed.
+    pub length: u64,
+    /// Each entry as it ended: in a committed block, refused, or expired.
+    pub said: Vec<Said>,
+}
+
 /// Where an entry stands on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]

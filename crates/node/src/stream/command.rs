@@ -14,7 +14,7 @@ use quorate_stream::identity::Author;
 use quorate_types::BlockRange;
 use quorate_wire::Channel;
 
-use super::room::{ChangeValidators, Utterance};
+use super::room::{ChangeValidators, Settling, Utterance};
 use super::watch::{Shown, Watch};
 use crate::model::{Appended, AuditSummary, BlockInfo, ProofFile, Published, StreamInfo};
 use crate::{Failure, WireOutbox};
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Checked { reply: Reply<u64> },
     /// Answered with the committed length when that is at least this one.
     Committed { length: u64, reply: Reply<u64> },
+    /// Answered when what was said is committed, or will not be.
+    Settled(Settling),
     /// Return a piece of evidence by its id, or the first digits of it.
     Evidence { id: String, reply: Reply<Bytes> },
     /// Send evidence to every quorate peer: what is here with this id, or these bytes.

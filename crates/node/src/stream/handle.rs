@@ -12,11 +12,11 @@ use quorate_types::{BlockRange, DiscoveryKey, Link, PublicKey};
 use quorate_stream::identity::Author;
 
 use super::command::{Command, ExtensionMessage, Reply};
-use super::room::{ChangeValidators, Patience, Utterance, Wish};
+use super::room::{ChangeValidators, Patience, Settling, Utterance, Wish};
 use super::watch::{Shown, Watch};
 use crate::model::{
-    Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Published, Said, StreamInfo, ValidatorWish,
-    ValidatorsChanged,
+    Appended, AuditSummary, BlockInfo, Encoding, ProofFile, Published, Said, Settled, StreamInfo,
+    ValidatorWish, ValidatorsChanged,
 };
 use crate::{Code, Failure};
 
@@ -161,6 +161,17 @@ impl Stream {
     /// [`Code::NoValidators`] where nobody commits anything.
     pub async fn committed(&self, length: u64) -> Result<u64, Failure> {
         self.ask(|reply| Command::Committed { length, reply }).await
+    }
+
+    /// Waits until what was said is committed, wherever it comes to stand: where another host goes on from fewer blocks it is
+    /// submitted again. An entry that is refused then is no failure.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NoValidators`] where nobody commits anything, [`Code::NotCommitted`] where something else stands in the place
+    /// of an entry that this node knows nothing more about.
+    pub async fn settled(&self, said: Vec<Said>) -> Result<Settled, Failure> {
+        self.ask(|reply| Command::Settled(Settling { said, reply })).await
     }
 
     /// Returns a piece of evidence by its id, or the first digits of it.

@@ -11,10 +11,11 @@ mod past;
 mod pending;
 mod quorum;
 mod say;
+mod settle;
 mod tell;
 mod validators;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,6 +37,7 @@ use self::log::Log;
 use self::pending::Pending;
 use self::quorum::Quorum;
 use self::say::{Kept, Waiting};
+use self::settle::Settlement;
 use self::tell::refused_block;
 use self::validators::WantedChange;
 use super::command::Reply;
@@ -47,6 +49,7 @@ use crate::{Code, EXTENSION, Failure};
 
 pub(super) use self::jobs::Done as JobDone;
 pub(crate) use self::say::{ChangeWish, Patience, Utterance, Wish};
+pub(crate) use self::settle::Settling;
 pub(crate) use self::validators::ChangeValidators;
 
 /// Blocks that one job checks.
@@ -125,10 +128,10 @@ pub(super) struct RoomKeeper {
     lonely: bool,
     /// Entries of this node that the host has said it appended, and whose blocks are not here.
     promised: Vec<Kept>,
-    /// Entries of this node that stand in blocks that another host may drop: length of the room with each.
-    standing: Vec<(u64, Hash)>,
-    /// Lengths of the room with entries of this node that another host has dropped, until one of them stands there again.
-    dropped: BTreeSet<u64>,
+    /// Entries of this node that stand in blocks that are not committed, by the length of the room with each.
+    standing: BTreeMap<u64, Hash>,
+    /// Who waits until entries of this node are committed.
+    settlements: Vec<Settlement>,
     /// Who waits until all blocks that are here have a verdict.
     checks: Vec<Reply<u64>>,
     /// Block that a check needs, and that is fetched.
@@ -206,6 +209,8 @@ impl StreamTask {
         self.tell_pending(&mut keeper, now);
         self.judge(&mut keeper).await;
         self.work_quorum(&mut keeper).await;
+        let settled = keeper.settle_committed();
+        self.forget_kept(&mut keeper, settled).await;
         if keeper.job.is_none() {
             // What was said here just now is offered to the room at once.
             self.next_job(&mut keeper).await;
@@ -396,8 +401,6 @@ impl StreamTask {
         for kept in came {
             ended.extend(keeper.stood(kept.index, kept.digest));
         }
-        let committed = keeper.committed().unwrap_or(0);
-        ended.extend(keeper.standing.extract_if(.., |(length, _)| *length <= committed).map(|(_, one)| one));
         self.forget_kept(keeper, ended).await;
     }
 
@@ -477,9 +480,7 @@ impl RoomKeeper {
         if !self.may_change_host() {
             return Some(digest);
         }
-        let length = index.saturating_add(1);
-        self.dropped.remove(&length);
-        self.standing.push((length, digest));
+        self.standing.insert(index.saturating_add(1), digest);
         None
     }
 }

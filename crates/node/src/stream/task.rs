@@ -357,6 +357,10 @@ impl StreamTask {
                 self.tend_room().await;
                 self.wait_for_commit(length, reply);
             }
+            Command::Settled(settling) => {
+                self.tend_room().await;
+                self.wait_until_settled(settling).await;
+            }
             Command::Evidence { id, reply } => {
                 let _ = reply.try_send(self.evidence(&id));
             }

@@ -431,7 +431,8 @@ impl StreamTask {
     async fn change_log(&mut self, keeper: &mut RoomKeeper, checker: &mut Checker, log: Log) -> bool {
         let (common, place) = keeper.log.common(&log);
         let before = checker.length();
-        keeper.log = log;
+        let old = std::mem::replace(&mut keeper.log, log);
+        let said = self.said_between(keeper.id, &old, (common, before)).await;
         keeper.known = Known::default();
         keeper.ahead.clear();
         keeper.offers.clear();
@@ -472,9 +473,8 @@ impl StreamTask {
         }
         self.note(keeper, checker, Vec::new());
         keeper.pending.dropped(common);
-        self.drop_commits(keeper, common);
         keeper.relay.dropped(common);
-        self.submit_dropped(keeper, checker, common).await;
+        self.submit_dropped(keeper, checker, common, said).await;
         true
     }
 

@@ -1,6 +1,6 @@
 //! A room as it is met: its header is read, its state opened and brought in line with the feed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,8 +117,8 @@ impl StreamTask {
             own: BTreeMap::new(),
             lonely: false,
             promised: Vec::new(),
-            standing: Vec::new(),
-            dropped: BTreeSet::new(),
+            standing: BTreeMap::new(),
+            settlements: Vec::new(),
             checks: Vec::new(),
             wanted: None,
             stopped: None,

@@ -320,14 +320,6 @@ impl StreamTask {
         keeper.quorum = Some(quorum);
     }
 
-    /// Tells those who wait for a commit of blocks beyond a length that another host has dropped them.
-    pub(super) fn drop_commits(&self, keeper: &mut RoomKeeper, length: u64) {
-        let Some(quorum) = &mut keeper.quorum else { return };
-        for (wanted, reply) in quorum.commits.extract_if(.., |(wanted, _)| *wanted > length) {
-            let _ = reply.try_send(Err(dropped(&self.identity.name, wanted)));
-        }
-    }
-
     /// Looks whether a validator voted for both histories of a fork. Both are known as far as the proof of the fork shows
     /// them: at its two lengths.
     fn compare(&mut self, quorum: &mut Quorum, room: RoomId, votes: &[Verified<Vote>]) {
@@ -438,21 +430,18 @@ impl StreamTask {
         if let RoomState::Open(keeper) = &mut self.rooms
             && let Some(quorum) = &mut keeper.quorum
         {
-            if keeper.dropped.contains(&length) {
-                let _ = reply.try_send(Err(dropped(&self.identity.name, length)));
-                return;
-            }
             quorum.commits.push((length, reply));
             quorum.answer_commits();
             return;
         }
+        let _ = reply.try_send(Err(self.nobody_commits()));
+    }
+
+    pub(super) fn nobody_commits(&self) -> Failure {
         let name = &self.identity.name;
-        let failure = Failure::new(
-            Code::NoValidators,
-            format!("expected a room with validators, found that nobody commits what is appended to {name}"),
-        )
-        .next(format!("quorate info {name}"));
-        let _ = reply.try_send(Err(failure));
+        let message =
+            format!("expected a room with validators, found that nobody commits what is appended to {name}");
+        Failure::new(Code::NoValidators, message).next(format!("quorate info {name}"))
     }
 
     /// Tells whether a quorum keeps the evidence of this stream.
@@ -539,14 +528,6 @@ impl RoomKeeper {
             feeds: self.log.infos(),
         })
     }
-}
-
-fn dropped(name: &str, length: u64) -> Failure {
-    let message = format!(
-        "expected a quorum to commit {length} blocks, found that another host goes on from fewer of them; actions of \
-         this node that stood in the others are submitted again"
-    );
-    Failure::new(Code::NotCommitted, message).next(format!("quorate log {name}"))
 }
 
 fn alarm_text(alarm: &Alarm) -> String {

@@ -489,21 +489,34 @@ impl StreamTask {
         None
     }
 
-    /// Submits again what stood in blocks beyond a length, which another host has dropped.
-    pub(super) async fn submit_dropped(&mut self, keeper: &mut RoomKeeper, checker: &Checker, length: u64) {
-        let stood = keeper.standing.iter().map(|(stood, _)| *stood);
-        let promised = keeper.promised.iter().map(|kept| kept.index.saturating_add(1));
-        let dropped: BTreeSet<u64> = stood.chain(promised).filter(|stood| *stood > length).collect();
-        if dropped.is_empty() {
+    /// Submits again what stood in blocks beyond a length, which another host has dropped: what is kept, and `said` that
+    /// this node appended as the host before.
+    pub(super) async fn submit_dropped(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        checker: &Checker,
+        length: u64,
+        said: Vec<(VerifiedEntry, Option<Bytes>)>,
+    ) {
+        let dropped = keeper.standing.split_off(&length.saturating_add(1));
+        let is_promised = keeper.promised.iter().any(|kept| kept.index >= length);
+        if said.is_empty() && dropped.is_empty() && !is_promised {
             return;
         }
-        keeper.dropped = dropped;
         // All that is kept is looked at again.
-        keeper.standing.clear();
         keeper.promised.clear();
-        if let Err(why) = self.take_up_kept(keeper, checker).await {
+        let kept = match said.is_empty() {
+            true => Ok(()),
+            false => self.keep(keeper, &said).await.map_err(|failure| failure.message),
+        };
+        let taken_up = match kept {
+            Ok(()) => self.take_up_kept(keeper, checker).await,
+            Err(why) => Err(why),
+        };
+        if let Err(why) = taken_up {
             tracing::warn!(stream = self.identity.name, "what was dropped is not submitted again: {why}");
         }
+        keeper.settle_lost();
     }
 
     /// Notes what became of an entry of this node; returns it when it need not be kept any longer.
@@ -522,6 +535,9 @@ impl StreamTask {
             if waiting.digest == digest {
                 waiting.state = said.clone();
             }
+        }
+        if !matches!(state, SubmissionState::Appended { .. }) {
+            keeper.settle(&digest, &said);
         }
         self.emit(Event::Submission { stream: self.identity.name.clone(), digest, state: said });
         match (state, kept) {
