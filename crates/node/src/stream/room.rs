@@ -188,7 +188,7 @@ impl StreamTask {
         self.judge(&mut keeper).await;
         self.follow_epochs(&mut keeper).await;
         if keeper.is_lost {
-            return self.lose_room(keeper);
+            return self.lose_room(keeper).await;
         }
         self.take_wanted(&mut keeper).await;
         if keeper.job.is_none() {
@@ -228,11 +228,15 @@ impl StreamTask {
             let done = job.await;
             self.room_job_done(done).await;
         }
+        if let RoomState::Open(keeper) = &mut self.rooms {
+            keeper.come_to_rest().await;
+        }
         self.rooms = RoomState::Plain;
     }
 
     /// Lets go of a room whose state cannot follow its history any more: it is met again, and checked from block 0.
-    fn lose_room(&mut self, keeper: Box<RoomKeeper>) {
+    async fn lose_room(&mut self, mut keeper: Box<RoomKeeper>) {
+        keeper.come_to_rest().await;
         drop(keeper);
         let path = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
         self.rooms = match std::fs::remove_file(&path) {
@@ -462,6 +466,13 @@ impl StreamTask {
 }
 
 impl RoomKeeper {
+    /// Waits until nothing of the room is being written.
+    async fn come_to_rest(&mut self) {
+        if let Some(quorum) = &mut self.quorum {
+            quorum.come_to_rest().await;
+        }
+    }
+
     /// Tells whether what follows a change of validators begins no epoch.
     fn has_bad_start(&self) -> bool {
         let feed = self.log.part(self.place).key;

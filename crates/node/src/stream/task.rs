@@ -104,6 +104,12 @@ pub(crate) struct StreamTask {
     watchers: Vec<Sender<ExtensionMessage>>,
     /// When what is not written down yet has to be.
     flush_due: Option<Instant>,
+    /// Length whose blocks are all here, which is told when they are durable.
+    arrived: Option<u64>,
+    /// Length that the bitfield claims on the disk.
+    claimed: u64,
+    /// Lowest of the blocks that came since.
+    unclaimed: Option<u64>,
     failed: bool,
 }
 
@@ -130,6 +136,7 @@ impl StreamTask {
             runtime,
             node,
         } = parts;
+        let claimed = feed.length();
         Self {
             identity,
             feed,
@@ -159,6 +166,9 @@ impl StreamTask {
             hearing: None,
             watchers: Vec::new(),
             flush_due: None,
+            arrived: None,
+            claimed,
+            unclaimed: None,
             failed: false,
         }
     }
@@ -198,8 +208,11 @@ impl StreamTask {
             self.commit().await;
             self.handle_timeout();
             self.work().await;
+            // What peers wait for goes out before the rest is done.
+            self.ship();
             self.recover().await;
             self.tend_room().await;
+            self.settle_arrived().await;
             self.tend_gate().await;
             self.work().await;
             self.answer_synced().await;
@@ -483,11 +496,7 @@ impl StreamTask {
             // A sparse stream has nothing to wait for but the head.
             ReplicationEvent::Synced { length } | ReplicationEvent::Updated { length } => {
                 self.synced = true;
-                let flushed = self.flush().await;
-                self.report(true);
-                if flushed.is_ok() {
-                    self.emit(Event::Synced { stream: self.identity.name.clone(), length });
-                }
+                self.arrived = Some(length);
             }
             ReplicationEvent::Suspected { peer, index, refusal } => {
                 tracing::info!(
@@ -557,10 +566,40 @@ impl StreamTask {
         }
     }
 
+    /// Tells that all blocks are here, once they are durable. A room's checks of them run meanwhile.
+    async fn settle_arrived(&mut self) {
+        let Some(length) = self.arrived.take() else { return };
+        let settled = self.make_arrived_durable().await;
+        self.report(true);
+        if settled.is_ok() {
+            self.emit(Event::Synced { stream: self.identity.name.clone(), length });
+        }
+    }
+
+    /// Makes the blocks that came durable. The bitfield follows soon where opening does without it: where they lie together
+    /// behind what it claims.
+    pub(super) async fn make_arrived_durable(&mut self) -> Result<(), Failure> {
+        let behind = BlockRange::new(self.claimed, self.feed.length());
+        let lie_together = self.unclaimed.is_some_and(|lowest| lowest >= self.claimed)
+            && self.feed.bitfield().first_missing(behind).is_none();
+        if self.writer.is_some() || !lie_together {
+            return self.flush().await;
+        }
+        self.make_durable().await
+    }
+
+    /// Notes that a block came.
+    pub(super) fn note_unclaimed(&mut self, index: u64) {
+        self.unclaimed = Some(self.unclaimed.map_or(index, |lowest| lowest.min(index)));
+    }
+
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         self.flush_due = None;
         let flushed = self.feed.flush().await.map_err(|error| storage_failure(&self.identity, &error));
         let flushed = flushed.and(self.sync_record().await);
+        if flushed.is_ok() {
+            (self.claimed, self.unclaimed) = (self.feed.length(), None);
+        }
         flushed.inspect_err(|failure| self.storage_failed(failure.message.clone()))
     }
 

@@ -274,11 +274,12 @@ impl Engine {
     /// Does what time and what came ask for.
     fn work(&mut self, now: Instant) {
         self.try_seal(now);
+        // A host votes for what it proposes at once.
+        self.try_host(now);
         self.try_vote(now);
         self.try_accept();
         self.try_handover(now);
         self.try_beside(now);
-        self.try_host(now);
         self.resend(now);
         self.announce(now);
     }

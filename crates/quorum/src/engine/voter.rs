@@ -149,7 +149,7 @@ impl Engine {
             return None;
         };
         let (length, substance) = (tip.head.length(), tip.substance);
-        let proposed = self.longest_proposal(floor, length);
+        let proposed = self.longest_proposal(floor, length).max(self.certified_above(floor));
         let chosen = match proposed {
             Some(length) => length,
             None => {
@@ -170,6 +170,15 @@ impl Engine {
         let checked = self.here.heads.get(&chosen)?;
         let Checked { head, state_root, rules_hash, .. } = *checked;
         Some(Target { head, state_root, rules_hash })
+    }
+
+    /// Returns the length of the longest QC, when it is above a floor and of a head that is checked here: its proposal is
+    /// over, and the vote for it carries the acknowledgement that others wait for.
+    fn certified_above(&self, floor: u64) -> Option<u64> {
+        let qc = self.longest.get(&self.current.epoch.number())?.certified();
+        let length = qc.head().length();
+        let is_here = self.here.heads.get(&length).is_some_and(|checked| checked.head == *qc.head());
+        (is_here && length > floor).then_some(length)
     }
 
     /// Returns the longest length up to a tip for which another validator has voted on this history; 0 for none above a floor.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_channel::Receiver;
 use bytes::Bytes;
 use quorate_feed::Roots;
 use quorate_feed::fork::VerifiedForkProof;
@@ -31,11 +32,21 @@ use crate::model::{EvidenceInfo, QuorumInfo, RejectInfo, ValidatorInfo, VoteInfo
 use crate::room::{CheckedHead, Checker};
 use crate::{Code, EXTENSION, Failure};
 
-/// Writes in a row before the stream's other work has its turn.
-const WRITES_AT_ONCE: usize = 16;
-
 /// Shortest time between two looks at the clock of the machine.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);
+
+/// Records of the machine, and what it is told when they are on the disk.
+#[derive(Default)]
+struct Records {
+    records: Vec<(Slot, Bytes)>,
+    tickets: Vec<Ticket>,
+}
+
+/// Records on their way to the disk; the stream's task does other work meanwhile.
+struct Writing {
+    tickets: Vec<Ticket>,
+    written: Receiver<Result<(), String>>,
+}
 
 /// The quorum of one room.
 pub(super) struct Quorum {
@@ -43,6 +54,10 @@ pub(super) struct Quorum {
     records: Arc<VoteRecords>,
     /// The vote key of this node.
     key: Option<PublicKey>,
+    /// Records that are to be written when those before them are.
+    unwritten: Records,
+    /// Records that are being written.
+    writing: Option<Writing>,
     /// Why nothing is signed with it: the records are not those that it was used with.
     recovering: Option<String>,
     /// Why nothing is signed any more: the records cannot be written.
@@ -94,6 +109,13 @@ impl Quorum {
         self.engine.handle(now, Input::Pending { since });
     }
 
+    /// Waits until no record is being written.
+    pub(super) async fn come_to_rest(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            let _ = writing.written.recv().await;
+        }
+    }
+
     fn answer_commits(&mut self) {
         let committed = self.committed();
         for (_, reply) in self.commits.extract_if(.., |(length, _)| *length <= committed) {
@@ -136,6 +158,8 @@ impl StreamTask {
             engine,
             records: Arc::new(opened.store),
             key,
+            unwritten: Records::default(),
+            writing: None,
             recovering: opened.reason.filter(|_| key.is_some()),
             failed: None,
             commits: Vec::new(),
@@ -201,6 +225,13 @@ impl StreamTask {
             return;
         }
         let part = keeper.log.part(keeper.place).clone();
+        // What is voted for is on the disk.
+        if part.feed.is_none()
+            && self.feed.durable_length() < self.feed.length()
+            && self.make_arrived_durable().await.is_err()
+        {
+            return;
+        }
         // Lengths of the feed.
         let mut at = 0;
         for checked in &heads {
@@ -266,14 +297,15 @@ impl StreamTask {
             quorum.looked = Some(now);
             quorum.engine.handle(now, Input::Timeout);
         }
-        for _ in 0..WRITES_AT_ONCE {
-            let mut records: Vec<(Slot, Bytes)> = Vec::new();
-            let mut tickets: Vec<Ticket> = Vec::new();
+        loop {
+            let has_written = self.take_written(&mut quorum);
+            let mut is_idle = true;
             while let Some(output) = quorum.engine.poll_output() {
+                is_idle = false;
                 match output {
                     Output::Persist { ticket, slot, record } => {
-                        records.push((slot, record));
-                        tickets.push(ticket);
+                        quorum.unwritten.records.push((slot, record));
+                        quorum.unwritten.tickets.push(ticket);
                     }
                     Output::Compare(votes) => self.compare(&mut quorum, keeper.id, &votes),
                     Output::CreateFeed { epoch, .. } => {
@@ -298,18 +330,9 @@ impl StreamTask {
                     }
                 }
             }
-            if tickets.is_empty() {
+            self.write_down(&mut quorum);
+            if is_idle && !has_written {
                 break;
-            }
-            let store = Arc::clone(&quorum.records);
-            if let Err(error) = blocking::unblock(move || store.write(&records)).await {
-                // Without it nothing is sent that depends on it: this node falls silent, and the others go on.
-                tracing::error!(stream = self.identity.name, "nothing is voted for any more: {error}");
-                quorum.failed = Some(error.to_string());
-                break;
-            }
-            for ticket in tickets {
-                quorum.engine.handle(self.runtime.now(), Input::Persisted { ticket });
             }
         }
         if let Some(epoch) = quorum.look_at_finals(&keeper.log) {
@@ -402,6 +425,46 @@ impl StreamTask {
         {
             quorum.engine.handle(now, input);
         }
+    }
+
+    /// Begins to write the records that wait, unless others are being written.
+    fn write_down(&self, quorum: &mut Quorum) {
+        if quorum.writing.is_some() || quorum.unwritten.tickets.is_empty() {
+            return;
+        }
+        let Records { records, tickets } = std::mem::take(&mut quorum.unwritten);
+        if quorum.failed.is_some() {
+            return;
+        }
+        let (store, signal) = (Arc::clone(&quorum.records), self.signal.clone());
+        let (done, written) = async_channel::bounded(1);
+        let write = move || {
+            let result = store.write(&records).map_err(|error| error.to_string());
+            // Whoever hears that it is done may open the file again.
+            drop(store);
+            let _ = done.try_send(result);
+            let _ = signal.try_send(());
+        };
+        blocking::unblock(write).detach();
+        quorum.writing = Some(Writing { tickets, written });
+    }
+
+    /// Tells the machine what is on the disk since the last time; false when that is nothing.
+    fn take_written(&self, quorum: &mut Quorum) -> bool {
+        let Some(result) = quorum.writing.as_ref().and_then(|writing| writing.written.try_recv().ok()) else {
+            return false;
+        };
+        let tickets = quorum.writing.take().map(|writing| writing.tickets).unwrap_or_default();
+        if let Err(error) = result {
+            // Without it nothing is sent that depends on it: this node falls silent, and the others go on.
+            tracing::error!(stream = self.identity.name, "nothing is voted for any more: {error}");
+            quorum.failed = Some(error);
+            return true;
+        }
+        for ticket in tickets {
+            quorum.engine.handle(self.runtime.now(), Input::Persisted { ticket });
+        }
+        true
     }
 
     /// Turns a fork of the feed into evidence.

@@ -193,6 +193,29 @@ fn a_vote_that_is_overtaken_is_waited_for_no_more() {
     assert_eq!(world.last(3), Some((0, FEED, 3)));
 }
 
+/// The QC came before the blocks: its proposal is over, and the vote is not waited with until nobody else proposes.
+#[test]
+fn what_a_quorum_voted_for_is_voted_for_at_once() {
+    let mut world = World::new(4, 0);
+    world.down.insert(3);
+    world.loses_acks = true;
+    world.append(FEED, 3, true);
+    world.settle();
+    let qc = world.nodes[0].engine.last_qc().map(|qc| qc.qc().encode());
+    assert!(qc.is_some() && world.last(0).is_none());
+    world.down.remove(&3);
+    let message = Message::Quorum(QuorumMessage::Qc { qc, last_final: None }).encode();
+    world.input(3, Input::Message { peer: Peer(0), payload: message });
+    world.down.insert(2);
+    let head = world.checked(&FEED, 3);
+    world.input(3, Input::Checked(head.clone()));
+    assert_eq!(world.nodes[3].engine.last_vote(), Some(head.head));
+    world.loses_acks = false;
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.last(3).map(|last| last.2 >= 3), Some(true));
+    world.check_peace();
+}
+
 #[test]
 fn a_key_that_votes_elsewhere_falls_silent() {
     let mut world = World::new(4, 0);
