@@ -3,6 +3,7 @@
 //!
 //! Nothing here skips. A test that needs Node.js or the pinned peers fails and says what to run.
 
+pub mod attacker;
 mod binary;
 mod blocks;
 mod chance;

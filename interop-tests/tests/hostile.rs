@@ -2,7 +2,6 @@
 //! honest peers are served meanwhile. The figures that this prints stand in `docs/performance.md`.
 
 mod hostile {
-    pub(crate) mod attacker;
     pub(crate) mod floods;
     pub(crate) mod liar;
     pub(crate) mod victim;
@@ -18,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use quorate_interop_tests::attacker::{Attacker, frame, varint};
 use quorate_interop_tests::{
     Chance, Memory, Node, PATIENCE, Workspace, block_on, checksum, generated_blocks, stream_checksum,
 };
@@ -25,7 +25,6 @@ use quorate_proto::dat::{FeedMessage, Request, Want};
 use quorate_types::Wire;
 use quorate_types::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, WANT_WINDOW_BLOCKS};
 
-use hostile::attacker::{Attacker, frame, varint};
 use hostile::floods::{self, Fate};
 use hostile::liar;
 use hostile::victim::{BLOCKS, Victim, test_node};

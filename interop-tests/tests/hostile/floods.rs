@@ -7,8 +7,8 @@ use quorate_proto::dat::{Cancel, Data, FeedMessage, Have, Request, Status, Unhav
 use quorate_types::limits::{MAX_FEED_LENGTH, WANT_WINDOW_BLOCKS};
 use quorate_types::{Hash, Node, NodeIndex, Signature, Wire};
 
-use crate::hostile::attacker::{Attacker, frame, varint};
 use crate::hostile::victim::BLOCKS;
+use quorate_interop_tests::attacker::{Attacker, frame, varint};
 
 /// How the connection is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use quorate_types::limits::MAX_FEED_LENGTH;
 use quorate_types::{Hash, Node, NodeIndex, PublicKey, Signature};
 use quorate_wire::Event;
 
-use crate::hostile::attacker::Attacker;
+use quorate_interop_tests::attacker::Attacker;
 
 /// What is sent instead of the true answer.
 pub(crate) type Lie = fn(&Data, &mut Chance) -> Vec<Data>;

@@ -12,7 +12,7 @@ use quorate_proto::dat::{FeedMessage, Request};
 use quorate_types::{PublicKey, Wire};
 use quorate_wire::Event;
 
-use crate::hostile::attacker::Attacker;
+use quorate_interop_tests::attacker::Attacker;
 
 /// Blocks of the feed.
 pub(crate) const BLOCKS: u64 = 2000;

@@ -54,7 +54,7 @@ impl Better {
 }
 
 /// All metrics, in the order in which they run.
-pub(super) const METRICS: [Metric; 22] = [
+pub(super) const METRICS: [Metric; 23] = [
     Metric {
         name: "append",
         stock: Some("append"),
@@ -251,6 +251,17 @@ pub(super) const METRICS: [Metric; 22] = [
         better: Better::Higher,
         target: None,
         aim: Some(20_000.0),
+        also: None,
+    },
+    Metric {
+        name: "commit-flood",
+        stock: None,
+        what: "the same while a peer says 10 000 votes/s with bad signatures",
+        figure: "median_ms",
+        unit: "ms",
+        better: Better::Lower,
+        target: None,
+        aim: None,
         also: None,
     },
     Metric {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{archives, meter, peer, quorum, rooms};
 
 /// Names, in the order in which they run.
-pub(crate) const METRICS: [&str; 22] = [
+pub(crate) const METRICS: [&str; 23] = [
     "append",
     "append-batch",
     "clone-10k-1k",
@@ -29,6 +29,7 @@ pub(crate) const METRICS: [&str; 22] = [
     "admission",
     "commit",
     "commit-batch",
+    "commit-flood",
     "evidence",
     "archive-5k-files",
     "archive-300-mb",
@@ -60,6 +61,7 @@ pub(crate) fn run(name: &str, scale: u64) -> Result<Value> {
         "admission" => rooms::admission(),
         "commit" => quorum::commit(amount(200)),
         "commit-batch" => quorum::commit_batches(amount(40_000)),
+        "commit-flood" => quorum::commit_under_flood(amount(200)),
         "evidence" => quorum::evidence(amount(1_000_000)),
         "archive-5k-files" => archives::clone(amount(5000), 2 * KIB),
         "archive-300-mb" => archives::clone(1, amount(300_000_000)),

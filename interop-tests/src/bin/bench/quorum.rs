@@ -2,19 +2,28 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use quorate_feed::fork::{ForkProof, find_link};
 use quorate_feed::sign::{Form, Signer, key_pair};
 use quorate_feed::{Flavour, MemoryTree, SignedRoots};
+use quorate_interop_tests::attacker::Attacker;
 use quorate_interop_tests::{Node, Workspace, block_on, soon, within};
 use quorate_node::model::{Encoding, NewQuorum, NewRoom, NewStream, SaidState, Say};
 use quorate_node::{Identities, Stream, evidence};
+use quorate_proto::quorate1::{Message, QuorumMessage};
 use quorate_quorum::evidence::{Claim, Evidence};
-use quorate_types::RoomId;
+use quorate_quorum::head::Head;
+use quorate_quorum::statement::{Common, Signed, Target, Vote};
+use quorate_quorum::validators::ValidatorSet;
+use quorate_types::{Hash, PublicKey, RoomId, RulesHash, Signature, StateRoot, Wire};
 use serde_json::{Value, json};
 
 const VALIDATORS: usize = 4;
@@ -32,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Room {
     nodes: Vec<Node>,
     stream: Stream,
+    /// Where the host listens.
+    address: String,
 }
 
 impl Room {
@@ -51,7 +62,7 @@ impl Room {
         for node in &nodes[1..] {
             node.carry(*stream.key().as_bytes(), &address).await?;
         }
-        let room = Self { nodes, stream };
+        let room = Self { nodes, stream, address };
         let length = room.say(vec![payload(0, PAYLOAD)]).await?;
         soon("the first commit", room.stream.committed(length)).await??;
         Ok(room)
@@ -65,6 +76,18 @@ impl Room {
             Some(SaidState::Appended { index }) => Ok(index + 1),
             state => anyhow::bail!("expected an action that is appended, found {state:?}"),
         }
+    }
+
+    /// Says one action after the other; returns how long each took to be committed at the host.
+    async fn commits(&self, count: u64) -> Result<Vec<Duration>> {
+        let mut times = Vec::new();
+        for number in 0..count {
+            let started = Instant::now();
+            let length = self.say(vec![payload(number, 64)]).await?;
+            within(PATIENCE, "a commit", self.stream.committed(length)).await??;
+            times.push(started.elapsed());
+        }
+        Ok(times)
     }
 
     async fn close(self) -> Result<()> {
@@ -86,13 +109,7 @@ pub(super) fn commit(count: u64) -> Result<Value> {
     let before = fsync()?;
     let mut times = block_on(async {
         let room = Room::open().await?;
-        let mut times = Vec::new();
-        for number in 0..count {
-            let started = Instant::now();
-            let length = room.say(vec![payload(number, 64)]).await?;
-            within(PATIENCE, "a commit", room.stream.committed(length)).await??;
-            times.push(started.elapsed());
-        }
+        let times = room.commits(count).await?;
         room.close().await?;
         anyhow::Ok(times)
     })?;
@@ -108,6 +125,78 @@ pub(super) fn commit(count: u64) -> Result<Value> {
         "fsync_ms": ms(fsync),
         "fsyncs": ms(median) / ms(fsync),
     }))
+}
+
+/// Votes with bad signatures that one peer says in a second.
+const BAD_VOTES: u32 = 10_000;
+
+/// How many of them it says on one connection, which the first of them ends.
+const BAD_VOTES_AT_ONCE: u32 = 1000;
+
+/// How many of them are in one message.
+const BAD_VOTES_A_MESSAGE: u32 = 100;
+
+/// One action after the other, alone and while a peer says nothing but votes with bad signatures.
+pub(super) fn commit_under_flood(count: u64) -> Result<Value> {
+    block_on(async {
+        let room = Room::open().await?;
+        let mut quiet = room.commits(count).await?;
+        let (key, address) = (*room.stream.key(), room.address.parse()?);
+        let info = room.stream.info().await?.room.context("a room")?;
+        let quorum = info.quorum.context("validators")?;
+        let keys = quorum.validators.iter().map(|validator| validator.key);
+        let vset = *ValidatorSet::new(keys, quorum.needed).context("the validators")?.hash();
+        let common = Common { room: info.id, epoch: 0, vset, signer: quorum.validators[1].key };
+        let stop = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&stop);
+        let flood = thread::spawn(move || say_bad_votes(address, &key, common, &ended));
+        let started = Instant::now();
+        let mut flooded = room.commits(count).await?;
+        let seconds = started.elapsed().as_secs_f64();
+        stop.store(true, Ordering::Relaxed);
+        let said = flood.join().map_err(|_| anyhow!("the flood panicked"))??;
+        let validators = room.stream.info().await?.room.and_then(|room| room.quorum).context("validators")?;
+        ensure!(validators.evidence.is_empty(), "bad signatures are evidence against nobody");
+        room.close().await?;
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        Ok(json!({
+            "median_ms": ms(median(&mut flooded)),
+            "p99_ms": ms(flooded[flooded.len() * 99 / 100]),
+            "quiet_median_ms": ms(median(&mut quiet)),
+            "bad_votes_per_s": f64::from(said) / seconds,
+        }))
+    })
+}
+
+/// Says votes of a validator that it did not sign, each another one, until it is told to stop; returns how many.
+fn say_bad_votes(address: SocketAddr, key: &PublicKey, common: Common, stop: &AtomicBool) -> Result<u32> {
+    let bad_vote = |number: u32| -> Result<Bytes> {
+        let head = Head::new(1 + u64::from(number % 500), Hash::new([3; 32])).context("a head")?;
+        let (state_root, rules_hash) = (StateRoot::new([1; 32]), RulesHash::new([2; 32]));
+        let target = Target { head, state_root, rules_hash };
+        let mut signature = [0; 64];
+        signature[..4].copy_from_slice(&number.to_le_bytes());
+        let statement = Vote { common, feed: *key, target, ack: None };
+        let signed = Signed { statement, signature: Signature::new(signature) };
+        Ok(Message::Quorum(QuorumMessage::Vote(signed.encode().into())).encode())
+    };
+    let started = Instant::now();
+    let mut said = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut attacker = Attacker::dial(address, key, Wire::B2)?;
+        for message in 0..BAD_VOTES_AT_ONCE / BAD_VOTES_A_MESSAGE {
+            let first = said + message * BAD_VOTES_A_MESSAGE;
+            let votes = (first..first + BAD_VOTES_A_MESSAGE).map(bad_vote).collect::<Result<Vec<_>>>()?;
+            // The connection may have ended.
+            let _ = attacker.extension(&votes.concat());
+        }
+        // The first of them ends the connection, unless so many were checked that it has to wait.
+        attacker.is_ended_within(Duration::from_millis(100));
+        said += BAD_VOTES_AT_ONCE;
+        let due = Duration::from_secs(1) * said / BAD_VOTES;
+        thread::sleep(due.saturating_sub(started.elapsed()));
+    }
+    Ok(said)
 }
 
 /// As many at once as are waiting: until all of them are committed at the host.

@@ -18,7 +18,7 @@ const BATCH_BYTES: usize = 256 * 1024;
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One end of a connection with a victim, open on its feed.
-pub(crate) struct Attacker {
+pub struct Attacker {
     stream: TcpStream,
     session: Session,
     channel: Option<Channel>,
@@ -26,7 +26,7 @@ pub(crate) struct Attacker {
 
 impl Attacker {
     /// Dials a victim and opens its feed.
-    pub(crate) fn dial(address: SocketAddr, key: &PublicKey, wire: Wire) -> Result<Self> {
+    pub fn dial(address: SocketAddr, key: &PublicKey, wire: Wire) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         let mut attacker = Self::new(stream, wire, Role::Initiator)?;
         // Wire A begins with a feed; on wire B2 it is asked for once the handshake is done.
@@ -36,7 +36,7 @@ impl Attacker {
     }
 
     /// Answers a victim that has dialled, on wire B2.
-    pub(crate) fn answer(stream: TcpStream, key: &PublicKey) -> Result<Self> {
+    pub fn answer(stream: TcpStream, key: &PublicKey) -> Result<Self> {
         let mut attacker = Self::new(stream, Wire::B2, Role::Responder)?;
         attacker.until_open(key)?;
         Ok(attacker)
@@ -73,12 +73,12 @@ impl Attacker {
     }
 
     /// Returns the wire that is spoken.
-    pub(crate) fn wire(&self) -> Wire {
+    pub fn wire(&self) -> Wire {
         self.session.wire()
     }
 
     /// Number of the feed's channel on the wire, as this side writes it.
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         match self.wire() {
             Wire::A => 0,
             Wire::B2 => 1,
@@ -86,20 +86,20 @@ impl Attacker {
     }
 
     /// Sends a message, sooner or later.
-    pub(crate) fn send(&mut self, message: &FeedMessage) -> Result<()> {
+    pub fn send(&mut self, message: &FeedMessage) -> Result<()> {
         let channel = self.channel.context("the feed is open")?;
         self.session.send(channel, message)?;
         if self.session.queued_bytes() >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Sends a message of an extension.
-    pub(crate) fn extension(&mut self, payload: &[u8]) -> Result<()> {
+    pub fn extension(&mut self, payload: &[u8]) -> Result<()> {
         self.session.send_extension(self.channel, "quorate/1", payload)?;
         self.flush()
     }
 
     /// Writes what waits.
-    pub(crate) fn flush(&mut self) -> Result<()> {
+    pub fn flush(&mut self) -> Result<()> {
         if let Some(bytes) = self.session.take_transmit() {
             self.stream.write_all(&bytes)?;
         }
@@ -109,7 +109,7 @@ impl Attacker {
     /// Sends arbitrary bytes as the session would have encrypted them, filled up with pings.
     ///
     /// The session encrypts a message of which every byte is known; what the cipher did to it is done to the bytes.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<()> {
         self.flush()?;
         let mut filling = bytes.len();
         let mut carrier = self.carrier(filling);
@@ -143,7 +143,7 @@ impl Attacker {
     /// # Errors
     ///
     /// The connection has ended.
-    pub(crate) fn receive(&mut self, patience: Duration) -> Result<Vec<Event>> {
+    pub fn receive(&mut self, patience: Duration) -> Result<Vec<Event>> {
         self.stream.set_read_timeout(Some(patience))?;
         let mut buffer = vec![0; BATCH_BYTES];
         match self.stream.read(&mut buffer) {
@@ -160,7 +160,7 @@ impl Attacker {
     }
 
     /// Reads and throws away from now on, so that the victim's answers go somewhere.
-    pub(crate) fn read_in_background(&self) -> Result<()> {
+    pub fn read_in_background(&self) -> Result<()> {
         let mut stream = self.stream.try_clone()?;
         stream.set_read_timeout(None)?;
         thread::spawn(move || {
@@ -171,7 +171,7 @@ impl Attacker {
     }
 
     /// Tells whether the victim ends the connection in time. Answers are thrown away.
-    pub(crate) fn is_ended_within(&mut self, patience: Duration) -> bool {
+    pub fn is_ended_within(&mut self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut buffer = vec![0; BATCH_BYTES];
         while Instant::now() < deadline {
@@ -190,7 +190,7 @@ impl Attacker {
 }
 
 /// Encodes a frame of either wire.
-pub(crate) fn frame(channel: u64, kind: u64, body: &[u8]) -> Vec<u8> {
+pub fn frame(channel: u64, kind: u64, body: &[u8]) -> Vec<u8> {
     let mut header = Vec::new();
     varint(&mut header, channel << 4 | kind);
     let mut frame = Vec::new();
@@ -201,7 +201,7 @@ pub(crate) fn frame(channel: u64, kind: u64, body: &[u8]) -> Vec<u8> {
 }
 
 /// Appends a number as both wires and protobuf write it.
-pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
+pub fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
