@@ -10,7 +10,7 @@ pub(super) fn render(rows: &[Row], scale: u32) -> String {
     let mut line = |cells: [&str; 7]| {
         writeln!(
             text,
-            "{:<40}{:<14}{:>12} {:<10}{:>14}{:>9}  {}",
+            "{:<68}{:<14}{:>12} {:<22}{:>14}{:>9}  {}",
             cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6]
         )
         .expect("a String takes every write");
