@@ -145,6 +145,13 @@ fn the_next_host_goes_on_when_the_host_is_gone() {
     assert_eq!(said.code, Some(0), "{said:?}");
 
     // All of it is remembered, by hosts and others.
+    let committed = objects(said.text())[1]["length"].as_u64();
+    for home in ["bob", "dave"] {
+        let has_it = |info: &Value| {
+            info["room"]["checked"].as_u64().min(quorum(info)["committed"].as_u64()) >= committed
+        };
+        room.until(home, has_it);
+    }
     for home in ["bob", "carol", "dave", "eve", "host"] {
         room.kill(home);
     }
