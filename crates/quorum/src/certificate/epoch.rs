@@ -106,6 +106,12 @@ impl Epoch {
         Common { room: self.room, epoch: self.number, vset: *self.validators.hash(), signer }
     }
 
+    /// Returns the epoch as it is to those who do not know its feed. Starts of one epoch may differ in that, and a quorum of
+    /// its validators says by its votes which one counts.
+    pub(crate) fn of_any_feed(&self) -> Self {
+        Self { feed: None, ..self.clone() }
+    }
+
     pub(super) fn key_of(&self, host: HostSlot) -> Option<&PublicKey> {
         let turn = usize::try_from(host.0.checked_sub(1)?).ok()?;
         self.hosts.get(turn.checked_rem(self.hosts.len())?)

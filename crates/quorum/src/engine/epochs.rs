@@ -107,10 +107,16 @@ impl Engine {
                 (None, None) => self.is_before(start.epoch()),
                 (Some(_), None) => false,
             };
-            if !is_same && is_better && self.has_signed_nothing() {
+            let may_take = match self.votes_decide(start.epoch()) {
+                Some(is_certified) => is_certified,
+                None => is_better && self.has_signed_nothing(),
+            };
+            if !is_same && may_take {
                 self.adopt(now, start);
             } else if self.is_beside(start.epoch()) {
                 self.keep_beside(starts);
+            } else if !is_same {
+                self.keep_other(start.start().clone());
             }
             return;
         }
@@ -152,6 +158,7 @@ impl Engine {
         self.write(Slot::Start { epoch: number }, start_bytes.clone(), After::Nothing);
         let before = std::mem::replace(&mut self.current, step);
         let (before_number, before_vset) = (before.epoch.number(), *before.epoch.validators().hash());
+        let (before_start, mut replaced) = (before.start.clone(), None);
         if before_number < number {
             self.leave(before_number);
             self.past.push(before);
@@ -161,11 +168,19 @@ impl Engine {
         let mut here = Here::default();
         let validators = self.current.epoch.validators();
         if before_number == number && before_vset == *validators.hash() {
-            // What came before the feed was known still counts.
-            std::mem::swap(&mut here.tally, &mut self.here.tally);
-            std::mem::swap(&mut here.beside, &mut self.here.beside);
+            // What came before the feed was known still counts, and what was signed binds.
+            let was = &mut self.here;
+            std::mem::swap(&mut here.tally, &mut was.tally);
+            std::mem::swap(&mut here.beside, &mut was.beside);
+            std::mem::swap(&mut here.others, &mut was.others);
+            (here.last_vote, here.voting, here.seal) = (was.last_vote, was.voting, was.seal);
+            (here.durable_vote, here.durable_seal) = (was.durable_vote.take(), was.durable_seal.take());
+            replaced = before_start.map(|(start, _, _)| start);
         }
         self.here = here;
+        if let Some(replaced) = replaced {
+            self.keep_other(replaced);
+        }
         self.entered_at = Some(now);
         if let Some(base) = start.base()
             && let Some(validators) = self.epoch_at(base.certified().epoch).map(Epoch::validators)

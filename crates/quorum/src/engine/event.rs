@@ -186,6 +186,14 @@ pub enum Input {
     Refused(Refused),
     /// A feed holds the start of an epoch, which [`check_start`](super::Engine::check_start) verified.
     Started(Box<VerifiedStart>),
+    /// The copy of a feed holds another branch now: heads that were reported are of the branch before, but for those up
+    /// to a length that both have ([`certified`](super::Engine::certified) says which branch counts).
+    Switched {
+        /// The feed.
+        feed: PublicKey,
+        /// Length up to which both branches are the same, blocks.
+        common: u64,
+    },
     /// Since when the oldest signed action that is known here and not committed waits; `None` when there is none.
     Pending {
         /// That time.

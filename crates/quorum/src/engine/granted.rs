@@ -82,7 +82,10 @@ impl Engine {
         let (Some(parent), Some((start, _, _))) = (parent, step.and_then(|step| step.start.as_ref())) else {
             return;
         };
-        let grants = self.granted.of_epoch.get(&number).into_iter().flatten();
+        let mut grants: Vec<_> = self.granted.of_epoch.get(&number).into_iter().flatten().collect();
+        // Of several the one counts that a quorum voted for.
+        let voted = self.longest.get(&number).map(|qc| qc.certified().feed);
+        grants.sort_by_key(|grant| Some(grant.statement.feed) != voted);
         let found = grants.into_iter().find_map(|grant| {
             let grant = Some((grant.statement.feed, grant.signature));
             Start { grant, ..start.clone() }.verify(&parent.epoch).ok()

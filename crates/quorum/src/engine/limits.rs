@@ -33,6 +33,9 @@ pub const MAX_STRAYS: usize = 8;
 /// Grants of one epoch: two of one host are evidence, and there is one host for each set of validators.
 pub const MAX_GRANTS_OF_EPOCH: usize = 4;
 
+/// Starts of one epoch that were not taken: whether the host goes on, and what a host grants, may differ.
+pub const MAX_OTHER_STARTS: usize = 4;
+
 /// Evidence against one key.
 pub const MAX_EVIDENCE_OF_CULPRIT: usize = 8;
 

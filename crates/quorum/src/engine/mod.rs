@@ -2,6 +2,7 @@
 
 mod beside;
 mod bucket;
+mod certified;
 mod count;
 mod disk;
 mod epochs;
@@ -128,6 +129,8 @@ struct Here {
     is_worth_a_handover: bool,
     /// Another way into this epoch, with other validators.
     beside: Option<Beside>,
+    /// Other starts of this epoch with the same validators, which were verified.
+    others: Vec<Start>,
     host: Host,
     vote_due: Option<Instant>,
     ack_due: Option<Instant>,
@@ -159,7 +162,8 @@ impl Engine {
 
     /// Returns the head that this node last voted for in this epoch: the first that is to be reported as checked.
     pub fn last_vote(&self) -> Option<Head> {
-        self.here.last_vote.map(|vote| vote.target.head)
+        let vote = self.here.last_vote.filter(|vote| !self.is_elsewhere(vote))?;
+        Some(vote.target.head)
     }
 
     /// Returns up to where everything is committed, by what is on the disk.
@@ -239,6 +243,7 @@ impl Engine {
             Input::Checked(checked) => self.checked(checked),
             Input::Refused(refused) => self.refused(&refused),
             Input::Started(start) => self.consider(now, vec![*start], true),
+            Input::Switched { feed, common } => self.switched(&feed, common),
             Input::Pending { since } => self.pending_since = since,
             Input::Certificate(last) => self.finalize(*last),
             Input::Evidence(evidence) => self.expose(*evidence),
@@ -280,6 +285,7 @@ impl Engine {
         self.try_accept();
         self.try_handover(now);
         self.try_beside(now);
+        self.try_certified_start(now);
         self.resend(now);
         self.announce(now);
     }

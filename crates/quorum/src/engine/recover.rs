@@ -128,15 +128,18 @@ impl Engine {
                 Slot::Qc { epoch } => {
                     let qc = Qc::decode(bytes.clone()).map_err(wrong)?;
                     // The line of epochs may have been left for a longer one since.
-                    let Some(Ok(qc)) = self.epoch_at(*epoch).map(|epoch| qc.verify(epoch)) else { continue };
+                    let epoch_of_it = self.epoch_at(*epoch).map(Epoch::of_any_feed);
+                    let Some(Ok(qc)) = epoch_of_it.map(|epoch| qc.verify(&epoch)) else { continue };
                     let key = (*epoch, qc.certified().head().length(), *qc.hash());
                     self.qcs.insert(key, qc.clone());
                     self.longest.insert(*epoch, qc);
                 }
                 Slot::Final => {
                     let last = Final::decode(bytes.clone()).map_err(wrong)?;
-                    let Some(epoch) = self.epoch_at(last.certified.epoch) else { continue };
-                    let last = last.verify(epoch).map_err(wrong)?;
+                    let Some(epoch) = self.epoch_at(last.certified.epoch).map(Epoch::of_any_feed) else {
+                        continue;
+                    };
+                    let last = last.verify(&epoch).map_err(wrong)?;
                     self.committed = Some(*last.certified());
                     self.last_final = Some(last);
                 }

@@ -287,7 +287,7 @@ impl Engine {
             self.ask(now, peer, &QuorumMessage::GetHandover(number.saturating_add(1)));
             return Ok(());
         }
-        let Some(epoch) = self.epoch_at(qc.certified.epoch).cloned() else { return Ok(()) };
+        let Some(epoch) = self.epoch_at(qc.certified.epoch).map(Epoch::of_any_feed) else { return Ok(()) };
         if self.find_qc(&qc.certified.qc_hash(epoch.room())).is_some() || !self.pay(now, peer, qc.votes.len())
         {
             return Ok(());
@@ -313,7 +313,7 @@ impl Engine {
             self.ask(now, peer, &QuorumMessage::GetHandover(number.saturating_add(1)));
             return Ok(());
         }
-        let Some(epoch) = self.epoch_at(last.certified.epoch).cloned() else { return Ok(()) };
+        let Some(epoch) = self.epoch_at(last.certified.epoch).map(Epoch::of_any_feed) else { return Ok(()) };
         if !self.pay(now, peer, last.votes.len()) {
             return Ok(());
         }

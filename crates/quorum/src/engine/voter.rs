@@ -80,7 +80,8 @@ impl Engine {
             self.here.forget_dues();
             return;
         };
-        if self.here.voting.is_some() || self.here.is_stuck || self.is_host_exposed() {
+        let is_bound = self.here.last_vote.is_some_and(|vote| vote.feed != feed) || self.is_contradicted();
+        if self.here.voting.is_some() || self.here.is_stuck || is_bound || self.is_host_exposed() {
             self.here.forget_dues();
             return;
         }
@@ -93,7 +94,10 @@ impl Engine {
             return;
         }
         let floor = voted.map_or(0, |head| head.length());
-        let next = self.next_target(now, floor);
+        // Below what a quorum has voted for a vote leads to nothing, and binds this node to the branch that it holds.
+        let certified = self.certified_here().filter(|certified| certified.feed == feed);
+        let least = certified.map_or(0, |certified| certified.head().length().saturating_sub(1));
+        let next = self.next_target(now, floor.max(least));
         let (target, ack) = match (next, self.here.last_vote) {
             (Some(target), _) => (target, self.best_ack(target.head.length())),
             (None, Some(last)) => {
@@ -208,11 +212,13 @@ impl Engine {
     pub(super) fn try_seal(&mut self, now: Instant) {
         let Some(signer) = self.signs() else { return };
         let Some(reason) = self.seal_reason(now) else { return };
+        let last = self.here.last_vote;
         let statement = Seal {
             common: self.current.epoch.common(signer.public()),
-            feed: self.current.epoch.feed().copied(),
+            // What was voted for may be of another start of the epoch.
+            feed: last.map_or(self.current.epoch.feed().copied(), |vote| Some(vote.feed)),
             highest_qc: self.last_qc().map(crate::certificate::VerifiedQc::reference),
-            highest_vote: self.last_vote(),
+            highest_vote: last.map(|vote| vote.target.head),
             reason,
         };
         let seal = Verified::sign(statement, &signer);

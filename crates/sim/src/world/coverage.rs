@@ -34,6 +34,8 @@ pub struct Coverage {
     pub synced: u64,
     /// Forks that nodes met in feeds.
     pub forks_met: u64,
+    /// Branches of feeds that nodes left for the one that is certified.
+    pub branches_left: u64,
     /// Blocks that the rules refused.
     pub refusals: u64,
     /// Connections that an engine cut.
@@ -97,6 +99,7 @@ impl Total {
         sums.restores += run.restores;
         sums.synced += run.synced;
         sums.forks_met += run.forks_met;
+        sums.branches_left += run.branches_left;
         sums.refusals += run.refusals;
         sums.disconnects += run.disconnects;
         sums.changes += run.changes;
@@ -142,8 +145,8 @@ impl fmt::Display for Total {
         )?;
         write!(
             f,
-            "  forks met: {}; blocks refused: {}; connections cut: {}; alarms: {}; idle calls: {}",
-            sums.forks_met, sums.refusals, sums.disconnects, sums.alarms, sums.spins
+            "  forks met: {}; branches left: {}; blocks refused: {}; connections cut: {}; alarms: {}; idle calls: {}",
+            sums.forks_met, sums.branches_left, sums.refusals, sums.disconnects, sums.alarms, sums.spins
         )
     }
 }

@@ -82,13 +82,16 @@ impl World {
         }
     }
 
-    /// A node takes the history that contains a certified head for its own.
+    /// A node takes the history that contains a certified head for its own, and tells its engine.
     pub(super) fn prefer(&mut self, node: usize, feed: PublicKey, head: Head) {
-        if let Some(copy) = self.nodes[node].feeds.get_mut(&feed)
-            && let Some(at) = copy.histories.iter().position(|history| history.contains(&head))
-        {
-            copy.histories.swap(0, at);
-        }
+        let Some(copy) = self.nodes[node].feeds.get_mut(&feed) else { return };
+        let found = copy.histories.iter().position(|history| history.contains(&head));
+        let Some(at) = found.filter(|at| *at > 0) else { return };
+        let common = copy.histories[0].shared_with(&copy.histories[at]);
+        copy.histories.swap(0, at);
+        copy.told = copy.told.min(common);
+        self.coverage.branches_left += 1;
+        self.input(node, Input::Switched { feed, common });
     }
 
     /// After a start the engine is told everything again.
@@ -107,8 +110,19 @@ impl World {
         }
     }
 
+    /// Goes over to the branch of a feed that is certified, where this node has it.
+    fn follow_certified(&mut self, node: usize, feed: PublicKey) {
+        let engine = self.nodes[node].engine.as_ref();
+        let certified =
+            engine.and_then(|engine| engine.certified()).filter(|certified| certified.feed == feed);
+        if let Some(head) = certified.map(|certified| *certified.head()) {
+            self.prefer(node, feed, head);
+        }
+    }
+
     /// Tells the engine of one more head; tells whether it could.
     fn tell(&mut self, node: usize, feed: PublicKey) -> bool {
+        self.follow_certified(node, feed);
         let here = &self.nodes[node];
         let Some(copy) = here.feeds.get(&feed) else { return false };
         let (Some(history), Some(engine)) = (copy.histories.first(), &here.engine) else { return false };

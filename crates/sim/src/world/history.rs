@@ -83,6 +83,12 @@ impl History {
         shorter == 0 || self.head(shorter) == other.head(shorter)
     }
 
+    /// Returns the length up to which both are the same.
+    pub fn shared_with(&self, other: &Self) -> u64 {
+        let shorter = self.length().min(other.length());
+        (1..=shorter).take_while(|length| self.head(*length) == other.head(*length)).count() as u64
+    }
+
     /// Tells whether the writer has signed a length.
     pub fn is_signed(&self, length: u64) -> bool {
         self.signed(length).is_some()
@@ -95,9 +101,7 @@ impl History {
 
     /// Proves that the writer has signed both, which disagree.
     pub fn fork_proof(&self, other: &Self) -> Option<ForkProof> {
-        let shorter = self.length().min(other.length());
-        let shared =
-            (1..=shorter).take_while(|length| self.head(*length) == other.head(*length)).count() as u64;
+        let shared = self.shared_with(other);
         let first_signed =
             |history: &Self| (shared + 1..=history.length()).find(|length| history.is_signed(*length));
         let (one, two) = (first_signed(self)?, first_signed(other)?);
