@@ -33,8 +33,8 @@ pub mod sleep;
 
 pub use bitfield::Bitfield;
 pub use feed::{
-    AppendError, AuditReport, ClearError, Corruption, Feed, FeedConfig, Findings, Investigation, Keys,
-    Meeting, OpenError, PutError, ReadError, Recovery, Seek, Stored, VerifiedBlock, VerifyError,
+    AppendError, AuditReport, BranchError, ClearError, Corruption, Feed, FeedConfig, Findings, Investigation,
+    Keys, Meeting, OpenError, PutError, ReadError, Recovery, Seek, Stored, VerifiedBlock, VerifyError,
 };
 pub use flavour::Flavour;
 pub use hashed::HashedData;

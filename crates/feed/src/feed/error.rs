@@ -55,6 +55,36 @@ pub enum OpenError {
     Storage(#[from] StorageError),
 }
 
+/// Why a feed did not go over to another history.
+#[derive(Debug, thiserror::Error)]
+pub enum BranchError {
+    /// The secret key is here: what was written and shown is not taken back.
+    #[error("expected a feed that is only read here, found the secret key of its writer")]
+    Writer,
+    /// The proof is about another feed.
+    #[error("expected a fork of feed {expected}, found one of {found}")]
+    OtherFeed {
+        /// This feed.
+        expected: PublicKey,
+        /// Feed of the proof.
+        found: PublicKey,
+    },
+    /// Neither history of the proof is the one here.
+    #[error("expected one of two histories, of lengths {one} and {other}, to be the one here, found neither")]
+    NotHere {
+        /// Length of one history, blocks.
+        one: u64,
+        /// Length of the other one, blocks.
+        other: u64,
+    },
+    /// The feed could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

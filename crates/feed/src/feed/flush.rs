@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
+use quorate_types::BlockRange;
 use random_access_storage::{RandomAccess, RandomAccessError};
 
 use super::Feed;
@@ -21,7 +22,22 @@ impl<S: RandomAccess + Send> Feed<S> {
     /// As for [`commit`](Self::commit).
     pub async fn flush(&mut self) -> Result<(), StorageError> {
         self.commit().await?;
-        self.flush_bitfield().await
+        self.flush_bitfield().await?;
+        (self.claimed, self.unclaimed) = (self.length(), None);
+        Ok(())
+    }
+
+    /// Makes the blocks that came durable with as few syncs as opening allows: without the bitfield where they lie together
+    /// behind what it claims on the disk, else as [`flush`](Self::flush) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    pub async fn flush_arrived(&mut self) -> Result<(), StorageError> {
+        let behind = BlockRange::new(self.claimed, self.length());
+        let lie_together = self.unclaimed.is_some_and(|lowest| lowest >= self.claimed)
+            && self.bitfield.first_missing(behind).is_none();
+        if lie_together { self.commit().await } else { self.flush().await }
     }
 
     /// Makes the blocks of a writer durable: data, tree and signatures are written and synced.

@@ -3,6 +3,7 @@
 mod answer;
 mod append;
 mod audit;
+mod branch;
 mod clear;
 mod error;
 mod flush;
@@ -14,11 +15,11 @@ mod recover;
 mod settle;
 mod verify;
 
-use quorate_types::{DiscoveryKey, Node, PublicKey, SecretKey, Signature};
+use quorate_types::{BlockRange, DiscoveryKey, Node, PublicKey, SecretKey, Signature};
 use random_access_storage::RandomAccess;
 
 pub use audit::{AuditReport, Corruption, Findings};
-pub use error::{AppendError, ClearError, OpenError, PutError, ReadError, VerifyError};
+pub use error::{AppendError, BranchError, ClearError, OpenError, PutError, ReadError, VerifyError};
 pub use investigate::{Investigation, Meeting};
 pub use put::Stored;
 pub use read::Seek;
@@ -78,6 +79,12 @@ pub struct Feed<S> {
     /// Form in which this feed was signed last: tried first.
     form: Form,
     durable_length: u64,
+    /// Length that the bitfield on the disk claims.
+    claimed: u64,
+    /// Lowest of the blocks that came since.
+    unclaimed: Option<u64>,
+    /// Blocks of another history that was taken, as long as some of them are not here.
+    branch: Option<BlockRange>,
     /// Block whose byte offset is known, and that offset: the one after the last that was used.
     cursor: (u64, u64),
     /// Something was written that was not synced.

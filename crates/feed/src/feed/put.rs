@@ -79,7 +79,11 @@ impl<S: RandomAccess + Send> Feed<S> {
                 self.data.write(offset, &value).await.map_err(at(Part::Data, "write", offset))?;
             }
             self.bitfield.set(index, true);
+            self.unclaimed = Some(self.unclaimed.map_or(index, |lowest| lowest.min(index)));
             self.cursor = (index.saturating_add(1), offset.saturating_add(value.len() as u64));
+        }
+        if self.branch.is_some_and(|branch| self.bitfield.first_missing(branch).is_none()) {
+            self.branch = None;
         }
         self.write_tree_if_large().await?;
         Ok(Stored { index: block.index, new: is_new, upgraded })

@@ -94,7 +94,10 @@ impl<S: RandomAccess + Send> Feed<S> {
     }
 
     /// Finds the longest length up to `claimed` that is signed.
-    async fn find_claimed_head(&mut self, claimed: u64) -> Result<Option<SignedRoots>, StorageError> {
+    pub(super) async fn find_claimed_head(
+        &mut self,
+        claimed: u64,
+    ) -> Result<Option<SignedRoots>, StorageError> {
         let mut length = claimed;
         while let Some((signed_length, signature)) = self.signatures.last(length).await? {
             if let Some(roots) = self.peaks_on_disk(signed_length).await? {
@@ -300,7 +303,7 @@ impl<S: RandomAccess + Send> Feed<S> {
     }
 
     /// Cuts the files off behind the end.
-    async fn cut(&mut self) -> Result<(), StorageError> {
+    pub(super) async fn cut(&mut self) -> Result<(), StorageError> {
         let length = self.length();
         let ends = [
             (Part::Signatures, &mut self.signatures.file, signatures::entry_offset(length)),

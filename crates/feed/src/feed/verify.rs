@@ -120,6 +120,12 @@ impl<S: RandomAccess + Send> Feed<S> {
                 agreed.contains(&peak.index)
                     || signed.roots.peak(peak.index).is_some_and(|other| other.hash == peak.hash)
             });
+        if let Some(branch) = self.branch.filter(|_| !block.linked) {
+            // The history that was left is signed as well, and what contradicts it is not here yet.
+            return Err(
+                ProofError::MissingNode { index: NodeIndex::new(branch.start.saturating_mul(2)) }.into()
+            );
+        }
         block.nodes = nodes;
         block.signed = Some(signed);
         Ok(block)

@@ -207,6 +207,18 @@ impl VerifiedForkProof {
         (self.proof.a.roots.length(), self.proof.b.roots.length())
     }
 
+    /// Returns a number of first blocks that the proof shows to be the same in both histories. There may be more of them.
+    pub fn shared(&self) -> u64 {
+        let ForkProof { a, b, link, .. } = &self.proof;
+        let in_b = |index| {
+            let linked = link.iter().find(|node| node.index == index);
+            b.roots.peak(index).or(linked)
+        };
+        let is_shared = |peak: &&Node| in_b(peak.index).is_some_and(|other| other.hash == peak.hash);
+        let shared = a.roots.nodes().iter().take_while(is_shared).last();
+        shared.map_or(0, |peak| (flat::right_span(peak.index.get()) / 2).saturating_add(1))
+    }
+
     /// Returns a length at which both histories differ: that of the shorter one, or less where the link
     /// begins below its end. Blocks.
     pub fn differ_at(&self) -> u64 {

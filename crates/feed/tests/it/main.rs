@@ -1,6 +1,7 @@
 //! Tests of the feed through its public interface.
 
 mod answers;
+mod branch;
 mod corruption;
 mod crash;
 mod fixtures;

@@ -1,11 +1,31 @@
 //! A disk in memory that can lose what was not synced, and feeds on it.
 
+use std::cell::Cell;
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures_lite::future::block_on;
 use quorate_feed::{Feed, FeedConfig, Keys, OpenError, Recovery, Storage, sign};
 use random_access_storage::{RandomAccess, RandomAccessError};
+
+thread_local! {
+    /// Changes of files that this thread may make before its disks fail.
+    static CHANGES_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Counts a change, or a sync; fails when the disk does.
+fn spend() -> Result<(), RandomAccessError> {
+    match CHANGES_LEFT.get().checked_sub(1) {
+        None => {
+            Err(RandomAccessError::IO { return_code: None, context: None, source: ErrorKind::Other.into() })
+        }
+        Some(left) => {
+            CHANGES_LEFT.set(left);
+            Ok(())
+        }
+    }
+}
 
 /// One file; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +108,7 @@ impl File {
 #[async_trait::async_trait]
 impl RandomAccess for File {
     async fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), RandomAccessError> {
+        spend()?;
         self.lock().change(Change::Write(offset as usize, data.to_vec()));
         Ok(())
     }
@@ -101,6 +122,7 @@ impl RandomAccess for File {
     }
 
     async fn del(&mut self, offset: u64, length: u64) -> Result<(), RandomAccessError> {
+        spend()?;
         let mut contents = self.lock();
         let (at, end) = (offset as usize, (offset + length) as usize);
         if end >= contents.now.len() {
@@ -112,6 +134,7 @@ impl RandomAccess for File {
     }
 
     async fn truncate(&mut self, length: u64) -> Result<(), RandomAccessError> {
+        spend()?;
         self.lock().change(Change::Truncate(length as usize));
         Ok(())
     }
@@ -125,6 +148,7 @@ impl RandomAccess for File {
     }
 
     async fn sync_all(&mut self) -> Result<(), RandomAccessError> {
+        spend()?;
         let mut contents = self.lock();
         contents.synced = contents.now.clone();
         contents.unsynced.clear();
@@ -162,6 +186,11 @@ impl Disk {
             *to.lock() = from.lock().clone();
         }
         copy
+    }
+
+    /// Lets all disks of this thread fail after some changes of their files; `usize::MAX` for never.
+    pub(crate) fn fail_after(changes: usize) {
+        CHANGES_LEFT.set(changes);
     }
 
     pub(crate) fn crash(&self, mut dice: impl FnMut(usize) -> usize) {
