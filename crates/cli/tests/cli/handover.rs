@@ -252,6 +252,67 @@ fn a_host_that_signs_two_histories_is_replaced() {
     }
 }
 
+/// A reader and a validator have met nobody but the cheater, and hold what the others never committed.
+#[test]
+fn who_holds_a_history_that_does_not_count_goes_over_to_the_other_one() {
+    let mut room = Room::open();
+    for home in VALIDATORS {
+        room.until(home, |info| quorum(info)["committed"].as_u64() >= Some(1));
+    }
+    assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
+    room.until("carol", |_| room.committed("carol").contains("one"));
+    room.kill("host");
+    room.kill("carol");
+    let copy = room.world.path("copy");
+    room.world.ok("host", &["export", "talk", copy.to_str().unwrap(), "--with-secret-key"]);
+    room.world.ok("twin", &["import", copy.to_str().unwrap(), "talk"]);
+    for text in ["never", "nor this"] {
+        let action = json!({ "said": text }).to_string();
+        room.world.ok("twin", &["append", "talk", &action, "--unsafe-only-writer", "--yes"]);
+    }
+    {
+        let (_twin, address) = room.world.share("twin", &[]);
+        room.world.json("reader", &["clone", &room.link, "talk", "--peer", &address]);
+        let _carol = room.world.share("carol", &["--peer", &address]);
+        for home in ["reader", "carol"] {
+            room.until(home, |_| room.world.ok(home, &["cat", "talk"]).contains("nor this"));
+        }
+        // She votes for it: there is nothing else that she knows of.
+        room.until("twin", |info| {
+            let voted = quorum(info)["validators"].as_array().into_iter().flatten();
+            voted.filter(|one| one["voted"].as_u64() > Some(2)).count() >= 1
+        });
+    }
+
+    // The others commit something else, and both meet them.
+    room.start("host");
+    let said = room.say("host", "two", "committed", "30");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for home in ["carol", "reader", "twin"] {
+        room.start(home);
+    }
+    let said = room.say("dave", "three", "committed", "60");
+    let told = room.nodes.iter().map(|(home, node, _)| format!("{home}: {:#?}", node.warnings()));
+    assert_eq!(said.code, Some(0), "{said:?}\n{}", told.collect::<Vec<_>>().join("\n"));
+    for home in ["bob", "carol", "dave", "reader"] {
+        room.until(home, |_| room.committed(home).contains("three"));
+        let all = room.world.ok(home, &["cat", "talk"]);
+        assert!(["one", "two", "three"].iter().all(|text| all.contains(text)), "{home}: {all}");
+        assert!(!all.contains("never") && !all.contains("nor this"), "{home}: {all}");
+        let info = room.info(home);
+        assert_eq!(quorum(&info)["evidence"][0]["kind"], "writer-fork", "{home}: {info:#}");
+        assert_eq!(room.world.json(home, &["audit", "talk"])["faults"], json!([]), "{home}");
+    }
+    // The validator is one like the others again, in the next epoch.
+    let key = room.world.json("carol", &["validator", "key"])["key"].clone();
+    room.until("bob", |info| {
+        let committed = quorum(info)["committed"].as_u64();
+        let votes = quorum(info)["validators"].as_array().into_iter().flatten();
+        let hers = votes.filter(|one| one["key"] == key);
+        hers.into_iter().any(|one| one["voted"].as_u64() >= committed)
+    });
+}
+
 #[test]
 fn the_demo_shows_a_payment_that_stands() {
     let world = World::new();

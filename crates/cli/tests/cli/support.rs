@@ -188,6 +188,11 @@ impl Running {
         }
     }
 
+    /// Returns what it has said on standard error since the last time.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.errors.try_iter().collect()
+    }
+
     /// Waits for an object on standard output that fits.
     pub(crate) fn object(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
         loop {

@@ -250,6 +250,12 @@ impl Bitfield {
         self.pages.get(number).map(Page::write)
     }
 
+    /// Notes that all pages are to be written.
+    pub fn mark_all_dirty(&mut self) {
+        let numbers: Vec<u64> = self.pages.numbers().collect();
+        numbers.into_iter().for_each(|number| self.mark_dirty(number));
+    }
+
     /// Notes that a page is to be written.
     pub fn mark_dirty(&mut self, number: u64) {
         if let Some(page) = self.pages.get_mut(number)

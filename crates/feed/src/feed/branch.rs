@@ -11,10 +11,10 @@ impl<S: RandomAccess + Send> Feed<S> {
     /// Goes over to the other one of two histories of a fork, of which this feed holds one. `shared` is a number of first
     /// blocks that are known to be the same in both, 0 where nothing is known. Returns the blocks that are dropped.
     ///
-    /// The blocks up to the last signed length that both share stay; the others are dropped, and those of the other
-    /// history can be put: proofs are verified against its signed peaks, and until all its blocks up to there are here, none that
-    /// ends in other peaks without showing that it extends them. All of it is durable then. After a
-    /// crash in between the feed is the one before, or the one that both share, or that with the other peaks.
+    /// The blocks that both share stay; the others are dropped, and those of the other history can be put: proofs are
+    /// verified against its signed peaks, and until all its blocks up to there are here, none that ends in other peaks
+    /// without showing that it extends them. All of it is durable then. After a crash in between the feed is the one
+    /// before, or the one with the other peaks, or what of it can be verified from the disk alone, which may be nothing.
     ///
     /// # Errors
     ///
@@ -32,17 +32,20 @@ impl<S: RandomAccess + Send> Feed<S> {
         let other = self.other_history(fork).await?;
         let shared = shared.max(fork.shared()).min(self.length()).min(other.roots.length().saturating_sub(1));
         self.commit().await?;
-        let before = self.length();
-        let kept = self.find_claimed_head(shared).await?;
-        let (roots, head) = kept.map_or_else(Default::default, |kept| (kept.roots, Some(kept.signature)));
-        let dropped = BlockRange::new(roots.length(), before);
-        self.bitfield.truncate(roots.length());
-        self.set_roots(roots, head);
-        self.cursor = (0, 0);
-        // What is dropped may only be deleted when nothing claims it any more.
+        // Where the copy has holes, so much of it may not be known.
+        let roots = self.roots_at(shared).await?.unwrap_or_default();
+        let dropped = BlockRange::new(roots.length(), self.length());
+        let mut kept = self.bitfield.clone();
+        kept.truncate(roots.length());
+        // Nothing claims the history before any more; opening would find it by its signature until that is gone.
+        self.bitfield.truncate(0);
         self.flush_bitfield().await?;
+        self.set_roots(roots, None);
+        self.cursor = (0, 0);
         self.cut().await?;
 
+        kept.mark_all_dirty();
+        self.bitfield = kept;
         for peak in other.roots.nodes() {
             if !self.bitfield.tree_has(peak.index.get()) {
                 self.nodes.put(*peak);

@@ -94,10 +94,7 @@ impl<S: RandomAccess + Send> Feed<S> {
     }
 
     /// Finds the longest length up to `claimed` that is signed.
-    pub(super) async fn find_claimed_head(
-        &mut self,
-        claimed: u64,
-    ) -> Result<Option<SignedRoots>, StorageError> {
+    async fn find_claimed_head(&mut self, claimed: u64) -> Result<Option<SignedRoots>, StorageError> {
         let mut length = claimed;
         while let Some((signed_length, signature)) = self.signatures.last(length).await? {
             if let Some(roots) = self.peaks_on_disk(signed_length).await? {

@@ -14,7 +14,7 @@ use crate::model::Appended;
 
 /// Time after which the bitfield claims what was appended. The blocks are durable before that; only other programs,
 /// which look at the bitfield alone, do not see them after a crash.
-const CLAIM_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const CLAIM_INTERVAL: Duration = Duration::from_millis(50);
 
 impl StreamTask {
     /// Writes all appends that wait, makes them durable at once, then answers and announces.

@@ -7,6 +7,7 @@ use async_channel::Sender;
 use async_lock::SemaphoreGuardArc;
 use bytes::Bytes;
 use quorate_feed::Roots;
+use quorate_feed::fork::VerifiedForkProof;
 use quorate_proto::dat::FeedMessage;
 use quorate_quorum::head::Head;
 use quorate_replicate::{Peer, PeerProfile, Selection};
@@ -72,6 +73,9 @@ pub(crate) enum Command {
     Blocks { range: BlockRange, reply: Reply<Vec<BlockInfo>> },
     /// Prove a block.
     Prove { index: u64, reply: Reply<ProofFile> },
+    /// Go over to the other history of a fork, of which some first blocks are known to be the same; answered with the blocks
+    /// that are dropped, nothing where this feed holds neither.
+    TakeBranch { fork: Box<VerifiedForkProof>, shared: u64, reply: Reply<Option<BlockRange>> },
     /// Delete blocks.
     Clear { range: BlockRange, reply: Reply<u64> },
     /// Check everything again.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use quorate_feed::Roots;
+use quorate_feed::fork::VerifiedForkProof;
 use quorate_replicate::Selection;
 use quorate_types::{BlockRange, DiscoveryKey, Link, PublicKey};
 
@@ -275,6 +276,15 @@ impl Stream {
     /// Shows where a block stands in what the writer signed, if that is known.
     pub(crate) async fn show(&self, index: u64) -> Result<Option<Shown>, Failure> {
         self.ask(|reply| Command::Show { index, reply }).await
+    }
+
+    /// Goes over to the other history of a fork; returns the blocks that are dropped, nothing where neither is here.
+    pub(crate) async fn take_branch(
+        &self,
+        fork: VerifiedForkProof,
+        shared: u64,
+    ) -> Result<Option<BlockRange>, Failure> {
+        self.ask(|reply| Command::TakeBranch { fork: Box::new(fork), shared, reply }).await
     }
 
     pub(crate) async fn close(&self) -> Result<(), Failure> {

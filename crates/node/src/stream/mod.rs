@@ -2,6 +2,7 @@
 
 mod answer;
 mod append;
+mod branch;
 mod command;
 mod failures;
 mod forks;

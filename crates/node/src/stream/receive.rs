@@ -29,7 +29,7 @@ impl StreamTask {
                 Ok(stored) => {
                     let now = self.runtime.now();
                     self.flush_by(now + FLUSH_INTERVAL);
-                    self.note_unclaimed(index);
+                    self.end_branch();
                     if stored.new {
                         self.progress.downloaded(now, bytes.unwrap_or(0));
                     }

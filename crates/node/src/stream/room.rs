@@ -1,6 +1,7 @@
 //! What a stream's task does for a room: checks its blocks in their order, appends what passes, carries submissions.
 
 mod audit;
+mod branch;
 mod epochs;
 mod gate;
 mod jobs;
@@ -31,6 +32,7 @@ use quorate_stream::room::Lacking;
 use quorate_stream::submit::{Input as RelayInput, Output as RelayOutput, Relay};
 use quorate_types::{Hash, PublicKey, RoomId, StateRoot};
 
+use self::branch::Branches;
 use self::epochs::Epochs;
 use self::jobs::{Batch, Done, Job, Offer};
 use self::log::Log;
@@ -76,6 +78,16 @@ pub(super) enum RoomState {
     Unchecked(String),
     /// The room is checked.
     Open(Box<RoomKeeper>),
+}
+
+/// Those who wait for something of a room that is met anew.
+#[derive(Default)]
+pub(super) struct Waiters {
+    utterances: VecDeque<Utterance>,
+    waiting: Vec<Waiting>,
+    settlements: Vec<Settlement>,
+    checks: Vec<Reply<u64>>,
+    commits: Vec<(u64, Reply<u64>)>,
 }
 
 /// A room that is checked.
@@ -137,6 +149,7 @@ pub(super) struct RoomKeeper {
     /// Block that a check needs, and that is fetched.
     wanted: Option<u64>,
     stopped: Option<Stopped>,
+    branches: Branches,
 }
 
 /// Why a room is not followed any further.
@@ -174,9 +187,7 @@ impl RoomState {
 impl StreamTask {
     /// Does what is to be done for a room; for a plain feed, nothing.
     pub(super) async fn tend_room(&mut self) {
-        if matches!(self.rooms, RoomState::Unknown) && self.feed.has(0) {
-            self.rooms = self.meet_room().await;
-        }
+        self.meet_again().await;
         let mut keeper = match std::mem::take(&mut self.rooms) {
             RoomState::Open(keeper) => keeper,
             other => {
@@ -237,12 +248,44 @@ impl StreamTask {
     /// Lets go of a room whose state cannot follow its history any more: it is met again, and checked from block 0.
     async fn lose_room(&mut self, mut keeper: Box<RoomKeeper>) {
         keeper.come_to_rest().await;
+        // What they wait for is kept on the disk.
+        self.waiters = Waiters {
+            utterances: std::mem::take(&mut keeper.utterances),
+            waiting: std::mem::take(&mut keeper.waiting),
+            settlements: std::mem::take(&mut keeper.settlements),
+            checks: std::mem::take(&mut keeper.checks),
+            commits: keeper.quorum.as_mut().map(Quorum::take_commits).unwrap_or_default(),
+        };
         drop(keeper);
         let path = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
         self.rooms = match std::fs::remove_file(&path) {
             Ok(()) => RoomState::Unknown,
             Err(error) => RoomState::Unchecked(format!("removing {}: {error}", path.display())),
         };
+        // Nobody is told in between that it is no room.
+        self.meet_again().await;
+        let _ = self.signal.try_send(());
+    }
+
+    async fn meet_again(&mut self) {
+        if matches!(self.rooms, RoomState::Unknown) && self.feed.has(0) {
+            self.rooms = self.meet_room().await;
+            self.welcome_waiters();
+        }
+    }
+
+    /// Lets those go on waiting who waited for a room that has been met anew.
+    fn welcome_waiters(&mut self) {
+        let waiters = std::mem::take(&mut self.waiters);
+        let RoomState::Open(keeper) = &mut self.rooms else { return };
+        keeper.utterances.extend(waiters.utterances);
+        keeper.waiting.extend(waiters.waiting);
+        keeper.settlements.extend(waiters.settlements);
+        keeper.checks.extend(waiters.checks);
+        if let Some(quorum) = &mut keeper.quorum {
+            quorum.expect_commits(waiters.commits);
+        }
+        keeper.settle_lost();
     }
 
     /// Starts the next job, if there is something to check and the checker is at rest.

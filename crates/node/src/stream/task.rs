@@ -15,6 +15,7 @@ use quorate_store::Backend;
 use quorate_stream::submit::{Input as RelayInput, Peer as RelayPeer};
 use quorate_types::BlockRange;
 
+use super::append::CLAIM_INTERVAL;
 use super::command::{Command, ExtensionMessage, Reply};
 use super::failures::storage_failure;
 use super::forks::Forks;
@@ -22,7 +23,7 @@ use super::gate::Gate;
 use super::handle::StreamIdentity;
 use super::peer::Joined;
 use super::progress::Progress;
-use super::room::{JobDone, RoomState};
+use super::room::{JobDone, RoomState, Waiters};
 use super::view::View;
 use super::watch::Watch;
 use super::writer::Writer;
@@ -89,6 +90,8 @@ pub(crate) struct StreamTask {
     pub(super) writer: Option<Writer>,
     pub(super) vote_key: Option<VoteSigner>,
     pub(super) rooms: RoomState,
+    /// Those who wait for the room while it is met anew.
+    pub(super) waiters: Waiters,
     pub(super) runtime: Arc<dyn quorate_net::runtime::Runtime>,
     pub(super) node: Weak<Inner>,
     /// Tasks of rooms that this feed is a part of.
@@ -106,10 +109,8 @@ pub(crate) struct StreamTask {
     flush_due: Option<Instant>,
     /// Length whose blocks are all here, which is told when they are durable.
     arrived: Option<u64>,
-    /// Length that the bitfield claims on the disk.
-    claimed: u64,
-    /// Lowest of the blocks that came since.
-    unclaimed: Option<u64>,
+    /// Length up to which blocks of another history that was taken are fetched before any behind it.
+    pub(super) branch: Option<u64>,
     failed: bool,
 }
 
@@ -136,7 +137,6 @@ impl StreamTask {
             runtime,
             node,
         } = parts;
-        let claimed = feed.length();
         Self {
             identity,
             feed,
@@ -154,6 +154,7 @@ impl StreamTask {
             writer,
             vote_key,
             rooms: RoomState::default(),
+            waiters: Waiters::default(),
             runtime,
             node,
             watches: Vec::new(),
@@ -167,8 +168,7 @@ impl StreamTask {
             watchers: Vec::new(),
             flush_due: None,
             arrived: None,
-            claimed,
-            unclaimed: None,
+            branch: None,
             failed: false,
         }
     }
@@ -400,6 +400,10 @@ impl StreamTask {
                     self.waiting.push(reply);
                 }
             }
+            Command::TakeBranch { fork, shared, reply } => {
+                let taken = self.take_branch(&fork, shared).await;
+                let _ = reply.try_send(taken);
+            }
             Command::Clear { range, reply } => {
                 let cleared = self.clear_heights(range).await;
                 let _ = reply.try_send(cleared);
@@ -576,30 +580,21 @@ impl StreamTask {
         }
     }
 
-    /// Makes the blocks that came durable. The bitfield follows soon where opening does without it: where they lie together
-    /// behind what it claims.
+    /// Makes the blocks that came durable. The bitfield follows soon where opening does without it.
     pub(super) async fn make_arrived_durable(&mut self) -> Result<(), Failure> {
-        let behind = BlockRange::new(self.claimed, self.feed.length());
-        let lie_together = self.unclaimed.is_some_and(|lowest| lowest >= self.claimed)
-            && self.feed.bitfield().first_missing(behind).is_none();
-        if self.writer.is_some() || !lie_together {
+        if self.writer.is_some() {
             return self.flush().await;
         }
-        self.make_durable().await
-    }
-
-    /// Notes that a block came.
-    pub(super) fn note_unclaimed(&mut self, index: u64) {
-        self.unclaimed = Some(self.unclaimed.map_or(index, |lowest| lowest.min(index)));
+        self.flush_by(self.runtime.now() + CLAIM_INTERVAL);
+        let flushed =
+            self.feed.flush_arrived().await.map_err(|error| storage_failure(&self.identity, &error));
+        flushed.inspect_err(|failure| self.storage_failed(failure.message.clone()))
     }
 
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         self.flush_due = None;
         let flushed = self.feed.flush().await.map_err(|error| storage_failure(&self.identity, &error));
         let flushed = flushed.and(self.sync_record().await);
-        if flushed.is_ok() {
-            (self.claimed, self.unclaimed) = (self.feed.length(), None);
-        }
         flushed.inspect_err(|failure| self.storage_failed(failure.message.clone()))
     }
 
@@ -607,7 +602,7 @@ impl StreamTask {
         self.flush_due = Some(self.flush_due.map_or(due, |before| before.min(due)));
     }
 
-    fn select(&mut self, selection: Selection) {
+    pub(super) fn select(&mut self, selection: Selection) {
         self.synced = false;
         self.handle(Input::Select { selection });
     }

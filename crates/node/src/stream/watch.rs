@@ -96,6 +96,14 @@ impl StreamTask {
         }
     }
 
+    /// Shows that blocks from a length on are not here any more.
+    pub(super) fn show_dropped(&self, contiguous: u64) {
+        for watch in &self.watches {
+            watch.view.set(self.feed.length(), contiguous, watch.view.remote());
+            let _ = watch.signal.try_send(());
+        }
+    }
+
     /// Tells those who watch of a fork of the feed.
     pub(super) fn show_fork(&self, proof: &VerifiedForkProof) {
         for watch in &self.watches {

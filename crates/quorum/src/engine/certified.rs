@@ -21,6 +21,15 @@ impl Engine {
         self.certified_here().or(self.current.epoch.base())
     }
 
+    /// Tells whether the head that counts is among those that were checked here.
+    pub fn has_checked_certified(&self) -> bool {
+        let certified = self.certified_here().filter(|it| self.current.epoch.feed() == Some(&it.feed));
+        certified.is_some_and(|certified| {
+            let checked = self.here.heads.get(&certified.head().length());
+            checked.is_some_and(|checked| checked.head == *certified.head())
+        })
+    }
+
     /// Returns the longest head that a quorum is known to have voted for in this epoch.
     pub(super) fn certified_here(&self) -> Option<&Certified> {
         let number = self.current.epoch.number();

@@ -10,7 +10,7 @@ use quorate_feed::{Flavour, Keys, Roots};
 use quorate_quorum::certificate::{CertificateError, Epoch, VerifiedStart};
 use quorate_quorum::engine::{Engine, Input};
 use quorate_quorum::head::Head;
-use quorate_stream::entry::{Entry, Proof, ProofKind};
+use quorate_stream::entry::{Entry, Proof, ProofKind, VerifiedEntry};
 use quorate_stream::header::{StreamHeader, SuccessorHeader};
 use quorate_stream::identity::Author;
 use quorate_stream::room::RoomPart;
@@ -123,6 +123,12 @@ impl Epochs {
         self.starts.get(&(*feed, head.length())) == Some(&false)
     }
 
+    /// Forgets what was read in a feed behind a length.
+    pub(super) fn forget_behind(&mut self, feed: &PublicKey, length: u64) {
+        self.starts.retain(|(key, index), _| key != feed || *index < length);
+        self.known = None;
+    }
+
     /// Finds how an epoch begins by what its feed holds, and the peaks of the feed there.
     fn start_of(&self, epoch: u64, feed: &PublicKey) -> Option<(&VerifiedStart, &Roots)> {
         let continued = self.continued.get(&epoch).filter(|found| found.start.epoch().feed() == Some(feed));
@@ -209,6 +215,7 @@ impl StreamTask {
             return;
         }
         self.take_forks(keeper);
+        self.look_at_branches(keeper).await;
         let log = self.learn_epochs(keeper).await;
         if let Some(epochs) = &mut keeper.epochs
             && log.is_some()
@@ -223,7 +230,7 @@ impl StreamTask {
                 Some(log) => self.change_log(keeper, &mut checker, log).await,
                 None => true,
             };
-            if is_kept {
+            if is_kept && self.leave_branch(keeper, &mut checker).await {
                 keeper.checker = Some(checker);
                 // The base may be what evidence is about.
                 self.judge(keeper).await;
@@ -433,6 +440,19 @@ impl StreamTask {
         let before = checker.length();
         let old = std::mem::replace(&mut keeper.log, log);
         let said = self.said_between(keeper.id, &old, (common, before)).await;
+        self.step_back(keeper, checker, (common, place), said).await
+    }
+
+    /// Lets the room go on from a length, in the feed at a place: what stands behind is taken back. `said` is what this home said in blocks behind it; it is
+    /// submitted again. False when the state of the room has to be made anew.
+    pub(super) async fn step_back(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        checker: &mut Checker,
+        (common, place): (u64, usize),
+        said: Vec<(VerifiedEntry, Option<Bytes>)>,
+    ) -> bool {
+        let before = checker.length();
         keeper.known = Known::default();
         keeper.ahead.clear();
         keeper.offers.clear();
@@ -450,6 +470,7 @@ impl StreamTask {
             };
             if let Err(why) = rewound {
                 tracing::warn!(stream = self.identity.name, "the state of the room is made anew: {why}");
+                self.keep_said(keeper, &said).await;
                 self.forget_room(keeper);
                 return false;
             }
@@ -461,7 +482,7 @@ impl StreamTask {
                 stream = self.identity.name,
                 common,
                 dropped,
-                "blocks of a host that is left are dropped"
+                "blocks that do not count are dropped"
             );
         }
         let is_past = |stopped: &Stopped| match stopped {
@@ -479,7 +500,7 @@ impl StreamTask {
     }
 
     /// Has the room met again, with an empty state.
-    fn forget_room(&self, keeper: &mut RoomKeeper) {
+    pub(super) fn forget_room(&self, keeper: &mut RoomKeeper) {
         keeper.is_lost = true;
     }
 

@@ -121,8 +121,8 @@ impl Log {
     }
 
     /// Height of the room where the feed of an epoch has a length.
-    pub(super) fn height(&self, epoch: u64, length: u64) -> Option<u64> {
-        let part = self.parts().find(|part| part.epoch == epoch)?;
+    pub(super) fn height(&self, epoch: u64, feed: &PublicKey, length: u64) -> Option<u64> {
+        let part = self.parts().find(|part| part.epoch == epoch && part.key == *feed)?;
         Some(part.offset().saturating_add(length).min(part.end()))
     }
 

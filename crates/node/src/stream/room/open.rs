@@ -16,6 +16,7 @@ use quorate_stream::submit::{Input as RelayInput, Peer as RelayPeer, Relay};
 use quorate_types::{Hash, PublicKey, RoomId, StateRoot};
 
 use super::super::task::StreamTask;
+use super::branch::Branches;
 use super::epochs::Epochs;
 use super::log::{Log, Part};
 use super::pending::Pending;
@@ -122,6 +123,7 @@ impl StreamTask {
             checks: Vec::new(),
             wanted: None,
             stopped: None,
+            branches: Branches::default(),
         };
         if let Some(quorum) = &header.quorum {
             let opened = self.open_quorum(id, quorum, is_new).await?;

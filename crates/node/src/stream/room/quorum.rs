@@ -93,7 +93,7 @@ impl Quorum {
     /// Looks how much of a log is committed; returns the epoch when it is more than before.
     fn look_at_finals(&mut self, log: &Log) -> Option<u64> {
         let certified = self.engine.committed()?;
-        let height = log.height(certified.epoch, certified.head().length())?;
+        let height = log.height(certified.epoch, &certified.feed, certified.head().length())?;
         let is_more = height > self.committed;
         self.committed = self.committed.max(height);
         is_more.then_some(certified.epoch)
@@ -114,6 +114,15 @@ impl Quorum {
         if let Some(writing) = self.writing.take() {
             let _ = writing.written.recv().await;
         }
+    }
+
+    /// Takes those who wait until blocks are committed, with how many.
+    pub(super) fn take_commits(&mut self) -> Vec<(u64, Reply<u64>)> {
+        std::mem::take(&mut self.commits)
+    }
+
+    pub(super) fn expect_commits(&mut self, commits: Vec<(u64, Reply<u64>)>) {
+        self.commits.extend(commits);
     }
 
     fn answer_commits(&mut self) {
@@ -335,12 +344,16 @@ impl StreamTask {
                 break;
             }
         }
-        if let Some(epoch) = quorum.look_at_finals(&keeper.log) {
+        keeper.quorum = Some(quorum);
+        self.look_at_branches(keeper).await;
+        let Some(quorum) = &mut keeper.quorum else { return };
+        // What was committed is not what is here, then.
+        let is_contradicted = keeper.branches.is_contradicted();
+        if !is_contradicted && let Some(epoch) = quorum.look_at_finals(&keeper.log) {
             let (stream, length) = (self.identity.name.clone(), quorum.committed());
             self.emit(Event::Committed { stream, epoch, length });
         }
         quorum.answer_commits();
-        keeper.quorum = Some(quorum);
     }
 
     /// Looks whether a validator voted for both histories of a fork. Both are known as far as the proof of the fork shows
@@ -542,14 +555,14 @@ impl RoomKeeper {
         let engine = &quorum.engine;
         let validators = engine.epoch().validators();
         // Of the room, as far as it is known where the feed stands in it.
-        let height = |epoch, length| self.log.height(epoch, length).unwrap_or(length);
+        let height = |epoch, feed, length| self.log.height(epoch, feed, length).unwrap_or(length);
         let votes: Vec<VoteInfo> = engine
             .votes()
             .map(|vote| VoteInfo {
                 validator: *vote.signer(),
-                length: height(vote.common.epoch, vote.target.head.length()),
+                length: height(vote.common.epoch, &vote.feed, vote.target.head.length()),
                 tree_hash: *vote.target.head.tree_hash(),
-                acknowledged: vote.ack.map_or(0, |ack| height(vote.common.epoch, ack.length)),
+                acknowledged: vote.ack.map_or(0, |ack| height(vote.common.epoch, &vote.feed, ack.length)),
             })
             .collect();
         let sealed: Vec<_> = engine.seals().map(|seal| *seal.signer()).collect();
@@ -572,7 +585,7 @@ impl RoomKeeper {
             certified: engine
                 .last_qc()
                 .map(quorate_quorum::certificate::VerifiedQc::certified)
-                .map_or(0, |qc| height(qc.epoch, qc.head().length())),
+                .map_or(0, |qc| height(qc.epoch, &qc.feed, qc.head().length())),
             votes,
             silent: quorum.silent().map(str::to_owned),
             evidence,
@@ -582,7 +595,7 @@ impl RoomKeeper {
                 .filter(|reject| reject.common.epoch == engine.epoch().number())
                 .map(|reject| RejectInfo {
                     validator: *reject.signer(),
-                    length: height(reject.common.epoch, reject.head.length()),
+                    length: height(reject.common.epoch, &reject.feed, reject.head.length()),
                     code: format!("E{:04}", reject.rule),
                     rule_code: (reject.code != 0).then_some(reject.code),
                 })

@@ -519,6 +519,20 @@ impl StreamTask {
         keeper.settle_lost();
     }
 
+    /// Keeps what this home said in blocks that are dropped; it is submitted when the room is met again.
+    pub(super) async fn keep_said(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        said: &[(VerifiedEntry, Option<Bytes>)],
+    ) {
+        if !said.is_empty()
+            && let Err(failure) = self.keep(keeper, said).await
+        {
+            let stream = &self.identity.name;
+            tracing::warn!(stream, "what was dropped is not submitted again: {}", failure.message);
+        }
+    }
+
     /// Notes what became of an entry of this node; returns it when it need not be kept any longer.
     pub(super) fn concluded(
         &self,
