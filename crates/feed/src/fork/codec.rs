@@ -1,13 +1,14 @@
 //! Bytes of a fork proof: one encoding for one proof.
 //!
 //! ```text
-//! 1 version | flavour u8 | key 32 | side A | side B | count u8 | first index u64 (if count > 0) | nodes
-//! side = length u64 | one node for each peak of that length | signature 64
+//! 2 version | flavour u8 | key 32 | side A | side B | count u8 | first index u64 (if count > 0) | nodes
+//! side A = length u64 | one node for each peak of that length | signature 64
+//! side B = length u64 | shared u8 | one node for each other peak of that length | signature 64
 //! node = hash 32 | size u64
 //! ```
 //!
 //! Numbers are little-endian. Places are not written where they follow: peaks from the length, the nodes of
-//! the link from its first one.
+//! the link from its first one. The first `shared` peaks of B, as many as there are, are those of A.
 
 use quorate_types::limits::MAX_FEED_LENGTH;
 use quorate_types::{Hash, Node, NodeIndex, PublicKey, Signature};
@@ -18,7 +19,7 @@ use crate::{Flavour, Roots, RootsError, SignedRoots, flat};
 /// Most bytes of a fork proof: feeds of up to 2^24 blocks never need more.
 pub const MAX_PROOF_BYTES: usize = 3 * 1024;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const NODE_BYTES: usize = Hash::LEN + 8;
 
 /// Why bytes are no fork proof.
@@ -39,7 +40,7 @@ pub enum ForkCodecError {
         expected: usize,
     },
     /// The version is not known.
-    #[error("expected version 1 of a fork proof, found {found}")]
+    #[error("expected version {VERSION} of a fork proof, found {found}")]
     Version {
         /// Version there is.
         found: u8,
@@ -64,9 +65,17 @@ pub enum ForkCodecError {
 impl ForkProof {
     /// Returns the size of the encoded proof, bytes.
     pub fn encoded_len(&self) -> usize {
-        let side = |signed: &SignedRoots| 8 + NODE_BYTES * signed.roots.nodes().len() + Signature::LEN;
+        let side = |signed: &SignedRoots, shared| {
+            8 + NODE_BYTES * (signed.roots.nodes().len() - shared) + Signature::LEN
+        };
         let link = if self.link.is_empty() { 1 } else { 9 + NODE_BYTES * self.link.len() };
-        2 + PublicKey::LEN + side(&self.a) + side(&self.b) + link
+        2 + PublicKey::LEN + side(&self.a, 0) + 1 + side(&self.b, self.shared_peaks()) + link
+    }
+
+    /// Counts the first peaks that are the same nodes in both histories.
+    fn shared_peaks(&self) -> usize {
+        let peaks = self.a.roots.nodes().iter().zip(self.b.roots.nodes());
+        peaks.take_while(|(a, b)| a == b).count()
     }
 
     /// Encodes the proof.
@@ -78,11 +87,15 @@ impl ForkProof {
             Flavour::Hypercore10 => 1,
         });
         out.extend_from_slice(self.key.as_bytes());
-        for signed in [&self.a, &self.b] {
-            out.extend_from_slice(&signed.roots.length().to_le_bytes());
-            signed.roots.nodes().iter().for_each(|node| put_node(&mut out, node));
-            out.extend_from_slice(signed.signature.as_bytes());
-        }
+        out.extend_from_slice(&self.a.roots.length().to_le_bytes());
+        self.a.roots.nodes().iter().for_each(|node| put_node(&mut out, node));
+        out.extend_from_slice(self.a.signature.as_bytes());
+        let shared = self.shared_peaks();
+        out.extend_from_slice(&self.b.roots.length().to_le_bytes());
+        // A feed has 64 peaks at the most.
+        out.push(u8::try_from(shared).unwrap_or(u8::MAX));
+        self.b.roots.nodes().iter().skip(shared).for_each(|node| put_node(&mut out, node));
+        out.extend_from_slice(self.b.signature.as_bytes());
         // A count that does not fit is far beyond the size that is verified or decoded.
         out.push(u8::try_from(self.link.len()).unwrap_or(u8::MAX));
         if let Some(first) = self.link.first() {
@@ -112,7 +125,8 @@ impl ForkProof {
             found => return Err(ForkCodecError::Flavour { found }),
         };
         let key = PublicKey::new(reader.array()?);
-        let (a, b) = (reader.side()?, reader.side()?);
+        let a = reader.side(None)?;
+        let b = reader.side(Some(&a.roots))?;
         let [count] = reader.array()?;
         let mut link = Vec::new();
         if count > 0 {
@@ -157,14 +171,29 @@ impl Reader<'_> {
         Ok(Node { index: NodeIndex::new(index), hash, size: self.u64()? })
     }
 
-    fn side(&mut self) -> Result<SignedRoots, ForkCodecError> {
+    /// Reads one history. `other` has the peaks that it may share.
+    fn side(&mut self, other: Option<&Roots>) -> Result<SignedRoots, ForkCodecError> {
         let length = self.u64()?;
         if length > MAX_FEED_LENGTH {
             return Err(RootsError::Length { found: length }.into());
         }
+        let mut shared = match other {
+            Some(other) => {
+                let [shared] = self.array()?;
+                other.nodes().get(..usize::from(shared)).ok_or(ForkCodecError::NotCanonical)?
+            }
+            None => &[],
+        };
         let mut nodes = Vec::new();
         for peak in flat::full_roots(length) {
-            nodes.push(self.node(peak)?);
+            match shared.split_first() {
+                Some((node, rest)) if node.index.get() == peak => {
+                    nodes.push(*node);
+                    shared = rest;
+                }
+                Some(_) => return Err(ForkCodecError::NotCanonical),
+                None => nodes.push(self.node(peak)?),
+            }
         }
         let roots = Roots::new(length, nodes)?;
         Ok(SignedRoots { roots, signature: Signature::new(self.array()?) })

@@ -35,28 +35,39 @@ impl Branches {
 }
 
 impl StreamTask {
-    /// Looks whether each feed of the room is here as a quorum voted for it.
-    pub(super) async fn look_at_branches(&mut self, keeper: &mut RoomKeeper) {
-        let Some(quorum) = &keeper.quorum else { return };
+    /// Returns the heads that feeds of the room contain if they are those that a quorum voted for, as far as the engine does
+    /// not know that they do.
+    fn heads_that_count(&self, keeper: &RoomKeeper) -> Vec<Look> {
+        let Some(quorum) = &keeper.quorum else { return Vec::new() };
         let certified = quorum.engine.certified().filter(|_| !quorum.engine.has_checked_certified());
         let certified = certified.map(|certified| (certified.feed, *certified.head()));
         let ends = keeper.log.parts().filter_map(|part| Some((part.key, part.end?.1)));
-        let mut looks: Vec<(Part, Look)> = Vec::new();
-        for (key, head) in certified.into_iter().chain(ends) {
-            let Some(part) = keeper.log.parts().rfind(|part| part.key == key) else { continue };
+        let looks = certified.into_iter().chain(ends).filter_map(|(key, head)| {
+            let part = keeper.log.parts().rfind(|part| part.key == key)?;
             let length = part.feed.as_ref().map_or(self.feed.length(), |other| other.view.length());
-            looks.push((part.clone(), (key, head, length)));
-        }
-        let looked: Vec<Look> = looks.iter().map(|(_, look)| *look).collect();
-        if keeper.branches.looked == looked {
+            Some((key, head, length))
+        });
+        looks.collect()
+    }
+
+    /// Looks whether each feed of the room is here as a quorum voted for it.
+    pub(super) async fn look_at_branches(&mut self, keeper: &mut RoomKeeper) {
+        let looks = self.heads_that_count(keeper);
+        if keeper.branches.looked == looks {
             return;
         }
-        keeper.branches.looked = looked;
-        keeper.branches.contradicted = None;
-        for (part, (key, head, length)) in looks {
-            if length < head.length() {
-                continue;
-            }
+        let before = std::mem::replace(&mut keeper.branches.looked, looks.clone());
+        // What has agreed goes on to agree.
+        let has_agreed = |(key, head, length): &Look| {
+            let same = before.iter().find(|(other, at, _)| (other, at) == (key, head));
+            same.is_some_and(|(.., before)| *before >= head.length() && *length >= *before)
+        };
+        let was_contradicted = keeper.branches.contradicted.take().is_some();
+        let new: Vec<Look> = looks.into_iter().filter(|look| was_contradicted || !has_agreed(look)).collect();
+        for look in new {
+            let (key, head, length) = look;
+            let part = keeper.log.parts().rfind(|part| part.key == key).cloned();
+            let Some(part) = part.filter(|_| length >= head.length()) else { continue };
             let found = self.log_roots_in(&part, head.length()).await;
             if found.is_some_and(|roots| roots.tree_hash(Flavour::Dat) != *head.tree_hash()) {
                 keeper.branches.contradicted = Some((key, head));
