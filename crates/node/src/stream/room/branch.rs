@@ -1,8 +1,9 @@
 //! Branches of the room's feeds. Where a host signs two histories, the one counts that a quorum voted for.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use quorate_feed::Flavour;
 use quorate_feed::fork::VerifiedForkProof;
-use quorate_quorum::certificate::Certified;
 use quorate_quorum::engine::Input;
 use quorate_quorum::evidence::Claim;
 use quorate_quorum::head::Head;
@@ -16,15 +17,22 @@ use crate::room::Checker;
 /// What was looked at of a feed: a head that counts, and how long the copy was.
 type Look = (PublicKey, Head, u64);
 
+/// Forks that are kept beside the evidence, of which there may be enough against one key.
+const MAX_MET: usize = 4;
+
 /// Whether the feeds of the room are here as the validators voted for them.
 #[derive(Debug, Default)]
 pub(super) struct Branches {
     /// What was looked at last.
     looked: Vec<Look>,
+    /// Lengths up to which feeds are as they were voted for.
+    agreed: BTreeMap<PublicKey, u64>,
     /// A feed that is not, with the head that it would contain.
     contradicted: Option<(PublicKey, Head)>,
-    /// It was said that it cannot be mended.
-    is_told: bool,
+    /// Forks that this node has met itself, the newest last.
+    met: VecDeque<VerifiedForkProof>,
+    /// Forks that were of no use, for what is contradicted.
+    tried: Option<(PublicKey, Head, usize)>,
 }
 
 impl Branches {
@@ -32,17 +40,42 @@ impl Branches {
     pub(super) const fn is_contradicted(&self) -> bool {
         self.contradicted.is_some()
     }
+
+    /// Keeps a fork that this node has met.
+    pub(super) fn meet(&mut self, fork: VerifiedForkProof) {
+        if !self.met.contains(&fork) {
+            self.met.push_back(fork);
+            self.tried = None;
+        }
+        while self.met.len() > MAX_MET {
+            self.met.pop_front();
+        }
+    }
+
+    fn agree(&mut self, feed: PublicKey, length: u64) {
+        let agreed = self.agreed.entry(feed).or_default();
+        *agreed = length.max(*agreed);
+    }
 }
 
 impl StreamTask {
     /// Returns the heads that feeds of the room contain if they are those that a quorum voted for, as far as the engine does
     /// not know that they do.
-    fn heads_that_count(&self, keeper: &RoomKeeper) -> Vec<Look> {
+    fn heads_that_count(&self, keeper: &mut RoomKeeper) -> Vec<Look> {
         let Some(quorum) = &keeper.quorum else { return Vec::new() };
-        let certified = quorum.engine.certified().filter(|_| !quorum.engine.has_checked_certified());
-        let certified = certified.map(|certified| (certified.feed, *certified.head()));
+        let certified = quorum.engine.certified().map(|certified| (certified.feed, *certified.head()));
+        let certified = certified.filter(|(feed, head)| {
+            let is_here = quorum.engine.has_checked_certified();
+            if is_here {
+                keeper.branches.agree(*feed, head.length());
+            }
+            !is_here
+        });
+        let agreed = |feed: &PublicKey| keeper.branches.agreed.get(feed).copied().unwrap_or(0);
+        let committed = quorum.engine.committed().map(|committed| (committed.feed, *committed.head()));
+        let committed = committed.filter(|(feed, head)| agreed(feed) < head.length());
         let ends = keeper.log.parts().filter_map(|part| Some((part.key, part.end?.1)));
-        let looks = certified.into_iter().chain(ends).filter_map(|(key, head)| {
+        let looks = committed.into_iter().chain(certified).chain(ends).filter_map(|(key, head)| {
             let part = keeper.log.parts().rfind(|part| part.key == key)?;
             let length = part.feed.as_ref().map_or(self.feed.length(), |other| other.view.length());
             Some((key, head, length))
@@ -68,8 +101,10 @@ impl StreamTask {
             let (key, head, length) = look;
             let part = keeper.log.parts().rfind(|part| part.key == key).cloned();
             let Some(part) = part.filter(|_| length >= head.length()) else { continue };
-            let found = self.log_roots_in(&part, head.length()).await;
-            if found.is_some_and(|roots| roots.tree_hash(Flavour::Dat) != *head.tree_hash()) {
+            let Some(roots) = self.log_roots_in(&part, head.length()).await else { continue };
+            if roots.tree_hash(Flavour::Dat) == *head.tree_hash() {
+                keeper.branches.agree(key, head.length());
+            } else {
                 keeper.branches.contradicted = Some((key, head));
                 let _ = self.signal.try_send(());
                 return;
@@ -85,15 +120,21 @@ impl StreamTask {
         let Some(place) = place else { return true };
         let part = keeper.log.part(place).clone();
         let forks = forks_of(keeper, &key);
-        let quorum = keeper.quorum.as_ref().map(|quorum| &quorum.engine);
-        let counts = quorum.into_iter().flat_map(|engine| [engine.committed(), engine.epoch().base()]);
-        let counts: Vec<Certified> = counts.flatten().copied().collect();
-        // What was looked at as committed was not contradicted.
-        let committed = keeper.committed().unwrap_or(0).saturating_sub(part.offset());
+        let trial = (key, head, forks.len());
+        if keeper.branches.tried == Some(trial) {
+            return true;
+        }
+        keeper.branches.tried = Some(trial);
         let before = checker.length();
         for fork in forks {
-            let shared = self.shared_at_least(&counts, &part, &fork).await.max(committed);
-            let said = self.said_between(keeper.id, &keeper.log, (part.offset() + shared, before)).await;
+            if !self.holds_one(&part, &fork).await {
+                continue;
+            }
+            // Block 0 of the first feed is what the room is named by.
+            let agreed = keeper.branches.agreed.get(&key).copied().unwrap_or(0);
+            let shared = fork.shared().max(part.entry.length()).max(agreed).max(1);
+            let behind = (part.offset().saturating_add(shared), before);
+            let said = self.said_between(keeper.id, &keeper.log, behind).await;
             let dropped = match self.take_branch_of(&part, fork, shared).await {
                 Ok(Some(dropped)) => dropped,
                 Ok(None) => continue,
@@ -102,7 +143,9 @@ impl StreamTask {
                     return true;
                 }
             };
-            keeper.branches = Branches::default();
+            keeper.branches.looked.clear();
+            keeper.branches.contradicted = None;
+            keeper.branches.agreed.insert(key, agreed.min(dropped.start));
             if let Some(quorum) = &mut keeper.quorum {
                 let switched = Input::Switched { feed: key, common: dropped.start };
                 quorum.engine.handle(self.runtime.now(), switched);
@@ -119,14 +162,12 @@ impl StreamTask {
             }
             return self.step_back(keeper, checker, (common, place), said).await;
         }
-        if !std::mem::replace(&mut keeper.branches.is_told, true) {
-            tracing::warn!(
-                stream = self.identity.name,
-                feed = key.short(),
-                length = head.length(),
-                "the validators voted for another history than the one that is here; a peer that has it is waited for"
-            );
-        }
+        tracing::warn!(
+            stream = self.identity.name,
+            feed = key.short(),
+            length = head.length(),
+            "the validators voted for another history than the one that is here; a peer that has it is waited for"
+        );
         true
     }
 
@@ -143,20 +184,15 @@ impl StreamTask {
         taken.map_err(|failure| failure.message)
     }
 
-    /// Finds how many first blocks of a feed both histories of a fork have at least: by the proof, and by what counts and is
-    /// here.
-    async fn shared_at_least(&mut self, counts: &[Certified], part: &Part, fork: &VerifiedForkProof) -> u64 {
-        // Block 0 of the first feed is what the room is named by.
-        let mut shared = fork.shared().max(part.entry.length()).max(1);
-        for Certified { feed, target, .. } in counts {
-            if *feed == part.key && target.head.length() > shared {
-                let roots = self.log_roots_in(part, target.head.length()).await;
-                if roots.is_some_and(|roots| roots.tree_hash(Flavour::Dat) == *target.head.tree_hash()) {
-                    shared = target.head.length();
-                }
+    /// Tells whether a feed is here with one of the histories of a fork.
+    async fn holds_one(&mut self, part: &Part, fork: &VerifiedForkProof) -> bool {
+        for side in [&fork.proof().a, &fork.proof().b] {
+            let found = self.log_roots_in(part, side.roots.length()).await;
+            if found.is_some_and(|roots| roots == side.roots) {
+                return true;
             }
         }
-        shared
+        false
     }
 
     fn cannot_follow(&self, keeper: &mut RoomKeeper, why: &str) {
@@ -176,5 +212,6 @@ fn forks_of(keeper: &RoomKeeper, key: &PublicKey) -> Vec<VerifiedForkProof> {
         Claim::WriterFork(fork) if fork.key == *key => fork.as_ref().clone().verify().ok(),
         _ => None,
     });
-    forks.collect()
+    let met = keeper.branches.met.iter().filter(|fork| fork.key() == key).cloned();
+    forks.chain(met).collect()
 }

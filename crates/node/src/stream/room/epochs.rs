@@ -443,8 +443,8 @@ impl StreamTask {
         self.step_back(keeper, checker, (common, place), said).await
     }
 
-    /// Lets the room go on from a length, in the feed at a place: what stands behind is taken back. `said` is what this home said in blocks behind it; it is
-    /// submitted again. False when the state of the room has to be made anew.
+    /// Lets the room go on from a length, in the feed at a place: what stands behind is taken back. `said` is what this home
+    /// said in blocks behind it; it is submitted again. False when the state of the room has to be made anew.
     pub(super) async fn step_back(
         &mut self,
         keeper: &mut RoomKeeper,

@@ -490,6 +490,7 @@ impl StreamTask {
 
     /// Turns a fork of one of the room's feeds into evidence.
     pub(super) fn accuse(&self, keeper: &mut RoomKeeper, proof: &VerifiedForkProof) {
+        keeper.branches.meet(proof.clone());
         let Some(quorum) = &mut keeper.quorum else { return };
         let claim = Claim::WriterFork(Box::new(proof.proof().clone()));
         let evidence = Evidence { room: keeper.id, claim };
