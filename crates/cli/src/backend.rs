@@ -572,6 +572,11 @@ pub(crate) fn vote_key(home: &Path) -> Result<PublicKey, Failure> {
     Identities::open(home)?.vote_key()
 }
 
+/// Returns the vote key of a home, `None` when it was never asked for.
+pub(crate) fn known_vote_key(home: &Path) -> Result<Option<PublicKey>, Failure> {
+    Identities::open(home)?.known_vote_key()
+}
+
 /// Returns the vote key of a home, made when there is none, with its proof of possession.
 pub(crate) fn vote_offer(home: &Path) -> Result<ValidatorOffer, Failure> {
     Identities::open(home)?.vote_offer()

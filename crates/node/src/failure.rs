@@ -169,6 +169,8 @@ codes! {
     NotHost = "E3410", NotWritable, "this node does not host the room";
     /// A change of validators has not come to its end.
     ChangeUnderWay = "E3411", Other, "a change of validators is under way";
+    /// The home has no vote key.
+    NotValidator = "E3412", NotWritable, "this home is no validator";
     /// No peer was named or found.
     NoPeers = "E4001", NoPeers, "no peers";
     /// A peer could not be reached.

@@ -60,6 +60,16 @@ impl Identities {
         Ok(self.home.make_vote_key(&random()?).map_err(|error| home_failure(&error))?.key)
     }
 
+    /// Returns the vote key of this home, `None` when it was never asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Damaged`] when its file holds no key.
+    pub fn known_vote_key(&self) -> Result<Option<PublicKey>, Failure> {
+        let stored = self.home.vote_key().map_err(|error| home_failure(&error))?;
+        Ok(stored.map(|stored| stored.key))
+    }
+
     /// Returns the vote key of this home, made when there is none, with the proof that this home has its secret key.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use quorate_node::model::ValidatorOffer;
 use quorate_types::PublicKey;
 
-use super::StreamArg;
+use super::{ShareArgs, StreamArg};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ValidatorCommand {
@@ -16,6 +16,12 @@ pub(crate) enum ValidatorCommand {
                             With --json: a single JSON object, quorate.key/1."
     )]
     Key(ValidatorKeyArgs),
+    /// Serve rooms, and vote in those whose validator this home is, until Ctrl-C
+    #[command(
+        after_help = "It is quorate share of a home that has a vote key, and names the rooms in which it does not \
+                            vote.\n\nWith --json: newline-delimited JSON, one quorate.event/1 an event."
+    )]
+    Serve(ShareArgs),
     /// List the validators of a room
     #[command(after_help = "With --json: newline-delimited JSON, one quorate.validator/1 a validator.")]
     Ls(StreamArg),

@@ -22,7 +22,7 @@ use std::future::Future;
 
 use futures_lite::future;
 
-use crate::args::Command;
+use crate::args::{Command, ValidatorCommand};
 use crate::context::Context;
 use crate::demo;
 use crate::explain;
@@ -36,7 +36,8 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Append(args) => append::append(args, context).await,
         Command::Cat(args) if args.range.live => cat::cat(args, context).await,
         Command::Log(args) if args.range.live => cat::log(args, context).await,
-        Command::Share(args) => share::share(args, context).await,
+        Command::Share(args) => share::share(args, None, context).await,
+        Command::Validator(ValidatorCommand::Serve(args)) => quorum::serve(args, context).await,
         Command::Clone(args) => clone::clone(args, context).await,
         Command::LsFiles(args) => archive::ls_files(args, context).await,
         Command::Checkout(args) => archive::checkout(args, context).await,

@@ -9,7 +9,8 @@ use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use serde::Serialize;
 
-use crate::args::{NextQuorum, StreamArg, ValidatorCommand, VotesArgs};
+use super::share;
+use crate::args::{NextQuorum, ShareArgs, StreamArg, ValidatorCommand, VotesArgs};
 use crate::backend;
 use crate::context::Context;
 use crate::follow::Follow;
@@ -47,6 +48,7 @@ struct Votes<'a> {
 pub(crate) async fn validator(command: ValidatorCommand, context: &mut Context) -> Outcome {
     match command {
         ValidatorCommand::Key(args) => vote_key(args.offer, context),
+        ValidatorCommand::Serve(args) => serve(args, context).await,
         ValidatorCommand::Add(args) => {
             let wish = ValidatorWish { add: Some(args.offer), ..wish(&args.quorum) };
             change_validators(&args.stream.stream, wish, context).await
@@ -81,6 +83,17 @@ pub(crate) async fn validator(command: ValidatorCommand, context: &mut Context) 
             Ok(())
         }
     }
+}
+
+/// `quorate validator serve [ROOM...]`.
+pub(crate) async fn serve(args: ShareArgs, context: &mut Context) -> Outcome {
+    let Some(key) = backend::known_vote_key(&context.home)? else {
+        let home = context.home.display();
+        let message = format!("expected a home with a vote key, found none in {home}; nothing is served");
+        let next = context.command("validator key");
+        return Err(Failure::new(Code::NotValidator, message).next(next).into());
+    };
+    share::share(args, Some(key), context).await
 }
 
 /// `quorate validator key [--offer]`.

@@ -21,11 +21,11 @@ struct EventObject<'a> {
     schema: &'static str,
 }
 
-/// `quorate share [STREAM...]`.
-pub(crate) async fn share(args: ShareArgs, context: &mut Context) -> Outcome {
+/// `quorate share [STREAM...]`; of a validator, with its vote key, it names rooms in which it does not vote.
+pub(crate) async fn share(args: ShareArgs, vote_key: Option<PublicKey>, context: &mut Context) -> Outcome {
     let node = Serving::open(&context.home, context.timeout).await?;
     let mut events = node.events();
-    let result = serve(&args, &node, &mut events, context).await;
+    let result = serve(&args, vote_key, &node, &mut events, context).await;
     if context.interrupt.is_set() {
         context.output.note("ending; again Ctrl-C ends at once");
     }
@@ -53,7 +53,29 @@ fn refuse_gate(info: &StreamInfo) -> Outcome {
     Err(Failure::new(Code::NoValidators, message).next(format!("quorate share {name} --gate none")).into())
 }
 
-async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &mut Context) -> Outcome {
+/// Names the rooms in which a validator does not vote.
+fn note_others(vote_key: &PublicKey, streams: &[StreamInfo], context: &mut Context) {
+    for info in streams {
+        let Some(quorum) = info.room.as_ref().and_then(|room| room.quorum.as_ref()) else { continue };
+        let name = crate::text::shell(&info.name);
+        if let Some(why) = &quorum.silent {
+            context.output.note(&format!("{name}: this validator does not vote: {why}"));
+        } else if quorum.validators.iter().all(|validator| validator.key != *vote_key) {
+            context.output.note(&format!(
+                "{name}: this home is none of its validators; its host adds it: quorate validator add {name} KEY.PROOF, as \
+                 quorate validator key --offer prints it here"
+            ));
+        }
+    }
+}
+
+async fn serve(
+    args: &ShareArgs,
+    vote_key: Option<PublicKey>,
+    node: &Serving,
+    events: &mut Events,
+    context: &mut Context,
+) -> Outcome {
     node.serve_api().await?;
     let streams = if args.streams.is_empty() {
         node.open_all().await?
@@ -86,6 +108,9 @@ async fn serve(args: &ShareArgs, node: &Serving, events: &mut Events, context: &
             context.command("clone LINK --peer HOST:PORT --live")
         ))
         .into());
+    }
+    if let Some(vote_key) = vote_key {
+        note_others(&vote_key, &streams, context);
     }
     let address = node.listen(args.host, args.port).await?;
     if args.port.is_none() && address.port() != quorate_types::limits::DEFAULT_PORT {

@@ -40,7 +40,7 @@ const COMMANDS: &[&str] = &[
 const RULE_COMMANDS: &[&str] =
     &["new", "build", "check", "test", "run", "replay", "add", "remove", "replace", "params", "ls"];
 
-const VALIDATOR_COMMANDS: &[&str] = &["key", "ls", "add", "remove"];
+const VALIDATOR_COMMANDS: &[&str] = &["key", "ls", "add", "remove", "serve"];
 
 const FORK_COMMANDS: &[&str] = &["ls", "show", "export", "verify", "publish", "resolve"];
 

@@ -237,6 +237,37 @@ fn a_copied_home_does_not_vote() {
 }
 
 #[test]
+fn a_validator_serves_rooms_and_names_those_of_others() {
+    let mut bank = Bank::open(3);
+    bank.until("bob", |quorum| quorum["committed"].as_u64() >= Some(1));
+    let host = bank.nodes[0].1.clone();
+    // The second node ends, and goes on as a validator that is told where it votes.
+    bank.nodes.remove(1);
+    let words = ["validator", "serve", "--host", "127.0.0.1", "--port", "0", "--peer", &host];
+    let mut bob = bank.world.start("bob", &words);
+    bob.line();
+    let said = bank.mint(10, &["--wait", "committed"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let votes = bank.quorum("host")["votes"].clone();
+    let key = vote_key(&bank.world, "bob");
+    let of_bob = votes.as_array().unwrap().iter().filter(|vote| vote["validator"] == key.as_str());
+    assert!(of_bob.count() > 0, "{votes}");
+    assert!(bob.warnings().iter().all(|line| !line.contains("none of its validators")));
+
+    // One who is none of them is told so, and serves all the same; without a vote key nothing is served.
+    bank.world.json("reader", &["clone", &bank.link, "money", "--peer", &host]);
+    bank.world.run("reader", &["--json", "validator", "serve"]).failure("E3412", 8);
+    vote_key(&bank.world, "reader");
+    let words = ["validator", "serve", "money", "--host", "127.0.0.1", "--port", "0"];
+    let mut reader = bank.world.start("reader", &words);
+    reader.line();
+    let told = reader.warnings();
+    assert!(told.iter().any(|line| line.contains("none of its validators")), "{told:?}");
+    reader.interrupt();
+    assert_eq!(reader.wait(), Some(130));
+}
+
+#[test]
 fn what_is_no_quorum_is_refused() {
     let world = World::new();
     let key = vote_key(&world, "host");
