@@ -261,8 +261,13 @@ fn a_validator_serves_rooms_and_names_those_of_others() {
     let words = ["validator", "serve", "money", "--host", "127.0.0.1", "--port", "0"];
     let mut reader = bank.world.start("reader", &words);
     reader.line();
-    let told = reader.warnings();
-    assert!(told.iter().any(|line| line.contains("none of its validators")), "{told:?}");
+    let mut told = Vec::new();
+    let until = Instant::now() + PATIENCE;
+    while !told.iter().any(|line: &String| line.contains("none of its validators")) {
+        assert!(Instant::now() < until, "{told:?}");
+        std::thread::sleep(Duration::from_millis(20));
+        told.extend(reader.warnings());
+    }
     reader.interrupt();
     assert_eq!(reader.wait(), Some(130));
 }
