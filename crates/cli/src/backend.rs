@@ -337,11 +337,14 @@ impl Serving {
     /// Begins to carry a stream of somebody else; without a peer, from those that it came from before.
     pub(crate) async fn clone_stream(&self, clone: CloneStream, live: bool) -> Result<StreamInfo, Failure> {
         let remembered = clone.peers.is_empty();
+        // What is here is looked at before any peer can add to it.
+        let alone = CloneStream { peers: Vec::new(), ..clone.clone() };
+        let info = self.node.clone_stream(alone, live).await?.info().await?;
         let stream = self.node.clone_stream(clone, live).await?;
         if remembered {
             self.node.add_remembered_peers(&stream);
         }
-        stream.info().await
+        Ok(info)
     }
 
     /// Fetches the newest signed head of a stream.
