@@ -19,7 +19,7 @@ impl<S: RandomAccess + Send> Feed<S> {
     /// # Errors
     ///
     /// [`BranchError`]: for writers, and for a proof about other histories than the one that is here; then nothing is
-    /// changed.
+    /// changed. When the storage fails on the way, the feed has to be opened again.
     pub async fn take_branch(
         &mut self,
         fork: &VerifiedForkProof,
@@ -32,6 +32,15 @@ impl<S: RandomAccess + Send> Feed<S> {
         let other = self.other_history(fork).await?;
         let shared = shared.max(fork.shared()).min(self.length()).min(other.roots.length().saturating_sub(1));
         self.commit().await?;
+        let dropped = self.replace_history(other, shared).await;
+        if dropped.is_err() {
+            // What is in memory is not what is on the disk any more.
+            self.poisoned = true;
+        }
+        dropped
+    }
+
+    async fn replace_history(&mut self, other: SignedRoots, shared: u64) -> Result<BlockRange, BranchError> {
         // Where the copy has holes, so much of it may not be known.
         let roots = self.roots_at(shared).await?.unwrap_or_default();
         let dropped = BlockRange::new(roots.length(), self.length());

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use futures_lite::future::block_on;
 use proptest::prelude::*;
 use quorate_feed::fork::{ForkProof, VerifiedForkProof, find_link};
-use quorate_feed::{BranchError, Feed, Flavour};
+use quorate_feed::{BranchError, Feed, Flavour, StorageError};
 use quorate_types::NodeIndex;
 
 use crate::support::{Disk, File, audit, blocks, create, dice, open, written};
@@ -126,9 +126,13 @@ proptest! {
         fill(&mut copy, &mut a);
         block_on(copy.flush()).unwrap();
         Disk::fail_after(writes);
-        let _ = block_on(copy.take_branch(&proof, shared));
-        drop(copy);
+        let taken = block_on(copy.take_branch(&proof, shared));
         Disk::fail_after(usize::MAX);
+        if taken.is_err() {
+            let again = block_on(copy.take_branch(&proof, shared));
+            prop_assert!(matches!(again, Err(BranchError::Storage(StorageError::Poisoned))), "{:?}", again);
+        }
+        drop(copy);
         disk.crash(roll);
         let (mut copy, recovery) = open(&disk, false);
         prop_assert!(recovery.damaged.is_empty(), "{:?}", recovery);
