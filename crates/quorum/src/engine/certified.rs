@@ -23,11 +23,7 @@ impl Engine {
 
     /// Tells whether the head that counts is among those that were checked here.
     pub fn has_checked_certified(&self) -> bool {
-        let certified = self.certified_here().filter(|it| self.current.epoch.feed() == Some(&it.feed));
-        certified.is_some_and(|certified| {
-            let checked = self.here.heads.get(&certified.head().length());
-            checked.is_some_and(|checked| checked.head == *certified.head())
-        })
+        self.is_as_certified() == Some(true)
     }
 
     /// Returns the longest head that a quorum is known to have voted for in this epoch.
@@ -41,11 +37,15 @@ impl Engine {
 
     /// Tells whether the heads that were checked here are of another branch than the one that a quorum voted for.
     pub(super) fn is_contradicted(&self) -> bool {
-        let certified = self.certified_here().filter(|it| self.current.epoch.feed() == Some(&it.feed));
-        certified.is_some_and(|certified| {
-            let checked = self.here.heads.get(&certified.head().length());
-            checked.is_some_and(|checked| checked.head != *certified.head())
-        })
+        self.is_as_certified() == Some(false)
+    }
+
+    /// Compares what was checked here with what a quorum voted for; `None` where one of them is missing.
+    fn is_as_certified(&self) -> Option<bool> {
+        let certified = self.certified_here()?;
+        let checked = self.here.heads.get(&certified.head().length())?;
+        let is_of_feed = self.current.epoch.feed() == Some(&certified.feed);
+        is_of_feed.then(|| checked.head == *certified.head())
     }
 
     /// Forgets heads of a branch that is no longer held.
