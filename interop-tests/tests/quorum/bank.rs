@@ -189,13 +189,23 @@ impl Bank {
         Ok(self.room(at)?["quorum"].clone())
     }
 
+    /// Blocks of the first feed that a member shows to stock peers.
+    pub(crate) fn shown(&self, at: usize) -> Result<u64> {
+        let info = self.info(at)?;
+        info["gate"]["shown"].as_u64().with_context(|| format!("expected a gate at {at}: {info}"))
+    }
+
     fn room(&self, at: usize) -> Result<Value> {
+        Ok(self.info(at)?["room"].clone())
+    }
+
+    fn info(&self, at: usize) -> Result<Value> {
         let output = self.command(at, &["info", ROOM]).output()?;
         ensure!(output.status.success(), "info at {at}: {}", String::from_utf8_lossy(&output.stderr));
         let info: Value = serde_json::from_slice(&output.stdout)?;
         ensure!(info["fork"].is_null(), "a fork at {at}: {info}");
         ensure!(info["room"]["refused"].is_null(), "a block was refused at {at}: {info}");
-        Ok(info["room"].clone())
+        Ok(info)
     }
 
     /// Checks that nobody has signed two things that contradict each other, as far as a member knows.
