@@ -3,25 +3,26 @@
 mod checker;
 mod feeds;
 pub(crate) mod genesis;
+mod signatures;
 mod then;
 pub(crate) mod wishes;
 
 use std::sync::{Arc, OnceLock};
 
 use quorate_rules::engine::{Engine, EngineConfig};
-use quorate_stream::identity::KnownKeys;
 
 pub(crate) use checker::{CheckedHead, Checker, Known, Noted, Proposed, Replay, Stop};
 pub(crate) use feeds::RoomFeeds;
+pub(crate) use signatures::{Authentication, Signatures};
 pub(crate) use then::{Said, Then};
 
 use crate::{Code, Failure};
 
-/// The engine by which all rooms of a node are checked, which is made with the first room, and the keys that sign there.
+/// What all rooms of a node are checked by: the engine, which is made with the first room, and what verifies signatures.
 #[derive(Default)]
 pub(crate) struct RuleHost {
     engine: OnceLock<Engine>,
-    keys: Arc<KnownKeys>,
+    signatures: Arc<Signatures>,
 }
 
 impl std::fmt::Debug for RuleHost {
@@ -31,9 +32,9 @@ impl std::fmt::Debug for RuleHost {
 }
 
 impl RuleHost {
-    /// Returns the keys that have signed in any room.
-    pub(crate) fn keys(&self) -> Arc<KnownKeys> {
-        Arc::clone(&self.keys)
+    /// Returns what verifies signatures.
+    pub(crate) const fn signatures(&self) -> &Arc<Signatures> {
+        &self.signatures
     }
 
     /// Returns the engine.

@@ -12,7 +12,7 @@ mod undo;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -50,9 +50,12 @@ const UNDO_BYTES: u64 = 256 << 20;
 /// Keys of a batch for which room is made before they are counted.
 const BATCH_KEYS: usize = 4096;
 
-/// What a step and a small write take in an undo record, about.
-const STEP_BYTES: usize = 72;
-const WRITE_BYTES: usize = 96;
+/// Bytes after which a batch begins another undo record: together with what the database adds they fit a page of
+/// 64 KiB, which is zeroed and written whole, and little is read for one step.
+const RECORD_BYTES: usize = 60 << 10;
+
+/// Room for the last step of a record, bytes.
+const RECORD_SLACK: usize = 2 << 10;
 
 /// What may be lost in a crash: it is made again from the blocks in less than a few seconds.
 const UNSYNCED_STEPS: u64 = 65_536;
@@ -227,13 +230,14 @@ impl RoomStore for RedbStore {
         let Some(last) = batch.last() else {
             return Ok(());
         };
-        let (first, after) = (self.position.length, last.after());
+        let after = last.after();
         let steps = batch.len() as u64;
         let change = self.change_of(batch)?;
 
         // Pages that the table holds back cannot be written again.
         self.reader().table = None;
-        let bytes = change.record.len() + change.bytes;
+        let record_bytes = change.records.iter().map(|(_, record)| record.len()).sum::<usize>();
+        let bytes = record_bytes + change.bytes;
         self.unsynced.steps += steps;
         self.unsynced.bytes += bytes;
         let transaction = self.database.begin_write().map_err(failed("written"))?;
@@ -244,8 +248,10 @@ impl RoomStore for RedbStore {
                 write(&mut table, space, key, *value)?;
             }
             let mut records = transaction.open_table(UNDO).map_err(failed("written"))?;
-            records.insert(first, change.record.as_slice()).map_err(failed("written"))?;
-            undo_bytes = undo_bytes.saturating_add(change.record.len() as u64);
+            for (first, record) in &change.records {
+                records.insert(first, record.as_slice()).map_err(failed("written"))?;
+            }
+            undo_bytes = undo_bytes.saturating_add(record_bytes as u64);
             while after.length.saturating_sub(oldest) > UNDO_STEPS || undo_bytes > UNDO_BYTES {
                 let Some(kept) = drop_oldest(&mut records, after.length, undo_bytes)? else { break };
                 (oldest, undo_bytes) = kept;
@@ -311,7 +317,8 @@ type Key<'a> = (&'a RuleId, &'a [u8]);
 /// What a batch changes: the last value of each key, by key, and how to take it all back.
 struct Change<'a> {
     values: Vec<(Key<'a>, Option<&'a [u8]>)>,
-    record: Vec<u8>,
+    /// Undo records, each with its first entry.
+    records: Vec<(u64, Vec<u8>)>,
     /// Bytes of the keys and values.
     bytes: usize,
 }
@@ -321,27 +328,41 @@ impl RedbStore {
         // In the order of the keys at the end and not before: an ordered map would compare each key a dozen times.
         // Room for all writes of a small batch, and for the keys that a large one writes again and again.
         let writes = batch.iter().map(|step| step.writes.len()).sum::<usize>();
-        let mut values: HashMap<Key<'a>, Option<&'a [u8]>> = HashMap::with_capacity(writes.min(BATCH_KEYS));
-        let (mut record, mut bytes) =
-            (Vec::with_capacity(batch.len() * STEP_BYTES + writes * WRITE_BYTES), 0);
+        let mut spaces: BTreeMap<&RuleId, HashMap<&'a [u8], Option<&'a [u8]>>> = BTreeMap::new();
+        let mut bytes = 0;
+        let (mut records, mut first, mut record) = (Vec::new(), self.position.length, Vec::new());
         let mut position = self.position;
         for step in batch {
             if step.index != position.length {
                 return Err(StateError::Index { expected: position.length, found: step.index });
             }
+            if record.len() >= RECORD_BYTES {
+                let next = Vec::with_capacity(RECORD_BYTES + RECORD_SLACK);
+                records.push((first, std::mem::replace(&mut record, next)));
+                first = step.index;
+            }
             undo::begin_step(&position, step.writes.len(), &mut record);
             for ((space, key), value) in &step.writes {
                 bytes += RuleId::LEN + key.len() + value.as_ref().map_or(0, Vec::len);
-                match values.insert((space, key), value.as_deref()) {
+                let values =
+                    spaces.entry(space).or_insert_with(|| HashMap::with_capacity(writes.min(BATCH_KEYS)));
+                match values.insert(key, value.as_deref()) {
                     Some(before) => undo::put_write(space, key, before, &mut record),
                     None => undo::put_write(space, key, self.get(space, key)?.as_deref(), &mut record),
                 }
             }
             position = step.after();
         }
-        let mut values: Vec<_> = values.into_iter().collect();
-        values.sort_unstable_by_key(|(key, _)| *key);
-        Ok(Change { values, record, bytes })
+        records.push((first, record));
+        let mut values = Vec::with_capacity(spaces.values().map(HashMap::len).sum());
+        for (space, keys) in spaces {
+            let start = values.len();
+            values.extend(keys.into_iter().map(|(key, value)| ((space, key), value)));
+            if let Some(keys) = values.get_mut(start..) {
+                keys.sort_unstable_by_key(|((_, key), _)| *key);
+            }
+        }
+        Ok(Change { values, records, bytes })
     }
 }
 

@@ -60,6 +60,10 @@ const BLOCKS_A_JOB: u64 = 4096;
 /// Blocks whose signatures are verified before it is their turn, at least.
 const LEAST_AHEAD: u64 = BLOCKS_A_JOB / 8;
 
+/// Jobs whose signatures are verified before it is their turn: while the blocks of the last one are read, the cores have
+/// the one before.
+const BATCHES_AHEAD: usize = 2;
+
 /// Bytes of blocks that one job checks, and one block more.
 const BYTES_A_JOB: usize = 8 * 1024 * 1024;
 
@@ -304,7 +308,7 @@ impl StreamTask {
             None => self.read_batch(keeper, start, 1).await,
         };
         if let Some(batch) = batch {
-            keeper.start_replay(batch);
+            keeper.start_replay(self.rules.signatures(), batch);
         } else if keeper.is_host
             && start == self.log_length(&keeper.log)
             && !(keeper.offers.is_empty() && keeper.proofs.is_empty() && keeper.changes.is_empty())
@@ -316,10 +320,13 @@ impl StreamTask {
     /// Begins with the signatures of the blocks behind those that are being checked: rules run one after the other,
     /// and would leave the other cores idle.
     async fn look_ahead(&mut self, keeper: &mut RoomKeeper) {
-        let start = keeper.replayed_to;
-        if keeper.stopped.is_none() && keeper.ahead.is_empty() && keeper.checked < start {
-            let batch = self.read_batch(keeper, start, LEAST_AHEAD).await;
-            keeper.ahead.extend(batch);
+        while keeper.stopped.is_none() && keeper.ahead.len() < BATCHES_AHEAD {
+            let start = keeper.ahead.back().map_or(keeper.replayed_to, Batch::end);
+            if keeper.checked >= start {
+                return;
+            }
+            let Some(batch) = self.read_batch(keeper, start, LEAST_AHEAD).await else { return };
+            keeper.ahead.push_back(batch);
         }
     }
 
@@ -332,7 +339,7 @@ impl StreamTask {
             return None;
         }
         let blocks = self.log_read(&keeper.log, start, end).await;
-        (!blocks.is_empty()).then(|| Batch::begin(&self.rules.keys(), keeper.id, start, blocks))
+        (!blocks.is_empty()).then(|| Batch::begin(self.rules.signatures(), keeper.id, start, blocks))
     }
 
     /// Reads blocks up to `end`, or up to the first that is not here, but no more than one job checks.

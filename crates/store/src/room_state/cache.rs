@@ -1,6 +1,6 @@
 //! Values of hot keys in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use quorate_types::RuleId;
 
@@ -21,7 +21,8 @@ pub(super) struct Cache {
 
 #[derive(Debug, Default)]
 struct Generation {
-    spaces: HashMap<RuleId, HashMap<Vec<u8>, Option<Vec<u8>>>>,
+    /// There are few namespaces, and comparing them is faster than hashing.
+    spaces: BTreeMap<RuleId, HashMap<Vec<u8>, Option<Vec<u8>>>>,
     bytes: usize,
 }
 

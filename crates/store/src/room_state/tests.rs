@@ -167,6 +167,45 @@ fn the_undo_log_reaches_back_as_far_as_promised_and_is_bounded() {
 }
 
 #[test]
+fn a_large_batch_has_several_undo_records_and_goes_back_into_any() {
+    let mut model = Model::new();
+    model.commit(vec![put("before", "1")]);
+    // Values as long as make some twenty records, and one that is longer than a record.
+    let value = |index: usize| if index == 150 { RECORD_BYTES + 7 } else { 25 * (index % 140) };
+    let batch = |from: usize| {
+        (from..from + 300)
+            .map(|index| put(&format!("key {}", index % 20), &"v".repeat(value(index))))
+            .collect()
+    };
+    model.commit(batch(0));
+    let records = |model: &Model| {
+        let transaction = model.store.database.begin_read().unwrap();
+        let table = transaction.open_table(UNDO).unwrap();
+        let all = table.range(0..).unwrap();
+        let all: Vec<(u64, usize)> = all
+            .map(|found| found.map(|(first, record)| (first.value(), record.value().len())).unwrap())
+            .collect();
+        all
+    };
+    let all = records(&model);
+    assert!(all.len() > 10, "{all:?}");
+    let longer: Vec<_> = all.iter().filter(|(_, bytes)| *bytes > 64 << 10).collect();
+    assert_eq!(longer.len(), 1, "only the one with the long value: {all:?}");
+    model.check();
+    // To the edges of a record and into its middle.
+    let edge = all[all.len() - 3].0;
+    for length in [295, edge + 1, edge, edge - 1, 172, 171, 70] {
+        model.step_back(length);
+        model.check();
+        assert!(records(&model).iter().all(|(first, _)| *first < length));
+    }
+    model.reopen();
+    model.check();
+    model.commit(batch(5));
+    model.check();
+}
+
+#[test]
 fn it_is_open_once_and_of_one_room() {
     let mut model = Model::new();
     model.commit(vec![put("a", "1")]);

@@ -1,4 +1,4 @@
-//! Undo records: what a batch of steps found, so that it can be put back.
+//! Undo records: what some steps of a batch found, so that it can be put back.
 //!
 //! ```text
 //! record = step*

@@ -29,9 +29,10 @@ const KEPT_FOR: u64 = 16 * MAX_FAMILIAR as u64;
 /// Keys that have signed, the most recent of them. Any number of threads may use it at once.
 ///
 /// It makes verification faster and never changes its result.
-#[derive(Default)]
 pub struct KnownKeys {
     shelves: Mutex<Shelves>,
+    /// Keys may become familiar.
+    computes_multiples: bool,
 }
 
 /// A key that can be verified with.
@@ -47,7 +48,7 @@ pub(crate) struct KnownKey {
 impl KnownKeys {
     /// Knows no key.
     pub fn new() -> Self {
-        Self::default()
+        Self { shelves: Mutex::default(), computes_multiples: !is_fast_without() }
     }
 
     /// Returns what is known of a key, or begins to know it.
@@ -56,7 +57,7 @@ impl KnownKeys {
     ///
     /// The key is none to verify with.
     pub(crate) fn get(&self, key: &PublicKey) -> Result<Arc<KnownKey>, Forgery> {
-        if let Some(known) = self.shelves().find(key) {
+        if let Some(known) = self.shelves().find(key, self.computes_multiples) {
             return Ok(known);
         }
         // Not under the lock: a key takes as long as some hundred look-ups.
@@ -67,6 +68,25 @@ impl KnownKeys {
     fn shelves(&self) -> MutexGuard<'_, Shelves> {
         // A panic elsewhere leaves nothing behind that could change a result.
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for KnownKeys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Tells whether the curve's library multiplies with AVX-512 here, which takes no longer than adding multiples
+/// (`docs/performance.md`, signatures), and none of their memory.
+fn is_fast_without() -> bool {
+    #[cfg(all(target_arch = "x86_64", curve25519_dalek_backend = "avx512"))]
+    {
+        std::arch::is_x86_feature_detected!("avx512ifma") && std::arch::is_x86_feature_detected!("avx512vl")
+    }
+    #[cfg(not(all(target_arch = "x86_64", curve25519_dalek_backend = "avx512")))]
+    {
+        false
     }
 }
 
@@ -109,13 +129,13 @@ struct Shelves {
 }
 
 impl Shelves {
-    fn find(&mut self, key: &PublicKey) -> Option<Arc<KnownKey>> {
+    fn find(&mut self, key: &PublicKey, may_become_familiar: bool) -> Option<Arc<KnownKey>> {
         self.clock = self.clock.saturating_add(1);
         if let Some(known) = self.familiar.touch(key, self.clock) {
             return Some(known);
         }
         let known = self.counted.touch(key, self.clock)?;
-        if known.is_seen_often() && self.has_room() {
+        if may_become_familiar && known.is_seen_often() && self.has_room() {
             self.counted.remove(key);
             self.familiar.put(key, Arc::clone(&known), self.clock);
             known.familiar.store(true, Ordering::Relaxed);
@@ -199,9 +219,14 @@ impl Shelf {
 
 #[cfg(test)]
 impl KnownKeys {
+    /// Knows no key, and will compute multiples whatever the processor.
+    pub(super) fn with_multiples() -> Self {
+        Self { computes_multiples: true, ..Self::new() }
+    }
+
     /// Begins with a familiar key, if it is one to verify with.
     pub(super) fn knowing(key: &PublicKey) -> Self {
-        let keys = Self::new();
+        let keys = Self::with_multiples();
         if let Ok(known) = keys.get(key) {
             known.seen.store(FAMILIAR, Ordering::Relaxed);
             assert!(keys.get(key).is_ok_and(|known| known.multiples().is_some()));
@@ -236,7 +261,7 @@ mod tests {
 
     #[test]
     fn keys_are_bounded_and_the_first_stay_familiar() {
-        let keys = KnownKeys::new();
+        let keys = KnownKeys::with_multiples();
         let all: Vec<PublicKey> = (0..MAX_FAMILIAR + 200).map(key).collect();
         for key in &all {
             keys.get(key).unwrap().seen.store(FAMILIAR, Ordering::Relaxed);
@@ -261,7 +286,7 @@ mod tests {
 
     #[test]
     fn counted_keys_are_bounded() {
-        let keys = KnownKeys::new();
+        let keys = KnownKeys::with_multiples();
         for number in 0..MAX_COUNTED + 10 {
             keys.get(&key(number)).unwrap();
         }

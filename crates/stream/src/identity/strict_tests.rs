@@ -175,7 +175,7 @@ fn published_edge_cases_pass_where_they_pass_strictly() {
 
 #[test]
 fn a_key_becomes_familiar_by_good_signatures_alone() {
-    let (author, keys) = (SigningKey::from_bytes(&[1; 32]), KnownKeys::new());
+    let (author, keys) = (SigningKey::from_bytes(&[1; 32]), KnownKeys::with_multiples());
     let key = PublicKey::new(author.verifying_key().to_bytes());
     let good = Signature::new(author.sign(b"text").to_bytes());
     let round = |text: &[u8]| {

@@ -6,7 +6,6 @@ use quorate_stream::room::Lacking;
 
 use super::super::task::StreamTask;
 use super::RoomState;
-use super::jobs::Authentication;
 use super::tell::refused_block;
 use crate::model::RoomAudit;
 use crate::room::{Checker, Known, Replay, Stop};
@@ -56,7 +55,7 @@ impl StreamTask {
             if blocks.is_empty() {
                 break;
             }
-            let entries = Authentication::begin(&self.rules.keys(), room, &blocks).finish().await;
+            let entries = self.rules.signatures().begin(room, &blocks).finish().await;
             let (given, replay) = blocking::unblock(move || {
                 let replay = checker.replay(&blocks, &entries, &known);
                 ((checker, known), replay)

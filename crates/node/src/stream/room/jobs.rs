@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use quorate_stream::entry::VerifiedEntry;
-use quorate_stream::identity::KnownKeys;
 use quorate_stream::refusal::{Refusal, RoomCode};
-use quorate_stream::room::{AuthenticEntry, Lacking, authenticate_many};
+use quorate_stream::room::{AuthenticEntry, Lacking};
 use quorate_stream::submit::{Answer, Input as RelayInput};
 use quorate_types::{Hash, RoomId};
 
@@ -18,10 +17,7 @@ use super::tell::rules_of;
 use super::validators::WantedChange;
 use super::{RoomKeeper, RoomState, Stopped};
 use crate::event::Event;
-use crate::room::{Checker, Known, Noted, Proposed, Replay, Stop};
-
-/// Blocks whose signatures one thread verifies at a time, at least: below, the change of threads is what costs.
-const LEAST_SHARE: usize = 16;
+use crate::room::{Authentication, Checker, Known, Noted, Proposed, Replay, Signatures, Stop};
 
 /// Entries that one job proposes.
 const OFFERS_A_JOB: usize = 256;
@@ -79,24 +75,31 @@ enum Entries {
 
 impl Batch {
     /// Begins with the signatures.
-    pub(super) fn begin(keys: &Arc<KnownKeys>, room: RoomId, start: u64, blocks: Vec<Bytes>) -> Self {
-        let entries = Entries::Coming(Authentication::begin(keys, room, &blocks));
+    pub(super) fn begin(signatures: &Arc<Signatures>, room: RoomId, start: u64, blocks: Vec<Bytes>) -> Self {
+        let entries = Entries::Coming(signatures.begin(room, &blocks));
         Self { start, blocks, entries }
+    }
+
+    /// Returns where the blocks end.
+    pub(super) fn end(&self) -> u64 {
+        self.start.saturating_add(self.blocks.len() as u64)
     }
 }
 
 impl RoomKeeper {
-    pub(super) fn start_replay(&mut self, batch: Batch) {
+    pub(super) fn start_replay(&mut self, signatures: &Arc<Signatures>, batch: Batch) {
         let Some(mut checker) = self.checker.take() else { return };
         let known = std::mem::take(&mut self.known);
+        self.replayed_to = batch.end();
         let Batch { start, mut blocks, entries } = batch;
-        self.replayed_to = start.saturating_add(blocks.len() as u64);
+        let signatures = Arc::clone(signatures);
         self.job = Some(Box::pin(async move {
             let mut entries = match entries {
                 Entries::Coming(authentication) => authentication.finish().await,
                 Entries::Here(entries) => entries,
             };
             blocking::unblock(move || {
+                let _checking = signatures.checking();
                 let replay = checker.replay(&blocks, &entries, &known);
                 let taken = usize::try_from(checker.length().saturating_sub(start)).unwrap_or(usize::MAX);
                 blocks.drain(..taken.min(blocks.len()));
@@ -147,33 +150,6 @@ impl RoomKeeper {
                 what: What::Proposed { proofs, answers, rest: offers, lacking, kept, change },
             }
         })));
-    }
-}
-
-/// Verification of the signatures of blocks on all cores: most of the time of a check is theirs.
-pub(super) struct Authentication(Vec<blocking::Task<Vec<Result<AuthenticEntry, Refusal>>>>);
-
-impl Authentication {
-    /// Begins; what is dropped before its end goes no further than the shares that run.
-    pub(super) fn begin(keys: &Arc<KnownKeys>, room: RoomId, blocks: &[Bytes]) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // More shares than cores: a core that does something else besides takes fewer.
-        let share = blocks.len().div_ceil(4 * cores).max(LEAST_SHARE);
-        let shares = blocks.chunks(share).map(<[Bytes]>::to_vec);
-        let begin = |share: Vec<Bytes>| {
-            let keys = Arc::clone(keys);
-            blocking::unblock(move || authenticate_many(&keys, &room, share))
-        };
-        Self(shares.map(begin).collect())
-    }
-
-    /// Waits for the entries, which are in the order of their blocks.
-    pub(super) async fn finish(self) -> Vec<Result<AuthenticEntry, Refusal>> {
-        let mut entries = Vec::new();
-        for share in self.0 {
-            entries.extend(share.await);
-        }
-        entries
     }
 }
 
