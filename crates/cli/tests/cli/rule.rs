@@ -211,8 +211,18 @@ fn the_gate_says_which_limit_which_function_and_where() {
     for command in [&["rule", "run", &path, "--entries", "-"][..], &["rule", "check", &path]] {
         assert_eq!(world.run("home", command).code, Some(5));
     }
-    fs::write(world.path("text.wasm"), "no module").unwrap();
-    world.run("home", &["--json", "rule", "check", "text.wasm"]).failure("E3201", 5);
+    for (bytes, found) in [
+        (&b""[..], "nothing"),
+        (b" (module)", "WebAssembly text"),
+        (b"no module", "text"),
+        (b"\x7fELF\xff", "other bytes"),
+        (b"\0asm\x02\0\0\0", "offset"),
+    ] {
+        fs::write(world.path("none.wasm"), bytes).unwrap();
+        let failure = world.run("home", &["--json", "rule", "check", "none.wasm"]).failure("E3201", 5);
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.contains(found) && !message.contains('\n'), "{message}");
+    }
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::stop::{Outcome, Stop};
 /// What stands before the name of a rule that comes with the program.
 const BUILTIN: &str = "builtin:";
 
+/// What every module begins with.
+const MAGIC: &[u8] = b"\0asm";
+
 /// Bytes that are read of a file that is far too large for a module, so that its size can be told.
 const MOST_READ: u64 = 64 * MAX_MODULE_BYTES as u64;
 
@@ -104,6 +107,19 @@ impl Module {
     }
 
     fn refused(&self, error: &GateError) -> Stop {
-        Failure::new(Code::GateRefuses, format!("the gate refuses {}: {error}", self.shown)).into()
+        let shown = &self.shown;
+        if self.bytes.starts_with(MAGIC) {
+            return Failure::new(Code::GateRefuses, format!("the gate refuses {shown}: {error}")).into();
+        }
+        let found = match std::str::from_utf8(&self.bytes) {
+            Ok("") => "nothing",
+            Ok(text) if text.trim_start().starts_with(['(', ';']) => "WebAssembly text",
+            Ok(_) => "text",
+            Err(_) => "other bytes",
+        };
+        let message = format!(
+            "the gate refuses {shown}: expected a WebAssembly module, which begins with the bytes 00 61 73 6d, found {found}"
+        );
+        Failure::new(Code::GateRefuses, message).next("quorate rule build DIR builds one").into()
     }
 }
