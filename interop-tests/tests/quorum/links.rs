@@ -81,6 +81,8 @@ struct World {
     bank: Bank,
     stock: Vec<StockPeer>,
     payments: Vec<Payment>,
+    /// Blocks of the first feed that stock peers were shown while all links were there.
+    shown: u64,
     /// The longest reading so far.
     longest: History,
     supply: u64,
@@ -109,9 +111,12 @@ impl World {
         for at in 0..MEMBERS {
             bank.until_committed(at, length, HEALED)?;
         }
+        for peer in &mut stock {
+            peer.wait_downloaded(length, PATIENCE).context("the endowments")?;
+        }
         let longest = bank.read(0)?;
         let supply = ENDOWMENT * MEMBERS as u64;
-        Ok(Self { bank, stock, payments: Vec::new(), longest, supply, nonce: 0 })
+        Ok(Self { bank, stock, payments: Vec::new(), shown: length, longest, supply, nonce: 0 })
     }
 
     /// Cuts no link, those of one member, those between two halves, or any.
@@ -223,7 +228,7 @@ impl World {
             let at = 1 + place;
             if self.bank.members[at].process.is_some() {
                 let has_ended = self.bank.quorum(at)?["feeds"][0]["end"].as_u64().is_some();
-                let due = if has_ended { self.bank.shown(at)? } else { wanted };
+                let due = if has_ended { self.bank.shown(at)?.max(self.shown) } else { wanted };
                 peer.wait_downloaded(due, PATIENCE)
                     .with_context(|| format!("stock peer {place}, which should have {due} of {wanted}"))?;
             }
