@@ -65,6 +65,12 @@ fn stuck_disks_are_no_end() {
     assert_holds("seed 7142", &random(7142, Extras::default()));
 }
 
+/// A validator has sealed with a QC that nobody has any more.
+#[test]
+fn a_lost_qc_is_no_end() {
+    assert_holds("seed 52688", &random(52688, Extras::default()));
+}
+
 /// Validators come and go.
 #[test]
 fn chance_with_changes_breaks_nothing() {

@@ -329,7 +329,7 @@ pub(crate) fn accept(epoch: &Epoch, signer: PublicKey, next: VsetHash, base: Hea
 
 impl VerifiedHandover {
     /// Makes a handover of seals, if there are enough of them. `qcs` finds a QC that a seal reports; seals whose QC is
-    /// not there are left out, and so is more than a quorum. `change` shows that a base ends with a change of
+    /// not there and may be the highest are left out, and so is more than a quorum. `change` shows that a base ends with a change of
     /// validators, with all who accept; it is asked for with the base.
     ///
     /// # Errors
@@ -343,12 +343,16 @@ impl VerifiedHandover {
     ) -> Result<Self, CertificateError> {
         let mut taken = BTreeMap::new();
         let mut base: Option<VerifiedQc> = None;
+        let mut without_qc = Vec::new();
         for seal in seals {
             let place =
                 epoch.validators().position(seal.signer()).and_then(|place| u32::try_from(place).ok());
             let Some(place) = place.filter(|_| taken.len() < epoch.validators().quorum()) else { continue };
             if let Some(named) = seal.highest_qc {
-                let Some(qc) = qcs(&named).filter(|qc| qc.reference() == named) else { continue };
+                let Some(qc) = qcs(&named).filter(|qc| qc.reference() == named) else {
+                    without_qc.push((place, seal, rank(&named)));
+                    continue;
+                };
                 let is_higher = base.as_ref().is_none_or(|base| rank(&base.reference()) < rank(&named));
                 let contradicts = base.as_ref().map(VerifiedQc::reference);
                 if contradicts.is_some_and(|base| rank(&base) == rank(&named) && base != named) {
@@ -359,6 +363,13 @@ impl VerifiedHandover {
                 }
             }
             taken.entry(place).or_insert(*seal);
+        }
+        // A QC below the base decides nothing, and perhaps nobody has it any more.
+        let rank_of_base = base.as_ref().map(|base| rank(&base.reference()));
+        for (place, seal, rank) in without_qc {
+            if taken.len() < epoch.validators().quorum() && rank_of_base.is_some_and(|base| rank < base) {
+                taken.entry(place).or_insert(*seal);
+            }
         }
         let highest = base.as_ref().map(VerifiedQc::reference);
         let report = |seal: &Verified<Seal>| SealReport {

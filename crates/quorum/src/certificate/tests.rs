@@ -234,7 +234,16 @@ fn a_handover_begins_from_the_highest_qc() {
     assert_eq!(made.base(), Some(&high));
     let two = VerifiedHandover::of_seals(&epoch, &seals[..2], find, |_| None);
     assert_eq!(two, Err(CertificateError::TooFew { expected: 3, found: 2 }));
-    // A seal whose QC nobody has does not count.
+    // A QC below the base need not be at hand: a validator may have sealed with it, and nobody has it any more.
+    let only_high = |named: &QcRef| Some(&high).filter(|qc| qc.reference() == *named).cloned();
+    for seals in [&seals[..3], &[seals[2], seals[3], seals[1]]] {
+        let made = VerifiedHandover::of_seals(&epoch, seals, only_high, |_| None).unwrap();
+        assert_eq!(made.base(), Some(&high));
+    }
+    let only_low = |named: &QcRef| Some(&low).filter(|qc| qc.reference() == *named).cloned();
+    let without_base = VerifiedHandover::of_seals(&epoch, &seals[..3], only_low, |_| None);
+    assert_eq!(without_base, Err(CertificateError::TooFew { expected: 3, found: 2 }));
+    // A seal whose QC nobody has does not count where it may be the highest.
     let made_up = QcRef { head: head(9), ..high.reference() };
     let liar = seal(&epoch, 0, Some(made_up), SealReason::Stalled);
     let with_liar = VerifiedHandover::of_seals(&epoch, [&liar, &seals[1], &seals[2]], find, |_| None);
