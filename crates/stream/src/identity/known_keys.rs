@@ -31,8 +31,6 @@ const KEPT_FOR: u64 = 16 * MAX_FAMILIAR as u64;
 /// It makes verification faster and never changes its result.
 pub struct KnownKeys {
     shelves: Mutex<Shelves>,
-    /// Keys may become familiar.
-    computes_multiples: bool,
 }
 
 /// A key that can be verified with.
@@ -48,7 +46,11 @@ pub(crate) struct KnownKey {
 impl KnownKeys {
     /// Knows no key.
     pub fn new() -> Self {
-        Self { shelves: Mutex::default(), computes_multiples: !is_fast_without() }
+        Self::with_places(if is_fast_without() { 0 } else { MAX_FAMILIAR })
+    }
+
+    fn with_places(places: usize) -> Self {
+        Self { shelves: Mutex::new(Shelves { places, ..Shelves::default() }) }
     }
 
     /// Returns what is known of a key, or begins to know it.
@@ -57,7 +59,7 @@ impl KnownKeys {
     ///
     /// The key is none to verify with.
     pub(crate) fn get(&self, key: &PublicKey) -> Result<Arc<KnownKey>, Forgery> {
-        if let Some(known) = self.shelves().find(key, self.computes_multiples) {
+        if let Some(known) = self.shelves().find(key) {
             return Ok(known);
         }
         // Not under the lock: a key takes as long as some hundred look-ups.
@@ -124,18 +126,20 @@ impl KnownKey {
 #[derive(Default)]
 struct Shelves {
     clock: u64,
+    /// Keys that may be familiar at once.
+    places: usize,
     counted: Shelf,
     familiar: Shelf,
 }
 
 impl Shelves {
-    fn find(&mut self, key: &PublicKey, may_become_familiar: bool) -> Option<Arc<KnownKey>> {
+    fn find(&mut self, key: &PublicKey) -> Option<Arc<KnownKey>> {
         self.clock = self.clock.saturating_add(1);
         if let Some(known) = self.familiar.touch(key, self.clock) {
             return Some(known);
         }
         let known = self.counted.touch(key, self.clock)?;
-        if may_become_familiar && known.is_seen_often() && self.has_room() {
+        if known.is_seen_often() && self.has_room() {
             self.counted.remove(key);
             self.familiar.put(key, Arc::clone(&known), self.clock);
             known.familiar.store(true, Ordering::Relaxed);
@@ -146,7 +150,7 @@ impl Shelves {
     /// Tells whether there is room for another familiar key. One that was not needed for long gives it up: one that was
     /// would only be computed anew, so that more keys than there is room for take turns for nothing.
     fn has_room(&mut self) -> bool {
-        if self.familiar.keys.len() < MAX_FAMILIAR {
+        if self.familiar.keys.len() < self.places {
             return true;
         }
         let is_old = self.familiar.oldest().is_some_and(|used| self.clock.saturating_sub(used) > KEPT_FOR);
@@ -221,7 +225,7 @@ impl Shelf {
 impl KnownKeys {
     /// Knows no key, and will compute multiples whatever the processor.
     pub(super) fn with_multiples() -> Self {
-        Self { computes_multiples: true, ..Self::new() }
+        Self::with_places(MAX_FAMILIAR)
     }
 
     /// Begins with a familiar key, if it is one to verify with.
