@@ -156,6 +156,7 @@ impl Replicator {
             }
             _ => {
                 peer.suspect = Some(index);
+                peer.contradicts = refusal == Refusal::WrongHash;
                 peer.to_ask.push_back((index, sent.hash, Reason::Suspicion));
                 self.out.event(ReplicationEvent::Suspected { peer: id, index, refusal });
             }

@@ -33,6 +33,8 @@ impl Replicator {
         for (&id, peer) in self.peers.iter_mut() {
             peer.stretch = None;
             peer.break_run();
+            // The history here may be another one than before.
+            peer.agrees = false;
             for sent in peer.waiting.iter_mut().chain(&mut peer.verifying).filter(|sent| sent.stretch) {
                 sent.stretch = false;
                 self.work.singles.insert(sent.index, id);

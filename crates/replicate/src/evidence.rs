@@ -34,6 +34,7 @@ impl Replicator {
         let is_news = if sent.hash { index >= view.local.length() } else { !view.local.has(index) };
         peer.suspicions += u32::from(is_suspicion);
         let too_many = peer.suspicions > MAX_SUSPICIONS;
+        peer.agrees |= result == InvestigationResult::Consistent;
         if result == InvestigationResult::Consistent && is_news && !too_many {
             peer.verifying.push_back(Sent { basis: Basis::Compared, ..sent });
             self.out.push(Output::Verify { peer: id, data });
@@ -68,6 +69,10 @@ impl Replicator {
                     // It was the last that could be asked for.
                     return self.unclear(id, index);
                 }
+            }
+            // Another block than the one that the history of both has there, whatever was left out.
+            InvestigationResult::Incomplete if is_suspicion && peer.agrees && peer.contradicts => {
+                return self.corrupt(id, index);
             }
             InvestigationResult::Incomplete if is_suspicion => return self.unclear(id, index),
             InvestigationResult::Incomplete => {}

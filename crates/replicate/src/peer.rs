@@ -116,6 +116,10 @@ pub(crate) struct PeerState {
     pub(crate) head_probed: bool,
     pub(crate) suspect: Option<u64>,
     pub(crate) suspicions: u32,
+    /// A proof that stood alone has shown that its history is the one here.
+    pub(crate) agrees: bool,
+    /// The block that it is suspected for does not have the hash that is here.
+    pub(crate) contradicts: bool,
     /// Blocks whose proofs were asked for because a comparison needed them.
     pub(crate) asked: BTreeSet<u64>,
 
@@ -214,6 +218,8 @@ impl PeerState {
             head_probed: false,
             suspect: None,
             suspicions: 0,
+            agrees: false,
+            contradicts: false,
             asked: BTreeSet::new(),
             parting: None,
             fresh: Vec::new(),

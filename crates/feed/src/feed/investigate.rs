@@ -68,13 +68,7 @@ impl<S: RandomAccess + Send> Feed<S> {
     pub async fn investigate(&mut self, data: &Data) -> Result<Investigation, ReadError> {
         let proof = match verify_standalone(Flavour::Dat, &self.verifier, data) {
             Ok(proof) => proof,
-            Err(ProofError::MissingNode { .. }) if !data.nodes.is_empty() => {
-                return Ok(Investigation::Incomplete);
-            }
-            // The last peaks may have been left out: then the length was read too short.
-            Err(ProofError::BadSignature { length }) if length < self.length() => {
-                return Ok(Investigation::Incomplete);
-            }
+            Err(error) if self.may_be_left_out(data, &error) => return Ok(Investigation::Incomplete),
             Err(error) => return Ok(Investigation::Corrupt(error)),
         };
         let Some(head) = self.signed_head() else { return Ok(Investigation::Consistent) };
@@ -113,6 +107,20 @@ impl<S: RandomAccess + Send> Feed<S> {
             }
             Comparison::Unclear => Investigation::Incomplete,
         })
+    }
+
+    /// Tells whether the proof may only fail because the peer left out what an earlier digest claimed. Claimed is what is
+    /// here, so nothing beyond the length here is ever left out.
+    fn may_be_left_out(&self, data: &Data, error: &ProofError) -> bool {
+        match *error {
+            // The leaf of a proof without a block is always sent.
+            ProofError::MissingNode { index } => index.get() != 2 * data.index,
+            // The way up ended at a node that was claimed, and that a shorter length has as its peak.
+            ProofError::NoSignature { length } => length <= self.length(),
+            // The last peaks were left out: the length was read too short.
+            ProofError::BadSignature { length } => length < self.length(),
+            _ => false,
+        }
     }
 
     /// Compares signed peaks, from whatever source, with the history that is here: one signature check and

@@ -297,6 +297,75 @@ fn what_was_claimed_once_leaves_the_answer_incomplete() {
     assert!(matches!(investigate(&mut feed, &fresh), Investigation::Fork(_) | Investigation::Ask(_)));
 }
 
+#[derive(Debug, Clone)]
+enum Step {
+    Append(usize),
+    /// A request with the digest of what is here, which claims nodes for good at a peer that remembers them.
+    Fetch {
+        index: u64,
+        hash: bool,
+    },
+    /// A request with an empty digest.
+    Ask {
+        index: u64,
+        hash: bool,
+    },
+    /// A new connection: nothing is claimed.
+    Connect,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let index = || 0_u64..70;
+    let step = prop_oneof![
+        1 => (1_usize..20).prop_map(Step::Append),
+        4 => (index(), any::<bool>()).prop_map(|(index, hash)| Step::Fetch { index, hash }),
+        4 => (index(), any::<bool>()).prop_map(|(index, hash)| Step::Ask { index, hash }),
+        1 => Just(Step::Connect),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    /// A peer with the writer's history is never said to be corrupt, or to have another history, whatever it was
+    /// asked before: it may leave out what was claimed, and it may have grown.
+    #[test]
+    fn honest_peers_are_never_accused(first in 0_usize..70, steps in steps()) {
+        let all = blocks(70);
+        let (_, mut peer) = written(&all[..first], || 7);
+        let mut feed = create(&Disk::default(), false);
+        let mut remote = RemoteTree::new();
+        for step in steps {
+            match step {
+                Step::Append(count) => {
+                    let length = peer.length() as usize;
+                    let more = &all[length..(length + count).min(all.len())];
+                    if !more.is_empty() {
+                        block_on(peer.append(more)).unwrap();
+                    }
+                }
+                Step::Fetch { index, hash } => {
+                    let request = Request { index, hash, nodes: feed.digest(index), ..Request::default() };
+                    if let Some(data) = block_on(peer.answer(&request, &mut remote)).unwrap() {
+                        take(&mut feed, data);
+                    }
+                }
+                Step::Ask { index, hash } => {
+                    let request = Request { index, hash, nodes: 0, ..Request::default() };
+                    let Some(data) = block_on(peer.answer(&request, &mut remote)).unwrap() else { continue };
+                    let result = investigate(&mut feed, &data);
+                    let accuses = matches!(result, Investigation::Corrupt(_) | Investigation::Fork(_));
+                    prop_assert!(!accuses, "block {}: {:?}", index, result);
+                    let fresh = block_on(peer.answer(&request, &mut RemoteTree::new())).unwrap().unwrap();
+                    let result = investigate(&mut feed, &fresh);
+                    let tells = matches!(result, Investigation::Consistent | Investigation::Ask(_));
+                    prop_assert!(tells, "block {} of a fresh connection: {:?}", index, result);
+                }
+                Step::Connect => remote = RemoteTree::new(),
+            }
+        }
+    }
+}
+
 /// A sparse replica takes a longer length without seeing how it meets the one it knows. The fork shows when
 /// the blocks between come, and both signed lengths are still there to prove it.
 #[test]

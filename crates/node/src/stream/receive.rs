@@ -59,13 +59,7 @@ impl StreamTask {
                 InvestigationResult::Fork
             }
             Ok(Investigation::Corrupt(corruption)) => {
-                let address = self.address(peer);
-                self.emit(Event::Corrupt {
-                    stream: self.identity.name.clone(),
-                    peer: address,
-                    index: data.index,
-                    reason: corruption.to_string(),
-                });
+                self.corruption = Some((peer, corruption.to_string()));
                 InvestigationResult::Corrupt
             }
             Err(error) => {

@@ -111,6 +111,8 @@ pub(crate) struct StreamTask {
     arrived: Option<u64>,
     /// Length up to which blocks of another history that was taken are fetched before any behind it.
     pub(super) branch: Option<u64>,
+    /// What is wrong with the proof that shows a peer to be corrupt.
+    pub(super) corruption: Option<(Peer, String)>,
     failed: bool,
 }
 
@@ -169,6 +171,7 @@ impl StreamTask {
             flush_due: None,
             arrived: None,
             branch: None,
+            corruption: None,
             failed: false,
         }
     }
@@ -514,7 +517,12 @@ impl StreamTask {
                 tracing::warn!(peer = self.address(peer), index, "fork found");
             }
             ReplicationEvent::CorruptPeer { peer, index } => {
-                tracing::warn!(peer = self.address(peer), index, "corrupt peer");
+                let told = self.corruption.take().filter(|&(of, _)| of == peer);
+                let reason =
+                    told.map_or_else(|| PeerFault::Corrupt { index }.to_string(), |(_, reason)| reason);
+                let (stream, peer) = (self.identity.name.clone(), self.address(peer));
+                tracing::warn!(peer, index, reason, "corrupt peer");
+                self.emit(Event::Corrupt { stream, peer, index, reason });
             }
             ReplicationEvent::GivenUp { index, refusal } => {
                 let failure =

@@ -336,7 +336,8 @@ impl Model {
     pub(crate) fn investigate(&self, data: &Data) -> InvestigationResult {
         let mut alone = Self::default();
         match alone.put(data) {
-            Err(Refusal::MissingNode) => return InvestigationResult::Incomplete,
+            // What was claimed in an earlier digest may have been left out, and the signature with it.
+            Err(Refusal::MissingNode | Refusal::NoSignature) => return InvestigationResult::Incomplete,
             Err(_) => return InvestigationResult::Corrupt,
             Ok(_) => {}
         }

@@ -197,8 +197,10 @@ impl World {
         (at_a, at_b)
     }
 
+    /// Tells whether a link is open at both ends: of one that was cut, the other end hears a little later.
     pub(crate) fn is_linked(&self, a: usize, b: usize) -> bool {
-        self.nodes[a].links.values().any(|&(other, _)| other == b)
+        let knows = |one: usize, other: usize| self.nodes[one].links.values().any(|&(far, _)| far == other);
+        knows(a, b) && knows(b, a)
     }
 
     pub(crate) fn cut(&mut self, node: usize, peer: Peer) {
