@@ -77,6 +77,8 @@ pub(crate) struct Patience {
 /// Somebody who waits to hear what became of entries.
 pub(super) struct Waiting {
     said: Vec<Said>,
+    /// Behind the entry of which something was heard last: most are heard of in the order in which they were said.
+    next: usize,
     /// Entries that are kept, and go to the host when those before them are appended: one that came without its
     /// predecessor, which was refused, would wait there and might be appended after all.
     rest: VecDeque<(VerifiedEntry, Option<Bytes>)>,
@@ -99,6 +101,22 @@ impl Patience {
 }
 
 impl Waiting {
+    /// Notes what became of an entry, if it is one of those waited for.
+    fn note(&mut self, digest: &Hash, state: &SaidState) {
+        let (before, behind) = self.said.split_at(self.next.min(self.said.len()));
+        let is_it = |said: &Said| said.digest == *digest;
+        let place = match behind.iter().position(is_it) {
+            Some(place) => Some(before.len() + place),
+            None => before.iter().position(is_it),
+        };
+        if let Some(place) = place
+            && let Some(said) = self.said.get_mut(place)
+        {
+            said.state = state.clone();
+            self.next = place + 1;
+        }
+    }
+
     /// Says of entries that were never sent why they are not appended.
     fn give_up(&mut self, rest: &VecDeque<(VerifiedEntry, Option<Bytes>)>) {
         for said in &mut self.said {
@@ -346,7 +364,7 @@ impl StreamTask {
             match said {
                 Ok((said, rest)) => {
                     let (reply, patience) = (utterance.reply, utterance.patience);
-                    keeper.waiting.push(Waiting { said, rest, reply, patience });
+                    keeper.waiting.push(Waiting { said, next: 0, rest, reply, patience });
                 }
                 Err(failure) => {
                     let _ = utterance.reply.try_send(Err(failure));
@@ -545,11 +563,7 @@ impl StreamTask {
         }
         let said = said_state(state, keeper.checked);
         let kept = keeper.own.remove(&digest);
-        for waiting in keeper.waiting.iter_mut().flat_map(|waiting| &mut waiting.said) {
-            if waiting.digest == digest {
-                waiting.state = said.clone();
-            }
-        }
+        keeper.waiting.iter_mut().for_each(|waiting| waiting.note(&digest, &said));
         if !matches!(state, SubmissionState::Appended { .. }) {
             keeper.settle(&digest, &said);
         }
@@ -562,5 +576,35 @@ impl StreamTask {
             (SubmissionState::Appended { index }, _) => keeper.stood(*index, digest),
             _ => Some(digest),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_noted_in_any_order() {
+        let digest = |number: u64| Hash::new([u8::try_from(number).unwrap(); 32]);
+        let said = |number| Said {
+            schema: Said::SCHEMA.into(),
+            state: SaidState::Submitted,
+            digest: digest(number),
+            author: PublicKey::new([1; 32]),
+            sequence: number,
+        };
+        let (reply, _) = async_channel::bounded(1);
+        let now = Instant::now();
+        let patience = Patience { since: now, until: now };
+        let said = (0..6).map(said).collect();
+        let mut waiting = Waiting { said, next: 0, rest: VecDeque::new(), reply, patience };
+        // The host's word, then the block; somebody else's entry in between; and one twice.
+        let heard =
+            [(0, 10), (1, 11), (2, 12), (9, 99), (5, 15), (0, 20), (1, 21), (4, 14), (3, 13), (3, 23)];
+        for (number, index) in heard {
+            waiting.note(&digest(number), &SaidState::Appended { index });
+        }
+        let states: Vec<SaidState> = waiting.said.into_iter().map(|said| said.state).collect();
+        assert_eq!(states, [20, 21, 12, 23, 14, 15].map(|index| SaidState::Appended { index }));
     }
 }
