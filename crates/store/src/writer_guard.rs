@@ -414,9 +414,14 @@ mod tests {
         );
         let (mut guard, _) = WriterGuard::open(other.path(), KEY).unwrap();
         assert_eq!(guard.record(), None);
-        guard.place = "another-machine 1 2".to_owned();
+        guard.place = "another-machine 1 2 3".to_owned();
         guard.settle(head(1)).unwrap();
         assert_eq!(found(other.path()), Err(Doubt::OtherMachine));
+        // The inode of a file that was deleted went to its copy.
+        guard.place = place_of(&file_in(other.path()));
+        guard.place.push('9');
+        guard.settle(head(1)).unwrap();
+        assert_eq!(found(other.path()), Err(Doubt::Moved));
         let (mut guard, _) = WriterGuard::open(other.path(), KEY).unwrap();
         guard.settle(head(1)).unwrap();
         assert_eq!(found(other.path()), Ok(WriterRecord { head: head(1), writing: false }), "it was adopted");

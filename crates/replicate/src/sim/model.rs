@@ -127,6 +127,11 @@ impl Model {
         model
     }
 
+    /// Longest length up to a limit that was signed.
+    pub(crate) fn signed_at_most(&self, limit: u64) -> Option<u64> {
+        self.signed.range(..=limit).next_back().copied()
+    }
+
     pub(crate) fn clear(&mut self, range: BlockRange) {
         for index in range.start..range.end.min(self.blocks.len() as u64) {
             self.blocks[index as usize] = false;

@@ -311,6 +311,14 @@ impl World {
         self.plan(after, Happening::Deliver { from: (node, peer), message });
     }
 
+    /// Lets a node answer again that was silent.
+    pub(crate) fn end_silence(&mut self, node: usize) {
+        if std::mem::take(&mut self.nodes[node].manner.silent) {
+            let peers: Vec<Peer> = self.nodes[node].links.keys().copied().collect();
+            peers.into_iter().for_each(|peer| self.serve_later(node, peer));
+        }
+    }
+
     fn serve_later(&mut self, node: usize, peer: Peer) {
         let this = &mut self.nodes[node];
         this.busy_until = this.busy_until.max(self.now) + this.manner.service;
