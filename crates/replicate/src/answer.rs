@@ -17,7 +17,7 @@ impl Replicator {
         let is_here = !hash && view.local.has(index);
         let bytes = data.value.as_ref().map(|value| value.len());
         let Some((at, sent)) = peer.take_waiting(index, hash) else {
-            if peer.moved.remove(&index) {
+            if peer.passes(index) {
                 peer.pace.answer(view.now, bytes);
                 if !hash && !is_here {
                     let late = Sent { index, hash, basis: Basis::Late, stretch: false, passed: None };
@@ -122,6 +122,13 @@ impl Replicator {
 
     pub(crate) fn refused(&mut self, view: View<'_>, id: Peer, index: u64, refusal: Refusal) {
         let sent = self.peers.get_mut(&id).and_then(|peer| peer.take_verifying(index));
+        let lacks = matches!(refusal, Refusal::MissingNode | Refusal::NoSignature | Refusal::BadSignature);
+        if let (Some(peer), Some(sent)) = (self.peers.get_mut(&id), sent)
+            && lacks
+            && peer.was_of_another(sent)
+        {
+            return;
+        }
         if let (Some(peer), Some(sent)) = (self.peers.get_mut(&id), sent) {
             settle(&mut self.work, id, peer, sent);
         }
@@ -143,6 +150,8 @@ impl Replicator {
                 self.work.reopen(index);
                 self.check_work = true;
             }
+            // It may have counted on answers that were not waited for either, and is asked of somebody else.
+            Basis::Late if lacks => {}
             Basis::Compared => {
                 if !sent.hash {
                     self.work.reopen(index);

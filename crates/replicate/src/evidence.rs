@@ -30,6 +30,9 @@ impl Replicator {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some((sent, data)) = peer.investigating.pop_front() else { return };
         let index = sent.index;
+        if result == InvestigationResult::Incomplete && peer.was_of_another(sent) {
+            return;
+        }
         let is_suspicion = sent.basis == Basis::Nothing(Reason::Suspicion);
         let is_news = if sent.hash { index >= view.local.length() } else { !view.local.has(index) };
         peer.suspicions += u32::from(is_suspicion);

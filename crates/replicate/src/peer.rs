@@ -1,6 +1,6 @@
 //! What the machine keeps of one peer.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use quorate_proto::dat::{Data, Request};
@@ -93,7 +93,8 @@ pub(crate) struct PeerState {
     pub(crate) downloading: bool,
     pub(crate) waiting: VecDeque<Sent>,
     pub(crate) verifying: VecDeque<Sent>,
-    pub(crate) moved: BTreeSet<u64>,
+    /// Blocks whose answers are no longer waited for, with how many of them may still come.
+    pub(crate) moved: BTreeMap<u64, u32>,
     pub(crate) stretch: Option<Stretch>,
     /// Start of the blocks up to the stretch's next that are here or on their way from this peer, in order.
     pub(crate) run_start: u64,
@@ -201,7 +202,7 @@ impl PeerState {
             downloading,
             waiting: VecDeque::new(),
             verifying: VecDeque::new(),
-            moved: BTreeSet::new(),
+            moved: BTreeMap::new(),
             stretch: None,
             run_start: 0,
             cursor: 0,
@@ -270,7 +271,28 @@ impl PeerState {
         if self.moved.len() >= MAX_MOVED {
             self.moved.pop_first();
         }
-        self.moved.insert(index);
+        // A peer that is silent for long may be asked for the same block again and again, and answer each time.
+        *self.moved.entry(index).or_default() += 1;
+    }
+
+    /// Tells whether an answer is one that may pass.
+    pub(crate) fn passes(&mut self, index: u64) -> bool {
+        let Some(count) = self.moved.get_mut(&index) else { return false };
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            self.moved.remove(&index);
+        }
+        true
+    }
+
+    /// Tells whether an answer that lacks something may be that to an earlier request for the same block, with another
+    /// digest, which is no longer waited for. Then the request waits again: its own answer is still to come.
+    pub(crate) fn was_of_another(&mut self, sent: Sent) -> bool {
+        let is_another = sent.basis != Basis::Late && self.passes(sent.index);
+        if is_another {
+            self.waiting.push_front(sent);
+        }
+        is_another
     }
 
     /// A request of the run will not be answered as expected: no later one may count on it.

@@ -491,9 +491,17 @@ proptest! {
 }
 
 #[test]
-fn worlds_that_did_not_converge() -> Result<(), TestCaseError> {
+fn worlds_in_which_something_went_wrong() -> Result<(), TestCaseError> {
     // A stock writer that left out what an earlier digest had claimed, and the signature with it, was taken for corrupt.
-    [14_927_377_883_652_244_470, 8_850_996_282_392_947_912].into_iter().try_for_each(converges)
+    [14_927_377_883_652_244_470, 8_850_996_282_392_947_912].into_iter().try_for_each(converges)?;
+    // A peer that was silent for long answered the same request twice, when neither was waited for any more.
+    [2_377_387_012_518_093_720, 16_424_461_484_133_849_145]
+        .into_iter()
+        .try_for_each(converges_through_trouble)?;
+    // A late answer, which counted on others that did not come, was held against the peer.
+    converges(15_410_271_543_852_109_232)?;
+    // The answer to an earlier request, which counted on others, was taken for that to a later one.
+    converges_through_trouble(2_575_081_284_449_307_437)
 }
 
 fn converges(seed: u64) -> Result<(), TestCaseError> {
