@@ -329,8 +329,8 @@ pub(crate) fn accept(epoch: &Epoch, signer: PublicKey, next: VsetHash, base: Hea
 
 impl VerifiedHandover {
     /// Makes a handover of seals, if there are enough of them. `qcs` finds a QC that a seal reports; seals whose QC is
-    /// not there and may be the highest are left out, and so is more than a quorum. `change` shows that a base ends with a change of
-    /// validators, with all who accept; it is asked for with the base.
+    /// not there and may be the highest are left out, and so is more than a quorum. `change` shows that a base ends with
+    /// a change of validators, with all who accept; it is asked for with the base.
     ///
     /// # Errors
     ///

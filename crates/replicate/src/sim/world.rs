@@ -203,6 +203,13 @@ impl World {
         knows(a, b) && knows(b, a)
     }
 
+    /// Links two nodes, unless they are linked.
+    pub(crate) fn link_anew(&mut self, a: usize, b: usize) {
+        if !self.is_linked(a, b) {
+            self.link(a, b);
+        }
+    }
+
     pub(crate) fn cut(&mut self, node: usize, peer: Peer) {
         let Some((other, at_other)) = self.nodes[node].links.remove(&peer) else { return };
         self.plan(Duration::ZERO, Happening::Closed { node, peer });
