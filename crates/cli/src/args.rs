@@ -251,7 +251,7 @@ pub(crate) struct NewArgs {
     /// Params of a rule, as JSON; with several rules, which one: NAME=JSON; may be repeated
     #[arg(long, value_name = "[NAME=]JSON", requires = "rules")]
     pub(crate) params: Vec<String>,
-    /// A rule that can never be removed or replaced; may be repeated
+    /// A rule that is asked about its own removal, too, and stays when it has no opinion on changes; may be repeated
     #[arg(long = "lock", value_name = "NAME", requires = "rules")]
     pub(crate) locked: Vec<String>,
     /// Vote key of somebody who commits what is appended, as `quorate validator key` prints it; may be repeated, and

@@ -333,6 +333,9 @@ pub struct AuditSummary {
     /// What came of running the rules again, where the stream is a room that is checked here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomAudit>,
+    /// Why the rules of a room were not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<String>,
 }
 
 impl AuditSummary {

@@ -96,7 +96,7 @@ impl Node {
             return Err(stopped(&name, &link.key));
         }
         let stream = match self.inner.home.find(&link.key.to_string()) {
-            Ok(stored) => self.open_stored(stored).await?,
+            Ok(stored) => self.open_for(stored, &clone).await?,
             Err(HomeError::NotFound { .. }) if self.inner.stream(&link.key.discovery_key()).is_some() => {
                 // A later feed of a room that is carried here.
                 let open = self.inner.stream(&link.key.discovery_key());
@@ -118,6 +118,24 @@ impl Node {
             self.add_peer_of(&stream, peer, live);
         }
         Ok(stream)
+    }
+
+    /// Opens a stream that was cloned before, maybe with less: a sparse one is fetched whole from now on, and one that was
+    /// only carried is checked, unless that is asked for again.
+    async fn open_for(
+        &self,
+        mut stored: quorate_store::Stream,
+        clone: &CloneStream,
+    ) -> Result<Stream, Failure> {
+        let info = &mut stored.info;
+        if (info.sparse && !clone.sparse) || (info.no_check && !clone.no_check) {
+            info.sparse &= clone.sparse;
+            info.no_check &= clone.no_check;
+            self.inner.home.write_info(&stored.name, &stored.info).map_err(|error| home_failure(&error))?;
+            self.inner.peers.end_those_with(&stored.key.discovery_key());
+            self.close_stream(&stored.key).await?;
+        }
+        self.open_stored(stored).await
     }
 
     /// Copies a feed of another program into the home; `progress` is told bytes copied and bytes in all.

@@ -173,6 +173,14 @@ impl Peers {
         }
     }
 
+    /// Ends the connections that carry a feed, which comes again under another choice of blocks: whoever dialled them
+    /// does so anew.
+    pub(crate) fn end_those_with(&self, feed: &DiscoveryKey) {
+        for record in self.lock().values().filter(|record| record.streams.contains_key(feed)) {
+            record.outbox.shutdown();
+        }
+    }
+
     /// Opens feeds on a connection with that peer; false when there is none.
     pub(crate) fn offer_to_identity(&self, identity: &str, keys: &[PublicKey]) -> bool {
         match self.lock().values().find(|record| record.id.as_deref() == Some(identity)) {

@@ -19,7 +19,7 @@ pub use self::trial::RuleFailure;
 pub(crate) use self::activate::activate;
 pub(crate) use self::change::{ask_about_validators, check_change};
 pub(crate) use self::genesis::{activate_genesis, check_genesis_chunk, genesis_status};
-pub(crate) use self::modules::{assemble, check_chunk};
+pub(crate) use self::modules::{assemble, check_chunk, is_complete};
 pub(crate) use self::registry::Genesis;
 pub(crate) use self::trial::{GAS, decided, write};
 

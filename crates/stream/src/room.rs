@@ -26,7 +26,7 @@ use quorate_quorum::certificate::Epoch;
 use quorate_rules::engine::Engine;
 use quorate_rules::meter::METER_VERSION;
 use quorate_rules::state::{Earlier, Position, RoomStore, StateError, Step, WriteSet, state_root};
-use quorate_types::{Hash, PublicKey, RoomId, RuleId, RulesHash};
+use quorate_types::{Hash, ModuleHash, PublicKey, RoomId, RuleId, RulesHash};
 
 use crate::governance::{self, Activation, Registry, RuleStatus};
 use crate::header::{HeaderError, StreamHeader};
@@ -292,6 +292,15 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     /// The state cannot be read.
     pub fn value(&self, rule: &RuleId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         quorate_rules::state::StateStore::get(&self.view(), rule, key)
+    }
+
+    /// Tells whether a module stands completely in the blocks.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be read.
+    pub fn has_module(&self, module: &ModuleHash) -> Result<bool, StateError> {
+        governance::is_complete(&self.view(), module)
     }
 
     /// Returns the store, which lags behind by what was not committed.

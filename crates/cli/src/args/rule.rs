@@ -25,14 +25,14 @@ pub(crate) enum RuleCommand {
                       With --json: newline-delimited JSON, one quorate.vector/1 a vector."
     )]
     Test(ProjectArg),
-    /// Run a rule on entries, in order, from an empty state; print a verdict for each
+    /// Run a rule on entries, in order, from an empty state or another; print a verdict for each
     #[command(after_help = "An entry is a JSON object on a line of its own:\n  \
                       {\"author\": \"64 hexadecimal digits\", \"payload\": {\"move\": \"e2e4\"}}\n\
                       A payload that is a JSON string stands for its text; any other stands for its own JSON, \
                       without the white space. \"hex\" in the place of \"payload\" stands for bytes. The author may be \
                       left out, or be a name, which stands for a key that nobody has the secret of.\n\n\
                       Entry N is judged as the block of height N. What a rule writes stays when it accepts. \
-                      Exits 0 when every entry was run, whatever the verdicts.\n\n\
+                      There are no blocks here: a rule that reads some is unable to tell. Exits 0 when every entry was run, whatever the verdicts.\n\n\
                       With --json: newline-delimited JSON, one quorate.verdict/1 an entry.")]
     Run(RuleRunArgs),
     /// Run a rule on the actions of a room: what it would have said to each
@@ -108,8 +108,11 @@ pub(crate) struct RuleRunArgs {
     #[arg(value_name = "FILE")]
     pub(crate) module: PathBuf,
     /// The entries, one JSON object a line; `-` is standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "entry", value_name = "FILE")]
     pub(crate) entries: PathBuf,
+    /// A state in which the rule has begun: a JSON object of keys and values, in hexadecimal digits
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
     /// Params of the rule, as JSON [default: none]
     #[arg(long, value_name = "JSON")]
     pub(crate) params: Option<String>,
@@ -139,7 +142,7 @@ pub(crate) struct RuleChangeArgs {
     /// Local identity that signs [default: default]
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) identity: Option<String>,
-    /// What to wait for, submitted or appended [default: appended]
+    /// What to wait for, submitted, appended or committed [default: appended]
     #[arg(long, value_name = "STATE", hide_possible_values = true)]
     pub(crate) wait: Option<super::Wait>,
 }

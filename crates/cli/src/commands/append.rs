@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use async_channel::Receiver;
 use bytes::Bytes;
 use futures_lite::future;
-use quorate_node::model::{Content, Encoding, Said, Settled, StreamInfo};
+use quorate_node::model::{Content, Encoding, StreamInfo};
 use quorate_node::{Code, Failure};
 use quorate_types::limits::MAX_BLOCK_BYTES;
-use serde::Serialize;
 
 use super::only_writer;
 use super::submitted::{self, Speaker};
@@ -99,18 +98,6 @@ impl Group {
     }
 }
 
-/// That everything up to a length is committed.
-#[derive(Serialize)]
-struct Committed {
-    schema: &'static str,
-    /// Blocks that are committed.
-    length: u64,
-}
-
-impl Committed {
-    const SCHEMA: &'static str = "quorate.committed/1";
-}
-
 struct Appender<'a> {
     backend: Backend,
     info: StreamInfo,
@@ -193,26 +180,6 @@ impl Appender<'_> {
         Ok(())
     }
 
-    /// Waits until what was said is committed.
-    async fn commit(&mut self, said: Vec<Said>) -> Outcome {
-        let Settled { length, said: settled } = self.backend.committed(&self.info.name, said.clone()).await?;
-        // Another host may have gone on from fewer blocks meanwhile, and have taken it elsewhere, or not at all.
-        let moved: Vec<Said> = settled
-            .into_iter()
-            .zip(&said)
-            .filter(|(now, before)| now != *before)
-            .map(|(now, _)| now)
-            .collect();
-        submitted::tell(&moved, Wait::Committed, &mut self.context.output)?;
-        let output = &mut self.context.output;
-        if output.json {
-            output.object(&Committed { schema: Committed::SCHEMA, length })?;
-        } else {
-            output.line(&format!("committed {length}"))?;
-        }
-        output.flush()
-    }
-
     /// Appends the group and says so once it is on disk.
     async fn send(&mut self) -> Outcome {
         let group = std::mem::take(&mut self.group);
@@ -224,7 +191,8 @@ impl Appender<'_> {
             let said = room.say(&self.backend, &self.info, &group.blocks).await?;
             submitted::tell(&said, room.wait, &mut self.context.output)?;
             if room.wait == Wait::Committed {
-                return self.commit(said).await;
+                return submitted::commit(&self.backend, &self.info.name, said, &mut self.context.output)
+                    .await;
             }
             return Ok(());
         }

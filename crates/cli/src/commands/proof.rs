@@ -171,6 +171,11 @@ pub(crate) async fn audit(args: StreamArg, context: &mut Context) -> Outcome {
                 output.line(&words)?;
             }
         }
+        if let Some(why) = &summary.unchecked {
+            let why = format!("the rules of the room were not run: {}", text::clean(why));
+            let why = output.paint.yellow(&why);
+            output.line(&why)?;
+        }
         for fault in &summary.faults {
             let fault = output.paint.red(&text::clean(fault));
             output.line(&fault)?;

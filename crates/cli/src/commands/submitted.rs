@@ -4,14 +4,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use quorate_node::model::{Said, SaidState, Say, StreamInfo};
+use quorate_node::model::{Said, SaidState, Say, Settled, StreamInfo};
 use quorate_node::{Code, Failure};
+use serde::Serialize;
 
 use crate::args::{AppendArgs, Wait};
 use crate::backend::Backend;
 use crate::output::Output;
 use crate::stop::{Outcome, Stop};
 use crate::text;
+
+/// That everything up to a length is committed.
+#[derive(Serialize)]
+struct Committed {
+    schema: &'static str,
+    /// Blocks that are committed.
+    length: u64,
+}
+
+impl Committed {
+    const SCHEMA: &'static str = "quorate.committed/1";
+}
 
 /// Who says something in a room.
 pub(super) struct Speaker {
@@ -30,14 +43,6 @@ impl Speaker {
         timeout: Duration,
     ) -> Outcome<Self> {
         let wait = args.wait.unwrap_or(Wait::Appended);
-        if wait == Wait::Committed && info.room.as_ref().is_some_and(|room| room.quorum.is_none()) {
-            let message = format!(
-                "expected a room with validators for --wait committed, found that nobody commits what is appended to \
-                 {}; nothing was appended",
-                info.name
-            );
-            return Err(Failure::new(Code::NoValidators, message).next("leave --wait out").into());
-        }
         let patience_ms = patience(backend, info, wait, timeout).await?;
         Ok(Self { identity: args.identity.clone(), patience_ms, wait })
     }
@@ -56,12 +61,24 @@ impl Speaker {
 }
 
 /// Works out how long to wait for the host of a room, in milliseconds, and dials whoever leads to it.
+///
+/// # Errors
+///
+/// A commit is to be waited for, and nobody commits what is appended.
 pub(super) async fn patience(
     backend: &Backend,
     info: &StreamInfo,
     wait: Wait,
     timeout: Duration,
 ) -> Outcome<u64> {
+    if wait == Wait::Committed && info.room.as_ref().is_some_and(|room| room.quorum.is_none()) {
+        let message = format!(
+            "expected a room with validators for --wait committed, found that nobody commits what is appended to {}; \
+             nothing was appended",
+            info.name
+        );
+        return Err(Failure::new(Code::NoValidators, message).next("leave --wait out").into());
+    }
     let may_be_reached = info.writable || backend.is_remote() || backend.meet_peers(&info.name).await? > 0;
     let waits = may_be_reached && wait != Wait::Submitted;
     Ok(if waits { u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) } else { 0 })
@@ -95,6 +112,21 @@ pub(super) fn tell(said: &[Said], wait: Wait, output: &mut Output) -> Outcome {
         output.note(&format!("{} appended; the others were not", text::count(appended, "action")));
     }
     Err(stop)
+}
+
+/// Waits until what was said is committed, and tells so.
+pub(super) async fn commit(backend: &Backend, stream: &str, said: Vec<Said>, output: &mut Output) -> Outcome {
+    let Settled { length, said: settled } = backend.committed(stream, said.clone()).await?;
+    // Another host may have gone on from fewer blocks meanwhile, and have taken it elsewhere, or not at all.
+    let moved: Vec<Said> =
+        settled.into_iter().zip(&said).filter(|(now, before)| now != *before).map(|(now, _)| now).collect();
+    tell(&moved, Wait::Committed, output)?;
+    if output.json {
+        output.object(&Committed { schema: Committed::SCHEMA, length })?;
+    } else {
+        output.line(&format!("committed {length}"))?;
+    }
+    output.flush()
 }
 
 fn why_not(state: &SaidState, wait: Wait) -> Option<Stop> {

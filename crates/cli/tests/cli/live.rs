@@ -99,6 +99,15 @@ fn a_sparse_clone_has_the_head_and_no_block() {
         (&json!(20), &json!(0), &json!(true))
     );
     world.run("bob", &["--json", "get", "head", "3"]).failure("E1005", 3);
+    // Who wants all of it later says so, through a node that runs, too.
+    let again = world.json("bob", &["clone", &link, "head", "--peer", &address, "--sparse"]);
+    assert_eq!((&again["here"], &again["sparse"]), (&json!(0), &json!(true)));
+    let whole = world.json("bob", &["clone", &link, "head", "--peer", &address]);
+    assert_eq!((&whole["here"], &whole["sparse"]), (&json!(20), &json!(false)));
+    world.json("carol", &["clone", &link, "head", "--peer", &address, "--sparse"]);
+    let (_carol, _) = world.share("carol", &[]);
+    let whole = world.json("carol", &["clone", &link, "head", "--peer", &address]);
+    assert_eq!((&whole["here"], &whole["sparse"]), (&json!(20), &json!(false)));
 }
 
 #[test]

@@ -126,6 +126,18 @@ fn a_quorum_commits_and_less_does_not() {
     }
     let said = bank.mint(30, &["--wait", "committed"]);
     assert_eq!(said.code, Some(0), "{said:?}");
+
+    // A change of rules is waited for like an action.
+    let params = json!({ "issuer": bank.issuer }).to_string();
+    let words =
+        ["--json", "rule", "params", "money", "ledger", &params, "--as", "bank", "--wait", "committed"];
+    let said = bank.world.run("host", &words);
+    let objects = crate::support::objects(said.text());
+    assert_eq!((&objects[1]["schema"], said.code), (&json!("quorate.committed/1"), Some(0)), "{said:?}");
+    assert!(objects[1]["length"].as_u64() > objects[0]["index"].as_u64(), "{said:?}");
+    bank.nodes.truncate(1);
+    let said = bank.world.run("host", &[&words[..], &["--timeout", "2"]].concat());
+    said.failure_after_data("E3402", 6);
 }
 
 #[test]

@@ -193,10 +193,30 @@ fn a_locked_rule_stays_and_a_broken_module_is_told_before_anything_is_made() {
     world.run("host", &[&["--json"], &new[..], &["--params", "{}"]].concat()).failure("E1011", 2);
     world.run("host", &[&["--json"], &new[..], &["--params", &params]].concat()).failure("E3209", 5);
     assert_eq!(world.ndjson("host", &["ls"]).len(), 0, "nothing was made");
+    let limit = r#"limit={"actions":9,"blocks":1}"#;
     let new = ["new", "money", "--rule", "builtin:ledger", "--params", &params, "--lock", "ledger"];
-    world.ok("host", &new);
-    let said = world.run("host", &["--json", "rule", "remove", "money", "ledger", "--as", "bank"]);
-    said.failure_after_data("E3206", 5);
+    world.ok(
+        "host",
+        &[&new[..], &["--rule", "builtin:rate-limit:limit", "--params", limit, "--lock", "limit"]].concat(),
+    );
+    // The ledger is asked, and lets its issuer decide; the limit cannot be asked.
+    key(&world, "host", "thief");
+    let other = json!({ "issuer": key(&world, "host", "eve") }).to_string();
+    for words in [
+        &["remove", "money", "ledger"][..],
+        &["replace", "money", "ledger", "builtin:ledger", "--params", &other],
+        &["params", "money", "ledger", &other],
+    ] {
+        let said = world.run("host", &[&["--json", "rule"], words, &["--as", "thief"]].concat());
+        said.failure_after_data("E3203", 5);
+    }
+    for words in [&["remove", "money", "limit"][..], &["replace", "money", "limit", "builtin:rate-limit"]] {
+        let said = world.run("host", &[&["--json", "rule"], words, &["--as", "bank"]].concat());
+        said.failure_after_data("E3206", 5);
+    }
+    let committed = ["--json", "rule", "remove", "money", "ledger", "--as", "bank", "--wait", "committed"];
+    world.run("host", &committed).failure("E3401", 3);
+    world.ok("host", &["rule", "remove", "money", "ledger", "--as", "bank"]);
     std::fs::write(world.path("broken.wasm"), b"\0asm\x01\0\0\0").unwrap();
     world.run("host", &["--json", "new", "other", "--rule", "broken.wasm"]).failure("E3201", 5);
     world.run("host", &["--json", "rule", "add", "money", "broken.wasm"]).failure("E3201", 5);
@@ -214,4 +234,11 @@ fn blocks_of_a_room_can_be_carried_without_a_verdict() {
     let log = world.ndjson("carrier", &["log", "money"]);
     assert!(log.iter().all(|block| block["entry"]["verdict"] == "unchecked"));
     world.run("carrier", &["--json", "append", "money", "1"]).failure("E3301", 1);
+    let audit = world.json("carrier", &["audit", "money"]);
+    assert_eq!(audit["room"], Value::Null);
+    assert!(audit["unchecked"].as_str().unwrap().contains("asked for"), "{audit}");
+    // Without the flag they are checked after all.
+    let info = world.json("carrier", &["clone", &link, "money", "--peer", &address]);
+    assert_eq!((&info["room"]["checked"], &info["unchecked"]), (&json!(3), &Value::Null));
+    assert_eq!(world.json("carrier", &["audit", "money"])["room"]["checked"], json!(3));
 }

@@ -307,6 +307,26 @@ fn entries_get_verdicts() {
     let text = world.ok("home", &[&words[..6], &["entries.ndjson"]].concat());
     assert!(text.starts_with("   1  accept  (gas "), "{text}");
     assert_eq!(text.lines().count(), 4);
+
+    // On what the first entry has written the next ones go on.
+    let state: serde_json::Map<String, Value> = writes
+        .iter()
+        .map(|write| (write["key"].as_str().unwrap().to_owned(), write["value"].clone()))
+        .collect();
+    fs::write(world.path("state.json"), Value::from(state).to_string()).unwrap();
+    let spend = |amount: u64| {
+        let payload = json!({ "transfer": { "to": "22".repeat(32), "amount": amount } });
+        format!("\u{feff}{}\n", json!({ "author": ALICE, "payload": payload, "note": "passed over" }))
+    };
+    let with_state = [&json_words[..], &["--state", "state.json"]].concat();
+    for (amount, verdict) in [(10, "accept"), (11, "reject")] {
+        let said = world.run_with("home", &with_state, spend(amount).as_bytes());
+        assert_eq!(objects(said.text())[0]["verdict"], verdict, "{said:?}");
+        let said = world.run_with("home", &json_words, spend(amount).as_bytes());
+        assert_eq!(objects(said.text())[0]["verdict"], "reject", "{said:?}");
+    }
+    fs::write(world.path("state.json"), "{\"key\": 1}").unwrap();
+    world.run_with("home", &with_state, b"").failure("E1011", 2);
 }
 
 #[test]

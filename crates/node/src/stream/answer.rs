@@ -139,6 +139,7 @@ impl StreamTask {
             missing,
             faults,
             room,
+            unchecked: self.unchecked(),
         })
     }
 

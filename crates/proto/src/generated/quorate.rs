@@ -42,7 +42,8 @@ pub struct GenesisRule {
     /// Given to the rule with every call; at most 16 KiB.
     #[prost(bytes = "bytes", tag = "4")]
     pub params: ::prost::bytes::Bytes,
-    /// The rule has a say in changes of itself; without this it has one in changes of other rules only.
+    /// The rule has a say in its own removal as well; without this it has one in all other changes of rules. One that has no
+    /// opinion on changes can be neither removed nor replaced.
     #[prost(bool, tag = "5")]
     pub locked: bool,
 }

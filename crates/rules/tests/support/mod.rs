@@ -42,6 +42,11 @@ impl Interpreted {
         Self { engine, module }
     }
 
+    /// Tells whether the module has an opinion on changes of rules.
+    pub(crate) fn has_opinion(&self) -> bool {
+        self.module.exports().any(|export| export.name() == CallKind::Change.export())
+    }
+
     /// Runs the module the way the first engine does, and says what it comes to.
     ///
     /// # Panics

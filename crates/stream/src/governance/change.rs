@@ -25,6 +25,7 @@ pub(crate) fn check_change<E: RuleEngine>(
     writes: &mut WriteSet,
 ) -> Result<Registry, Stop> {
     let target = target(context, change)?;
+    check_lock(context, &change.change, target.as_ref())?;
     check_activation(context, change.activation)?;
     let waiting = PendingChange {
         activation: change.activation,
@@ -50,7 +51,7 @@ pub(crate) fn check_change<E: RuleEngine>(
     Ok(registry)
 }
 
-/// Finds the rule that a change is about, which may be changed so; `None` for a new one.
+/// Finds the rule that a change is about; `None` for a new one.
 fn target<E: RuleEngine>(
     context: &Context<'_, E>,
     change: &RuleChange,
@@ -59,11 +60,27 @@ fn target<E: RuleEngine>(
     let rule = context.registry.rule(id).ok_or_else(|| {
         Refusal::new(RoomCode::NoSuchRule, format!("expected a rule that holds, found {}", id.short()))
     })?;
-    if rule.locked && matches!(change.change, Change::Remove { .. } | Change::Replace { .. }) {
-        let reason = format!("rule {} is locked: it can be neither removed nor replaced", rule.name);
-        return Err(Refusal::new(RoomCode::Locked, reason));
-    }
     Ok(Some(rule.clone()))
+}
+
+/// Refuses the end of a locked rule that cannot be asked: nobody can say yes in its place. One that has an opinion is
+/// asked like any other.
+fn check_lock<E: RuleEngine>(
+    context: &mut Context<'_, E>,
+    change: &Change,
+    target: Option<&ActiveRule>,
+) -> Result<(), Stop> {
+    let ends = matches!(change, Change::Remove { .. } | Change::Replace { .. });
+    let Some(rule) = target.filter(|rule| rule.locked && ends) else { return Ok(()) };
+    let compiled = context.compiled(&rule.module)?;
+    if context.rules.engine().has_opinion(&compiled) {
+        return Ok(());
+    }
+    let reason = format!(
+        "rule {} is locked and has no opinion on changes: it can be neither removed nor replaced",
+        rule.name
+    );
+    Err(Refusal::new(RoomCode::Locked, reason).into())
 }
 
 fn check_activation<E: RuleEngine>(context: &Context<'_, E>, found: u64) -> Result<(), Refusal> {
@@ -145,7 +162,7 @@ fn vector_refusal(failure: VectorFailure, by: &RuleRef) -> Refusal {
     }
 }
 
-/// Asks every rule that holds, by id; one that would be removed or replaced has no say.
+/// Asks every rule that holds, by id. One that would be removed has no say, unless it is locked.
 fn ask_rules<E: RuleEngine>(
     context: &mut Context<'_, E>,
     change: &RuleChange,
@@ -153,10 +170,10 @@ fn ask_rules<E: RuleEngine>(
     uses: &mut Vec<RuleUse>,
 ) -> Result<(), Stop> {
     let Some(name) = name_of(&change.change, target) else { return Ok(()) };
-    let has_no_say = matches!(change.change, Change::Remove { .. } | Change::Replace { .. });
+    let is_removal = matches!(change.change, Change::Remove { .. });
     for rule in context.registry.rules() {
         let is_target = change.change.rule() == Some(&rule.id);
-        if is_target && has_no_say {
+        if is_target && is_removal && !rule.locked {
             continue;
         }
         let payload = record::opinion_payload(&change.change, name, is_target, change.activation);

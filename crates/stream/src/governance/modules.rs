@@ -129,7 +129,7 @@ impl OpenModule {
 }
 
 /// Tells whether all of a module stands in the blocks before.
-pub(super) fn is_complete(state: &dyn StateStore, module: &ModuleHash) -> Result<bool, StateError> {
+pub(crate) fn is_complete(state: &dyn StateStore, module: &ModuleHash) -> Result<bool, StateError> {
     Ok(keys::get(state, &keys::module(module))?.is_some())
 }
 

@@ -16,6 +16,9 @@ pub trait RuleEngine {
     /// [`CompileFailure`].
     fn compile(&self, module: &[u8]) -> Result<Self::Rule, CompileFailure>;
 
+    /// Tells whether a rule has an opinion on changes of the room's rules (`rule_change`).
+    fn has_opinion(&self, rule: &Self::Rule) -> bool;
+
     /// Calls a rule.
     fn check(&self, rule: &Self::Rule, call: &Call<'_>, host: &mut dyn Host) -> Outcome;
 }
@@ -45,6 +48,10 @@ impl RuleEngine for Engine {
             CompileError::Gate(error) => CompileFailure::Refused { reason: error.to_string() },
             error => CompileFailure::Unable { reason: error.to_string() },
         })
+    }
+
+    fn has_opinion(&self, rule: &Rule) -> bool {
+        rule.exports().change
     }
 
     fn check(&self, rule: &Rule, call: &Call<'_>, host: &mut dyn Host) -> Outcome {

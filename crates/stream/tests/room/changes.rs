@@ -128,7 +128,7 @@ fn the_state_of_a_removed_rule_is_out_of_reach() {
 }
 
 #[test]
-fn a_locked_rule_stays() {
+fn a_locked_rule_that_cannot_be_asked_stays() {
     let module = rules::counter(1);
     let mut rule = genesis("counter", &module, &[100]);
     rule.locked = true;
@@ -145,7 +145,34 @@ fn a_locked_rule_stays() {
 }
 
 #[test]
-fn rules_have_an_opinion_on_others_and_none_on_their_own_end() {
+fn a_locked_rule_has_a_say_in_its_own_end() {
+    let module = rules::objector();
+    // Objects to removals, and to replacements.
+    let mut rule = genesis("objector", &module, &[0b1100]);
+    rule.locked = true;
+    let mut world = World::new(&header(vec![rule]), std::slice::from_ref(&module));
+    world.tick();
+    let id = world.id("objector");
+    let refusal = world.try_change(Change::Remove { rule: id }, 1).unwrap_err();
+    assert_eq!(codes(&refusal), (RoomCode::Objection, Some(62)));
+    let refusal = world.try_change(replace(id, &module, &[0]), 1).unwrap_err();
+    assert_eq!(codes(&refusal), (RoomCode::Objection, Some(63)));
+    // It may agree, and stays locked where it goes on.
+    world.try_change(params(id, &[0b100]), 1).unwrap();
+    world.tick();
+    world.try_change(replace(id, &module, &[0b100]), 1).unwrap();
+    world.tick();
+    let refusal = world.try_change(Change::Remove { rule: id }, 1).unwrap_err();
+    assert_eq!(codes(&refusal), (RoomCode::Objection, Some(62)));
+    world.try_change(params(id, &[0]), 1).unwrap();
+    world.tick();
+    world.try_change(Change::Remove { rule: id }, 1).unwrap();
+    world.tick();
+    assert!(world.names().is_empty());
+}
+
+#[test]
+fn rules_have_an_opinion_on_all_changes_but_their_own_removal() {
     let module = rules::objector();
     // Objects to everything: install 1, remove 2, replace 3, params 4.
     let mut world = World::one("objector", &module, &[0b1_1110]);
@@ -157,10 +184,14 @@ fn rules_have_an_opinion_on_others_and_none_on_their_own_end() {
     let refusal = world.try_change(install("counter", &rules::counter(1), &[9]), 1).unwrap_err();
     assert_eq!(codes(&refusal), (RoomCode::Objection, Some(41)));
     assert_eq!(refusal.rule.unwrap().name, "objector");
-    // It is asked about its own parameters, as their target, and not about its own replacement or removal.
+    // It is asked about its own parameters and its own replacement, as their target, and not about its own removal.
     let refusal = world.try_change(params(objector, &[0]), 1).unwrap_err();
     assert_eq!(codes(&refusal), (RoomCode::Objection, Some(64)));
-    world.try_change(replace(objector, &module, &[0b100]), 1).unwrap();
+    let refusal = world.try_change(replace(objector, &module, &[0b100]), 1).unwrap_err();
+    assert_eq!(codes(&refusal), (RoomCode::Objection, Some(63)));
+    world.try_change(Change::Remove { rule: objector }, 1).unwrap();
+    world.tick();
+    let objector = world.install("objector", &module, &[0b100]);
     world.tick();
     let counter = world.install("counter", &rules::counter(1), &[100]);
     world.tick();

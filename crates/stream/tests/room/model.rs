@@ -123,6 +123,10 @@ impl RuleEngine for Interpreter {
         Ok(Arc::new(Interpreted::new(module)))
     }
 
+    fn has_opinion(&self, rule: &Arc<Interpreted>) -> bool {
+        rule.has_opinion()
+    }
+
     fn check(&self, rule: &Arc<Interpreted>, call: &Call<'_>, host: &mut dyn Host) -> Outcome {
         rule.check(call, host)
     }

@@ -41,6 +41,13 @@ impl Bench {
         }
     }
 
+    /// Goes on with a rule that has begun, on the state that it has.
+    pub(super) fn resume(rule: Rule, params: Vec<u8>, values: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
+        let bytes = values.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
+        let usage = Usage { bytes, keys: values.len() as u64 };
+        Self { rule, params, state: State { values, usage, ..State::default() } }
+    }
+
     /// Judges an entry at a height. What the rule writes stays when it accepts.
     pub(super) fn judge(&mut self, height: u64, author: PublicKey, payload: &[u8]) -> Judgement {
         self.call(CallKind::Check, height, author, payload)

@@ -90,9 +90,11 @@ fn make(project: &Project, words: Words) -> Outcome {
         Language::Wat => {
             let source = project.text();
             let bytes = wat::parse_file(&source).map_err(|error| {
+                let found = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+                let source = source.display();
                 Failure::new(
                     Code::BuildFailed,
-                    format!("{} cannot be read as WebAssembly text:\n{error}", source.display()),
+                    format!("{source} cannot be read as WebAssembly text: {found}"),
                 )
             })?;
             write(&project.module(), &bytes)

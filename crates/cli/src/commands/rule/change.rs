@@ -20,7 +20,7 @@ use crate::text;
 /// `quorate rule add STREAM FILE[:NAME]`.
 pub(super) async fn add(args: RuleAddArgs, context: &mut Context) -> Outcome {
     let Named { name, module } = Named::read(&args.module)?;
-    module.inspect()?;
+    module.inspect_for_room()?;
     let params = args.params.as_deref().map(params_of).transpose()?.unwrap_or_default();
     let vectors = vectors_for(&module, &params, &context.output)?;
     let operation = RuleOperation::Install {
@@ -39,7 +39,7 @@ pub(super) async fn remove(args: RuleRemoveArgs, context: &mut Context) -> Outco
 /// `quorate rule replace STREAM RULE FILE`.
 pub(super) async fn replace(args: RuleReplaceArgs, context: &mut Context) -> Outcome {
     let module = Module::read(&args.module)?;
-    module.inspect()?;
+    module.inspect_for_room()?;
     let params = args.params.as_deref().map(params_of).transpose()?;
     let vectors = match &params {
         Some(params) => vectors_for(&module, params, &context.output)?,
@@ -72,8 +72,17 @@ async fn change(
     let change =
         ChangeRules { identity: args.identity, operation, activation: args.at, vectors, patience_ms };
     let said = backend.change_rules(&info.name, change).await;
+    let told = async {
+        let said = said?;
+        submitted::tell(&said, wait, &mut context.output)?;
+        if wait == Wait::Committed {
+            submitted::commit(&backend, &info.name, said, &mut context.output).await?;
+        }
+        Ok(())
+    };
+    let told: Outcome = told.await;
     backend.close().await?;
-    submitted::tell(&said?, wait, &mut context.output)?;
+    told?;
     let ls = context.command(&format!("rule ls {}", text::shell(&info.name)));
     context.output.next(&[ls]);
     Ok(())

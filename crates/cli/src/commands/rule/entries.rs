@@ -17,6 +17,9 @@ use crate::stop::{Outcome, Stop};
 /// Longest line, in bytes: a payload whose every byte is an escape, and the rest.
 const MAX_LINE_BYTES: u64 = 8 * MAX_PAYLOAD_BYTES as u64;
 
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What somebody says.
 pub(super) struct Entry {
     pub(super) author: PublicKey,
@@ -30,8 +33,8 @@ pub(super) struct Entries {
     line: u64,
 }
 
+/// Other fields are passed over: they are for those who wrote them.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Line {
     author: Option<String>,
     #[serde(default, deserialize_with = "words::present")]
@@ -64,6 +67,9 @@ impl Entries {
                 return Ok(None);
             }
             self.line += 1;
+            if self.line == 1 && line.starts_with(BYTE_ORDER_MARK) {
+                line.drain(..BYTE_ORDER_MARK.len());
+            }
             if line.len() as u64 > MAX_LINE_BYTES {
                 return Err(self.wrong(&format!("more than {MAX_LINE_BYTES} bytes")));
             }
@@ -111,6 +117,7 @@ mod tests {
         assert_eq!(payload(r#"{"payload": null}"#), b"null");
         assert_eq!(payload(r#"{"hex": "00fF"}"#), [0, 255]);
         assert_eq!(payload(r#"{"payload": ""}"#), b"");
+        assert_eq!(payload(r#"{"note": [1], "payload": 2}"#), b"2");
     }
 
     #[test]
@@ -118,7 +125,6 @@ mod tests {
         for (line, problem) in [
             ("{}", "expected one of payload and hex"),
             (r#"{"payload":1,"hex":""}"#, "expected one of payload and hex"),
-            (r#"{"payload":1,"code":2}"#, "unknown field"),
             (r#"{"payload":1,"author":"12345678901234567890123456789012345"}"#, "64 hexadecimal digits"),
             (r#"{"hex":"0"}"#, "hexadecimal"),
             (r#"{"payload":"\ud800"}"#, "hex escape"),

@@ -95,6 +95,18 @@ impl Module {
         gate::inspect(&self.bytes).map_err(|error| self.refused(&error))
     }
 
+    /// Puts the module of a change before the gate.
+    pub(super) fn inspect_for_room(&self) -> Outcome<Inspected<'_>> {
+        let told = |mut failure: Failure| {
+            failure.message.push_str("; nothing was appended");
+            failure
+        };
+        self.inspect().map_err(|stop| match stop {
+            Stop::Failed(failure) => Stop::Failed(told(failure)),
+            stop => stop,
+        })
+    }
+
     /// Makes it ready to run.
     pub(super) fn compile(&self) -> Outcome<Rule> {
         let unable = |error: &dyn std::error::Error| Failure::new(Code::Unable, error.to_string());

@@ -1,5 +1,6 @@
 //! `quorate rule run`: verdicts on entries.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
@@ -25,7 +26,7 @@ struct Line {
     said: Said,
 }
 
-/// `quorate rule run FILE --entries F [--params JSON]`.
+/// `quorate rule run FILE --entries F [--state F] [--params JSON]`.
 pub(super) async fn run(args: RuleRunArgs, output: &mut Output) -> Outcome {
     let params = args.params.as_deref().map(params_of).transpose()?.unwrap_or_default();
     if args.entries == Path::new("-") && io::stdin().is_terminal() {
@@ -34,7 +35,10 @@ pub(super) async fn run(args: RuleRunArgs, output: &mut Output) -> Outcome {
     let lines = apart::start(move |hand| {
         let rule = Module::read(&args.module)?.compile()?;
         let mut entries = Entries::open(&args.entries)?;
-        let mut bench = Bench::begin(rule, params)?;
+        let mut bench = match &args.state {
+            Some(file) => Bench::resume(rule, params, read_state(file)?),
+            None => Bench::begin(rule, params)?,
+        };
         let mut index = 1;
         while let Some(entry) = entries.next()? {
             let said = bench.judge(index, entry.author, &entry.payload).into();
@@ -60,6 +64,20 @@ pub(super) async fn run(args: RuleRunArgs, output: &mut Output) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Reads a state: keys and values in hexadecimal digits.
+fn read_state(path: &Path) -> Outcome<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let shown = path.display();
+    let wrong = |found: &dyn std::fmt::Display| {
+        let message =
+            format!("expected a state, keys and values in hexadecimal digits, in {shown}, found {found}");
+        Stop::usage(message, r#"{"6b6579": "76616c7565"}"#)
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let values: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    let decoded = values.iter().map(|(key, value)| Ok((words::hex(key)?, words::hex(value)?)));
+    decoded.collect::<Result<_, String>>().map_err(|problem| wrong(&problem))
 }
 
 /// Reads params that are given as JSON: the bytes that a rule gets.

@@ -11,11 +11,9 @@ use crate::text::{self, Paint};
 pub(super) struct Said {
     /// `accept`, `reject` or `unable`.
     verdict: &'static str,
-    /// 0 accepts; absent where there is no verdict.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// 0 accepts; null where there is no verdict.
     pub(super) code: Option<u32>,
-    /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why not; null where it accepts.
     reason: Option<String>,
     gas: u64,
     /// Bytes of values and blocks that the rule has read.

@@ -249,8 +249,11 @@ impl RoomKeeper {
             }
             Wish::Change { change, activation, vectors } => {
                 let (change, module) = resolve(change, &checker.room().rules())?;
-                let chunks =
-                    module.as_ref().map_or(0, |module| module.len().div_ceil(MAX_CHUNK_BYTES) as u64);
+                // What stands in the blocks already does not come again.
+                let is_there =
+                    |module: &Bytes| checker.room().has_module(&ModuleHash::of(module)) == Ok(true);
+                let chunks = module.as_ref().filter(|module| !is_there(module));
+                let chunks = chunks.map_or(0, |module| module.len().div_ceil(MAX_CHUNK_BYTES) as u64);
                 let before = if is_host { self.offers.len() as u64 } else { ACTIVATION_MARGIN };
                 let earliest = self.checked + chunks + before + self.rule_delay.max(1);
                 let change = UnsignedRuleChange {
