@@ -12,7 +12,7 @@ use quorate_node::event::Event;
 use quorate_node::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Content, Decision, DiscoveryInfo, Gate,
     IdentityInfo, NewStream, PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled,
-    StreamInfo, ValidatorOffer, ValidatorWish, ValidatorsChanged,
+    StreamInfo, Streams, ValidatorOffer, ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{
     Archive, AskNames, BlockReader, Checkout, CheckoutReport, Client, Code, DatName, DhtKind, DhtStatus,
@@ -101,7 +101,7 @@ impl Backend {
         })
     }
 
-    pub(crate) async fn streams(&self) -> Result<Vec<StreamInfo>, Failure> {
+    pub(crate) async fn streams(&self) -> Result<Streams, Failure> {
         self.answer(self.client.streams()).await
     }
 
@@ -298,13 +298,13 @@ impl Serving {
         self.node.listen(listen).await
     }
 
-    /// Opens every stream of the home, and dials the peers they came from.
-    pub(crate) async fn open_all(&self) -> Result<Vec<StreamInfo>, Failure> {
-        let streams = self.node.streams().await?;
-        for info in &streams {
+    /// Opens every stream of the home that can be opened, and dials the peers they came from.
+    pub(crate) async fn open_all(&self) -> Result<Streams, Failure> {
+        let found = self.node.streams().await?;
+        for info in &found.streams {
             self.open_stream(&info.name).await?;
         }
-        Ok(streams)
+        Ok(found)
     }
 
     /// Opens a stream, and dials the peers it came from.

@@ -69,6 +69,7 @@ fn concerns(event: &Event, name: &str) -> bool {
         | Event::Downloaded { stream, .. }
         | Event::Synced { stream, .. }
         | Event::Checked { stream, .. }
+        | Event::Refused { stream, .. }
         | Event::Epoch { stream, .. }
         | Event::Voted { stream, .. }
         | Event::Committed { stream, .. }

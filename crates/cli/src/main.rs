@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Global};
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let output = Output::new(&cli.global);
     let paint = output.error_paint;
     start_log(&cli.global, paint);
+    raise_file_limit();
     let json = cli.global.json;
     match run(cli, output) {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,6 +50,14 @@ fn main() -> ExitCode {
             ExitCode::from(stop.exit())
         }
     }
+}
+
+/// Lets this process have as many files open as the system allows it: each stream has a dozen.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it stays as it is, a home with many streams says what could not be opened.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn run(cli: Cli, output: Output) -> Outcome {

@@ -186,6 +186,7 @@ mod tests {
             recovering: None,
             room: None,
             unchecked: None,
+            damaged: None,
             fork: None,
             evidence: Vec::new(),
             gate: None,

@@ -8,7 +8,7 @@ use quorate_types::BlockRange;
 use crate::api::RemoteNode;
 use crate::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Decision, DiscoveryInfo, NewStream,
-    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled, StreamInfo, ValidatorWish,
+    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled, StreamInfo, Streams, ValidatorWish,
     ValidatorsChanged,
 };
 use crate::{EventStream, Failure, Node, NodeConfig};
@@ -45,7 +45,7 @@ impl Client {
     }
 
     /// Lists the streams of the home, by name.
-    pub async fn streams(&self) -> Result<Vec<StreamInfo>, Failure> {
+    pub async fn streams(&self) -> Result<Streams, Failure> {
         match self {
             Self::Local(node) => node.streams().await,
             Self::Remote(node) => node.streams().await,

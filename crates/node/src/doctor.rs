@@ -13,7 +13,7 @@ use quorate_net::runtime::{Runtime, before};
 
 use crate::node::random;
 use crate::store_failures::home_failure;
-use crate::{Failure, Node};
+use crate::{Code, Failure, Node};
 
 /// Port that is announced about a feed that nobody has.
 const NO_PORT: u16 = 9;
@@ -58,7 +58,13 @@ impl Node {
             .collect();
         for stored in listing.streams {
             let name = stored.name.to_string();
-            let failure = self.open_stream(&name).await.err();
+            let info = match self.open_stream(&name).await {
+                Ok(stream) => stream.info().await,
+                Err(failure) => Err(failure),
+            };
+            let damage =
+                |why| Failure::new(Code::Damaged, format!("the records of the room cannot be read: {why}"));
+            let failure = info.map_or_else(Some, |info| info.damaged.map(damage));
             found.push((name, failure));
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use quorate_store::{Encoding, Gate};
 
+use crate::FailureBody;
+
 pub use self::forks::{Decision, EvidenceInfo, KeptBranch, Policy, Publish, Published, Resolve};
 pub use self::room::{
     ChangeRules, EntryInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock, RejectInfo,
@@ -92,6 +94,9 @@ pub struct StreamInfo {
     /// Why the blocks of a room get no verdict here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unchecked: Option<String>,
+    /// Why the records of a room cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
     /// Set when a fork was found; the sentence says what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<String>,
@@ -307,6 +312,24 @@ pub enum Direction {
     Outgoing,
     /// The peer did.
     Incoming,
+}
+
+/// The streams of a home.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Streams {
+    /// Those that are open, by name.
+    pub streams: Vec<StreamInfo>,
+    /// Those that cannot be opened.
+    pub unreadable: Vec<UnreadableStream>,
+}
+
+/// A stream that cannot be opened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UnreadableStream {
+    /// Local name.
+    pub name: String,
+    /// Why.
+    pub failure: FailureBody,
 }
 
 /// Result of an audit.

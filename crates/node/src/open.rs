@@ -18,12 +18,12 @@ use quorate_types::{Link, PublicKey};
 
 use crate::decisions::stopped;
 use crate::event::Event;
-use crate::model::{CloneStream, Encoding, NewStream, StreamInfo};
+use crate::model::{CloneStream, Encoding, NewStream, Streams, UnreadableStream};
 use crate::node::random;
 use crate::room::genesis;
 use crate::store_failures::{directory_failure, home_failure};
 use crate::stream::{PEERS_NEEDED, Stream, StreamIdentity, StreamTask, TaskParts, Writer, open_failure};
-use crate::{Code, Failure, Node};
+use crate::{Code, Failure, FailureBody, Node};
 
 /// Commands that wait for a stream before whoever sends them waits.
 const INBOX_COMMANDS: usize = 256;
@@ -32,17 +32,34 @@ const INBOX_COMMANDS: usize = 256;
 const NAME_DIGITS: usize = 8;
 
 impl Node {
-    /// Lists the streams of the home, by name. Streams that are not open are opened for it and stay open.
-    pub async fn streams(&self) -> Result<Vec<StreamInfo>, Failure> {
+    /// Lists the streams of the home, by name, and those that cannot be opened apart. Streams that are not open are opened
+    /// for it and stay open.
+    ///
+    /// # Errors
+    ///
+    /// The home cannot be read.
+    pub async fn streams(&self) -> Result<Streams, Failure> {
         let listing = self.inner.home.list().map_err(|error| home_failure(&error))?;
+        let unreadable = |name: &StreamName, failure: Failure| UnreadableStream {
+            name: name.to_string(),
+            failure: FailureBody::from(&failure),
+        };
+        let mut found = Streams::default();
         for (name, error) in &listing.damaged {
-            tracing::warn!(stream = %name, "left out: {error}");
+            found.unreadable.push(unreadable(name, home_failure(error)));
         }
-        let mut streams = Vec::new();
         for stored in listing.streams {
-            streams.push(self.open_stored(stored).await?.info().await?);
+            let name = stored.name.clone();
+            let info = match self.open_stored(stored).await {
+                Ok(stream) => stream.info().await,
+                Err(failure) => Err(failure),
+            };
+            match info {
+                Ok(info) => found.streams.push(info),
+                Err(failure) => found.unreadable.push(unreadable(&name, failure)),
+            }
         }
-        Ok(streams)
+        Ok(found)
     }
 
     /// Opens a stream by name, short key or link; from then on it is replicated with everyone who connects.
@@ -89,6 +106,7 @@ impl Node {
         let link: Link = clone.link.parse().map_err(|error: quorate_types::LinkError| {
             Failure::new(Code::BadLink, error.to_string()).next("quorate clone dat://KEY --peer HOST:PORT")
         })?;
+        check_key(&link.key)?;
         if self.inner.decisions.stops(&link.key) {
             let key = link.key.short();
             let name =
@@ -135,7 +153,12 @@ impl Node {
             self.inner.peers.end_those_with(&stored.key.discovery_key());
             self.close_stream(&stored.key).await?;
         }
-        self.open_stored(stored).await
+        let stream = self.open_stored(stored).await?;
+        if stream.is_writable() && !clone.sparse {
+            // What was cleared comes back from whoever has it.
+            stream.select(Selection::Everything).await?;
+        }
+        Ok(stream)
     }
 
     /// Copies a feed of another program into the home; `progress` is told bytes copied and bytes in all.
@@ -162,7 +185,20 @@ impl Node {
                 .import(&name, from, policy, &info, progress)
                 .map_err(|error| home_failure(&error))?
         };
-        self.open_stored(stored).await
+        let name = stored.name.clone();
+        let opened = self.open_stored(stored).await;
+        if opened.is_err() {
+            // The original is as it was.
+            self.discard(&name);
+        }
+        opened
+    }
+
+    /// Removes a stream that was made just now and cannot be opened: nothing is in it that is not elsewhere.
+    fn discard(&self, name: &StreamName) {
+        if let Err(error) = self.inner.home.discard(name) {
+            tracing::warn!(stream = %name, "what is left of it stays: {error}");
+        }
     }
 
     /// Copies a stream into a directory that stock clients open; `progress` is told bytes copied and bytes in all.
@@ -235,9 +271,14 @@ impl Node {
         let path = directory.files.directory().display().to_string();
         let FeedDirectory { keys, storage, files, lock, writer } = directory;
         let host_key = host_key(&keys);
-        let mut feed = Feed::create(keys, storage, FeedConfig::default())
-            .await
-            .map_err(|error| open_failure(name.as_str(), &path, &error))?;
+        let mut feed = match Feed::create(keys, storage, FeedConfig::default()).await {
+            Ok(feed) => feed,
+            Err(error) => {
+                drop(lock);
+                self.discard(name);
+                return Err(open_failure(name.as_str(), &path, &error));
+            }
+        };
         let writer = match writer {
             Some((guard, found)) => Some(Writer::open(&mut feed, guard, found, host_key).await?),
             None => None,
@@ -402,6 +443,15 @@ impl Node {
             tracing::warn!(stream = stream.name(), "the peer is not remembered: {error}");
         }
     }
+}
+
+/// Refuses a key under which nothing can be signed, before anything is made for it.
+fn check_key(key: &PublicKey) -> Result<(), Failure> {
+    let wrong = |error: quorate_feed::sign::KeyError| {
+        Failure::new(Code::BadLink, format!("{error}; nothing was made"))
+            .next("copy the link again, whole; its owner has it from quorate info STREAM")
+    };
+    quorate_feed::sign::Verifier::new(*key).map(drop).map_err(wrong)
 }
 
 /// Reads the key by which the host of a room signs receipts; `None` for a feed that is written elsewhere.

@@ -173,6 +173,13 @@ impl Peers {
         }
     }
 
+    /// Tells whether the connection with an address carries another feed.
+    pub(crate) fn carries_beside(&self, address: &str, feed: &DiscoveryKey) -> bool {
+        let connections = self.lock();
+        let mut there = connections.values().filter(|record| record.address == address);
+        there.any(|record| record.streams.keys().any(|other| other != feed))
+    }
+
     /// Ends the connections that carry a feed, which comes again under another choice of blocks: whoever dialled them
     /// does so anew.
     pub(crate) fn end_those_with(&self, feed: &DiscoveryKey) {

@@ -46,7 +46,7 @@ pub(crate) fn directory_failure(error: &DirectoryError) -> Failure {
         DirectoryError::NotFound { .. } | DirectoryError::OtherFormat { .. } => {
             Failure::new(Code::NotAFeed, error.to_string())
         }
-        DirectoryError::AlreadyExists { .. } => {
+        DirectoryError::AlreadyExists { .. } | DirectoryError::NotEmpty { .. } => {
             Failure::new(Code::DestinationExists, error.to_string()).next("name an empty or new directory")
         }
         DirectoryError::KeyLength { .. } | DirectoryError::OtherSecretKey { .. } => {

@@ -56,6 +56,12 @@ pub enum DirectoryError {
         /// What is there.
         found: &'static str,
     },
+    /// There is something already where a copy is to be written.
+    #[error("expected a new or an empty directory, found something in {}", directory.display())]
+    NotEmpty {
+        /// Where the copy was to be written.
+        directory: PathBuf,
+    },
     /// There is a feed already.
     #[error("expected no feed in {}, found one", directory.display())]
     AlreadyExists {

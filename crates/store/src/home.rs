@@ -208,10 +208,13 @@ impl Home {
     /// Fails when the key file is damaged, or cannot be read or made.
     pub fn noise_key(&self, fresh: &NoiseSecretKey) -> Result<NoiseSecretKey, HomeError> {
         let path = self.root.join("noise_key");
-        match atomic::create(&path, fresh.expose(), SECRET_MODE) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(HomeError::io("make", &path)(error)),
-            Ok(()) => return Ok(fresh.clone()),
+        // A home that is only read needs no disk that can be written.
+        if !path.exists() {
+            match atomic::create(&path, fresh.expose(), SECRET_MODE) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(HomeError::io("make", &path)(error)),
+                Ok(()) => return Ok(fresh.clone()),
+            }
         }
         let bytes = atomic::read(&path, 2 * NOISE_KEY_BYTES).map_err(HomeError::io("read", &path))?;
         let bytes = bytes.unwrap_or_default();
@@ -283,6 +286,16 @@ impl Home {
         }
         result?;
         self.stream(name.clone())
+    }
+
+    /// Removes the directory of a stream that was made just now and is of no use.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be removed.
+    pub fn discard(&self, name: &StreamName) -> Result<(), HomeError> {
+        let directory = self.directory(name.as_str());
+        fs::remove_dir_all(&directory).map_err(HomeError::io("remove", &directory))
     }
 
     fn check_free(&self, name: &StreamName, key: &PublicKey) -> Result<(), HomeError> {

@@ -67,12 +67,24 @@ pub fn export(
     secret_key: SecretKeyPolicy,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Keys, DirectoryError> {
+    check_empty(to)?;
     let keys = read_keys(from)?;
     let _source = Lock::acquire_feed(&from.lock(), &from.bitfield())?;
     let keys = copy(from, keys, to, secret_key, progress)?;
     let path = to.lock();
     fs::remove_file(&path).map_err(DirectoryError::io("remove", &path))?;
     Ok(keys)
+}
+
+/// Refuses a directory that holds anything, whatever it is: it may be somebody's.
+fn check_empty(files: &FeedFiles) -> Result<(), DirectoryError> {
+    let directory = files.directory();
+    match fs::read_dir(directory).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(DirectoryError::NotEmpty { directory: directory.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(DirectoryError::io("read", directory)(error)),
+    }
 }
 
 fn log_files(files: &FeedFiles) -> [std::path::PathBuf; 4] {

@@ -173,10 +173,22 @@ fn exports_hold_the_secret_key_only_when_asked() {
         let entries = if policy == SecretKeyPolicy::Take { 6 } else { 5 };
         assert_eq!(fs::read_dir(target.directory()).unwrap().count(), entries, "nothing of ours is left");
         let again = export(&files, &target, policy, &mut |_, _| {});
-        assert!(matches!(again, Err(DirectoryError::AlreadyExists { .. })));
+        assert!(matches!(again, Err(DirectoryError::NotEmpty { .. })));
         let (mut feed, _lock) = open(&target);
         assert_eq!(blocks(&mut feed), expected());
     }
+}
+
+#[test]
+fn nothing_is_written_where_something_is() {
+    let (directory, path) = fixture("hypercore-9");
+    let target = FeedFiles::plain(directory.path().join("taken"));
+    fs::create_dir(target.directory()).unwrap();
+    fs::write(target.tree(), "somebody's").unwrap();
+    let refused = export(&FeedFiles::plain(&path), &target, SecretKeyPolicy::Leave, &mut |_, _| {});
+    assert!(matches!(refused, Err(DirectoryError::NotEmpty { .. })), "{refused:?}");
+    assert_eq!(fs::read(target.tree()).unwrap(), b"somebody's");
+    assert_eq!(fs::read_dir(target.directory()).unwrap().count(), 1);
 }
 
 #[test]

@@ -71,7 +71,8 @@ pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
         _ if !args.files.is_empty() => appender.files(&args.files, args.batch).await,
         _ => appender.lines(args.batch).await,
     };
-    if result.is_err() && appender.blocks > 0 {
+    // A program has read so in the objects before.
+    if result.is_err() && appender.blocks > 0 && !appender.context.output.json {
         let done = text::count(appender.blocks, "block");
         appender.context.output.warn(&format!("{done} before it: appended and on disk"));
     }

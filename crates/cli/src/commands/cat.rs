@@ -34,6 +34,7 @@ async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output
         true => committed(resolve(range, &follow.info)?, &follow.info)?,
         false => resolve(range, &follow.info)?,
     };
+    let wanted = BlockRange::new(wanted.start, wanted.end.min(judged_length(&follow.info, range.live)));
     let encoding = args.encoding.map_or(follow.info.encoding, Encoding::from);
     let is_room = matches!(follow.info.content, Content::Room { .. });
     let mut index = wanted.start;
@@ -60,15 +61,59 @@ async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output
         }
         output.flush()?;
         muted.tell(&follow.info, output);
+        if index >= judged_length(&follow.info, range.live)
+            && let Some(failure) = refused_behind(&follow.info, index, range.end)
+        {
+            return Err(failure.into());
+        }
         if !range.live {
             if args.committed {
                 tell_missing(&follow.info, output);
             }
+            tell_unjudged(&follow.info, output);
             return Ok(());
         }
         follow.changed().await?;
         muted = Muted::load(&follow.backend).await?;
         end = if args.committed { committed_length(&follow.info)? } else { follow.info.length };
+        end = end.min(judged_length(&follow.info, true));
+    }
+}
+
+/// Blocks of a stream that are shown as what their authors said: of a room that is checked here, none that its rules
+/// refuse and none behind it. Whoever follows a room live is shown nothing before its verdict.
+fn judged_length(info: &StreamInfo, live: bool) -> u64 {
+    match &info.room {
+        Some(room) => match &room.refused {
+            Some(refused) => refused.index,
+            None if live => room.checked,
+            None => info.length,
+        },
+        None => info.length,
+    }
+}
+
+/// Says why a room is not shown to the end that was asked for.
+fn refused_behind(info: &StreamInfo, index: u64, end: Option<u64>) -> Option<Failure> {
+    let refused = info.room.as_ref()?.refused.as_ref()?;
+    if end.is_some_and(|end| end <= index) {
+        return None;
+    }
+    let (at, reason) = (refused.index, text::clean(&refused.reason));
+    let message = format!(
+        "expected a room that follows its own rules, found block {at} {reason}; it is not shown, nor what stands behind \
+         it"
+    );
+    let name = text::shell(&info.name);
+    Some(Failure::new(Code::HostBrokeRules, message).next(format!("quorate log {name} --start {at}")))
+}
+
+/// Says that blocks are shown on which there is no verdict.
+fn tell_unjudged(info: &StreamInfo, output: &Output) {
+    let Some(room) = info.room.as_ref().filter(|room| room.refused.is_none()) else { return };
+    if room.checked < info.length {
+        let why = room.unable.as_deref().map_or(String::new(), |why| format!(": {}", text::clean(why)));
+        output.warn(&format!("from block {} on there is no verdict yet{why}", room.checked));
     }
 }
 
@@ -129,6 +174,10 @@ fn committed_length(info: &StreamInfo) -> Outcome<u64> {
     let room = info.room.as_ref();
     let committed = room.and_then(|room| Some(room.quorum.as_ref()?.committed.min(room.checked)));
     committed.ok_or_else(|| {
+        if let Some(why) = &info.damaged {
+            let message = format!("the records of {} cannot be read: {why}", info.name);
+            return Failure::new(Code::Damaged, message).into();
+        }
         let message = format!(
             "expected a room with validators for --committed, found that nobody commits what is appended to {}",
             info.name
@@ -393,6 +442,7 @@ mod tests {
             recovering: None,
             room: None,
             unchecked: None,
+            damaged: None,
             fork: None,
             evidence: Vec::new(),
             gate: None,

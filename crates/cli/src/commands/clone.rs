@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future;
 use quorate_node::event::Event;
-use quorate_node::model::{CloneStream, Content, StreamInfo};
-use quorate_node::{Archive, Code, Discover};
+use quorate_node::model::{CloneStream, Content, EvidenceInfo, Policy, StreamInfo};
+use quorate_node::{Archive, Code, Discover, Failure};
 use quorate_types::{Link, PublicKey};
 use serde::Serialize;
 
@@ -119,11 +119,27 @@ async fn follow(
     if live {
         return print_events(events, context).await;
     }
+    if let Some(evidence) =
+        info.evidence.iter().find(|one| one.culprit == info.key && one.policy == Policy::Warn)
+    {
+        return Err(found_out(&info, evidence).into());
+    }
     let name = text::shell(&name);
     let look = if archive.is_some() { format!("checkout {name} DIR") } else { format!("cat {name}") };
     let next = [context.command(&look), context.command(&format!("share {name}"))];
     context.output.next(&next);
     Ok(())
+}
+
+/// What is here is here; but whoever wrote it has signed something else as well.
+fn found_out(info: &StreamInfo, evidence: &EvidenceInfo) -> Failure {
+    let (name, id) = (text::shell(&info.name), evidence.id.short());
+    let message = format!(
+        "expected a writer of {} that has signed one history, found evidence {id} against its key; what is here is kept",
+        info.name
+    );
+    Failure::new(Code::ForkFound, message)
+        .next(format!("quorate fork show {name} {id}\nquorate fork resolve {name} {id} --policy POLICY"))
 }
 
 /// Waits until every block of a room has a verdict.

@@ -4,7 +4,7 @@ mod machine;
 mod network;
 mod stock;
 
-use quorate_node::model::CloneStream;
+use quorate_node::model::{CloneStream, UnreadableStream};
 use quorate_node::{Code, Failure};
 use serde::Serialize;
 
@@ -131,13 +131,20 @@ async fn examine(args: &DoctorArgs, context: &Context) -> Vec<Finding> {
 async fn streams(backend: &Backend) -> Vec<Finding> {
     if backend.is_remote() {
         return vec![match backend.streams().await {
-            Ok(streams) => Finding::good(
-                "streams",
-                format!(
-                    "a node runs on this home, answers, and has {}",
-                    text::count(streams.len() as u64, "stream")
+            Ok(found) => match found.unreadable.into_iter().next() {
+                Some(UnreadableStream { name, failure }) => {
+                    let failure = Failure::from(failure);
+                    let failure = Failure { message: format!("{name}: {}", failure.message), ..failure };
+                    Finding::failed("streams", failure)
+                }
+                None => Finding::good(
+                    "streams",
+                    format!(
+                        "a node runs on this home, answers, and has {}",
+                        text::count(found.streams.len() as u64, "stream")
+                    ),
                 ),
-            ),
+            },
             Err(failure) => Finding::failed("streams", failure),
         }];
     }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use quorate_node::model::IdentityInfo;
+use quorate_node::model::{IdentityInfo, Streams};
 use serde::Serialize;
 
+use super::list::all_are_readable;
 use crate::args::{KeyCommand, KeyNewArgs};
 use crate::backend;
 use crate::context::Context;
@@ -79,7 +80,7 @@ fn new(args: &KeyNewArgs, context: &mut Context) -> Outcome {
 
 async fn ls(context: &mut Context) -> Outcome {
     let backend = context.backend().await?;
-    let streams = backend.streams().await?;
+    let Streams { streams, unreadable } = backend.streams().await?;
     backend.close().await?;
     let node = backend::noise_key(&context.home).await?;
     let mut keys = vec![Key { schema: Key::SCHEMA, stream: None, identity: None, key: node, secret: None }];
@@ -97,11 +98,12 @@ async fn ls(context: &mut Context) -> Outcome {
     }
     let output = &mut context.output;
     if output.json {
-        return keys.iter().try_for_each(|key| output.object(key));
+        keys.iter().try_for_each(|key| output.object(key))?;
+        return all_are_readable(unreadable, output);
     }
     let rows: Vec<Vec<String>> = keys.iter().map(|key| key.row(output)).collect();
     for line in text::table(&rows, &[]) {
         output.line(&line)?;
     }
-    Ok(())
+    all_are_readable(unreadable, output)
 }

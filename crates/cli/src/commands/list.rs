@@ -1,8 +1,9 @@
 //! `quorate ls`, `quorate info` and `quorate peers`.
 
+use quorate_node::Failure;
 use quorate_node::model::{
     Content, Direction, DiscoveryInfo, Encoding, PeerInfo, QuorumInfo, RoomInfo, RuleInfo, Service,
-    StreamInfo,
+    StreamInfo, Streams, UnreadableStream,
 };
 
 use quorate_node::Archive;
@@ -18,22 +19,34 @@ use crate::text;
 /// `quorate ls`.
 pub(crate) async fn ls(context: &mut Context) -> Outcome {
     let backend = context.backend().await?;
-    let streams = backend.streams().await?;
+    let Streams { streams, unreadable } = backend.streams().await?;
     backend.close().await?;
     let output = &mut context.output;
     if output.json {
-        return streams.iter().try_for_each(|info| output.object(info));
+        streams.iter().try_for_each(|info| output.object(info))?;
+        return all_are_readable(unreadable, output);
     }
     let rows: Vec<Vec<String>> = streams.iter().map(|info| row(info, output)).collect();
     for line in text::table(&rows, &[false, true, false, true, false, false]) {
         output.line(&line)?;
     }
-    if streams.is_empty() {
+    if streams.is_empty() && unreadable.is_empty() {
         output.note(&format!("no streams in {}", context.home.display()));
         let next = [context.command("new NAME"), context.command("clone LINK --peer HOST:PORT")];
         context.output.next(&next);
     }
-    Ok(())
+    all_are_readable(unreadable, &mut context.output)
+}
+
+/// Fails where streams of the home cannot be opened, after those that can.
+pub(super) fn all_are_readable(unreadable: Vec<UnreadableStream>, output: &mut Output) -> Outcome {
+    output.flush()?;
+    let whys = unreadable.iter().map(|one| format!("{}: {}", one.name, one.failure.message));
+    let whys = whys.collect::<Vec<_>>().join("; ");
+    let count = text::count(unreadable.len() as u64, "stream");
+    let Some(UnreadableStream { failure, .. }) = unreadable.into_iter().next() else { return Ok(()) };
+    let failure = Failure { message: format!("{count} cannot be opened: {whys}"), ..failure.into() };
+    Err(failure.into())
 }
 
 fn row(info: &StreamInfo, output: &Output) -> Vec<String> {

@@ -2,17 +2,19 @@
 
 use futures_lite::future;
 use quorate_node::event::Event;
-use quorate_node::model::{Content, Gate, Policy, RecoveringInfo, StreamInfo};
+use quorate_node::model::{Content, Gate, Policy, RecoveringInfo, StreamInfo, Streams, UnreadableStream};
 use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use serde::Serialize;
 
+use super::list::all_are_readable;
 use crate::args::ShareArgs;
 use crate::backend::{Events, Serving, sleep};
 use crate::context::Context;
 use crate::news;
 use crate::screen::{REDRAW, Screen};
 use crate::stop::{Outcome, Stop};
+use crate::text;
 
 #[derive(Serialize)]
 struct EventObject<'a> {
@@ -78,7 +80,16 @@ async fn serve(
 ) -> Outcome {
     node.serve_api().await?;
     let streams = if args.streams.is_empty() {
-        node.open_all().await?
+        let Streams { streams, unreadable } = node.open_all().await?;
+        if streams.is_empty() {
+            all_are_readable(unreadable, &mut context.output)?;
+        } else {
+            for UnreadableStream { name, failure } in unreadable {
+                let why = text::clean(&failure.message);
+                context.output.warn(&format!("{} is not shared: {why}", text::clean(&name)));
+            }
+        }
+        streams
     } else {
         let mut streams = Vec::new();
         for stream in &args.streams {
@@ -154,6 +165,11 @@ async fn serve(
                 continue;
             }
             print_news(&sharing(info), context)?;
+            for one in info.evidence.iter().filter(|one| one.policy == Policy::Warn) {
+                let (stream, kind) = (info.name.clone(), one.kind.clone());
+                let event = Event::Evidence { stream, id: one.id, kind, culprit: one.culprit };
+                print_news(&event, context)?;
+            }
             if let Some(RecoveringInfo { reason, needed, .. }) = info.recovering.clone() {
                 let event = Event::Recovering { stream: info.name.clone(), reason, needed };
                 print_news(&event, context)?;
@@ -215,7 +231,7 @@ enum Turn {
 async fn draw(mut screen: Screen, node: &Serving, events: &mut Events, context: &mut Context) -> Outcome {
     let client = node.client();
     loop {
-        screen.draw(&client.streams().await?, &client.peers(None).await?);
+        screen.draw(&client.streams().await?.streams, &client.peers(None).await?);
         let redraw = std::time::Instant::now() + REDRAW;
         loop {
             let interrupt = context.interrupt.clone();

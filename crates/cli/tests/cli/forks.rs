@@ -261,3 +261,43 @@ fn the_writer_says_that_it_was_a_backup() {
         forked.world.ok("host", &["fork", "ls", "log", "--all"]).contains("the history of length 3 stays")
     );
 }
+
+#[test]
+fn a_fork_that_is_known_is_told_until_something_is_decided() {
+    let mut forked = Forked::new();
+    let id = forked.reader("reader");
+    let link = forked.link.clone();
+    let again = ["--json", "clone", &link, "log", "--peer", forked.address()];
+    forked.world.run("reader", &again).failure_after_data("E5001", 7);
+    {
+        let (mut node, _) = forked.world.share("reader", &[]);
+        let told = node.object(|event| event["event"] == "evidence");
+        assert_eq!(told["id"], json!(id));
+    }
+    forked.world.ok("reader", &["fork", "resolve", "log", &id, "--policy", "warn"]);
+    forked.world.run("reader", &again).failure_after_data("E5001", 7);
+    forked.world.ok("reader", &["fork", "resolve", "log", &id, "--policy", "ignore"]);
+    assert_eq!(forked.world.run("reader", &again).code, Some(0));
+}
+
+#[test]
+fn a_fork_parts_nobody_from_other_streams() {
+    let mut forked = Forked::new();
+    // The host runs already, and carries another stream as well.
+    let link = forked.world.json("host", &["new", "diary"])["link"].as_str().unwrap().to_owned();
+    let host = forked.address().to_owned();
+    forked.world.ok("host", &["append", "diary", "zero"]);
+    forked.world.json("twin", &["clone", &link, "diary", "--peer", &host]);
+    let (mut twin, _) = forked.world.share("twin", &["--peer", &host]);
+    twin.object(|event| event["event"] == "fork");
+    // Longer than both sides go on serving the history of each other.
+    std::thread::sleep(Duration::from_secs(5));
+    for text in ["one", "two"] {
+        forked.world.ok("host", &["append", "diary", text]);
+        twin.object(|event| {
+            assert!(event["event"] != "disconnected", "{event}");
+            event["event"] == "downloaded" && event["stream"] == "diary"
+        });
+    }
+    forked.twin = None;
+}

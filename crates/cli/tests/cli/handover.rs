@@ -89,6 +89,57 @@ pub(crate) fn quorum(info: &Value) -> &Value {
 }
 
 #[test]
+fn what_a_lost_host_took_and_nobody_committed_stands_in_the_room_of_the_one_after_it() {
+    let mut room = Room::open();
+    assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
+    // Bob follows the host, and Carol will follow him.
+    room.kill("host");
+    assert_eq!(room.say("dave", "two", "committed", "60").code, Some(0));
+    room.kill("dave");
+    // Bob takes what Carol says, and two of four commit nothing.
+    let action = json!({ "said": "three" }).to_string();
+    let words = ["--json", "append", "talk", &action, "--wait", "committed", "--timeout", "120"];
+    let mut said = room.world.start("carol", &words);
+    let submitted = said.object(|object| object["schema"] == "quorate.submitted/1");
+    assert_eq!(submitted["state"], "appended", "{submitted}");
+    room.kill("bob");
+    // The others give him up before they have seen it.
+    room.signal("carol", Signal::STOP);
+    room.start("host");
+    room.start("dave");
+    let other = json!({ "said": "four" }).to_string();
+    let mut words = words;
+    words[3] = &other;
+    let mut beside = room.world.start("dave", &words);
+    room.until("dave", |info| {
+        let validators = quorum(info)["validators"].as_array().unwrap();
+        validators.iter().filter(|one| one["sealed"] == true).count() == 2
+    });
+    room.signal("carol", Signal::CONT);
+    let mut index = submitted["index"].as_u64().unwrap();
+    // Where it comes to stand elsewhere, that is told first.
+    let committed = loop {
+        let object = said.object(|_| true);
+        if object["schema"] == "quorate.committed/1" {
+            break object["length"].as_u64().unwrap();
+        }
+        index = object["index"].as_u64().unwrap();
+    };
+    assert_eq!(said.wait(), Some(0));
+    beside.object(|object| object["schema"] == "quorate.committed/1");
+    assert!(committed > index, "{committed} blocks, and it is at {index}");
+    let info = room.until("dave", |info| quorum(info)["committed"].as_u64() > Some(index));
+    assert_eq!(quorum(&info)["epoch"], 2, "{info:#}");
+    for home in ["host", "carol", "dave"] {
+        room.until(home, |info| quorum(info)["committed"].as_u64() > Some(index));
+        let text = room.committed(home);
+        for word in ["one", "two", "three", "four"] {
+            assert_eq!(text.matches(word).count(), 1, "{home}: {text}");
+        }
+    }
+}
+
+#[test]
 fn the_next_host_goes_on_when_the_host_is_gone() {
     let mut room = Room::open();
     room.until("dave", |info| quorum(info)["committed"].as_u64() >= Some(1));

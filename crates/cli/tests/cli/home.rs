@@ -353,3 +353,43 @@ fn files_that_were_changed_since_are_left_out_of_an_archive() {
     let said = world.run("home", &["checkout", "archive", out.to_str().unwrap(), "--timeout", "1"]);
     assert_eq!(said.code, Some(4), "a peer would be needed: {said:?}");
 }
+
+#[test]
+fn what_is_no_key_makes_nothing() {
+    let world = World::new();
+    world.ok("home", &["new", "diary"]);
+    // No point of the curve, and one that anyone can sign for.
+    for key in ["ab".repeat(32), "00".repeat(32)] {
+        let link = format!("dat://{key}");
+        world.run("home", &["--json", "clone", &link, "copy"]).failure("E1004", 2);
+        assert_eq!(world.ndjson("home", &["ls"]).len(), 1);
+    }
+    let directory = world.path("feed");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("key"), [0; 32]).unwrap();
+    for file in ["tree", "data", "signatures", "bitfield"] {
+        fs::write(directory.join(file), "").unwrap();
+    }
+    world.run("home", &["--json", "import", directory.to_str().unwrap(), "copy"]).failure("E2002", 9);
+    assert_eq!(world.ndjson("home", &["ls"]).len(), 1);
+    assert!(!world.path("home/streams/copy").exists());
+}
+
+#[test]
+fn a_stream_that_cannot_be_opened_hides_no_other() {
+    let world = World::new();
+    for name in ["one", "two", "three"] {
+        world.ok("home", &["new", name]);
+    }
+    fs::write(world.path("home/streams/two/secret_key"), [1; 3]).unwrap();
+    fs::write(world.path("home/streams/three/key"), [1; 3]).unwrap();
+    let said = world.run("home", &["--json", "ls"]);
+    said.failure_after_data("E2002", 9);
+    let listed = objects(said.text());
+    assert_eq!((listed.len(), &listed[0]["name"]), (1, &json!("one")), "{listed:?}");
+    let said = world.run("home", &["--json", "key", "ls"]);
+    said.failure_after_data("E2002", 9);
+    let (mut node, _) = world.share("home", &[]);
+    let sharing = node.object(|event| event["event"] == "sharing");
+    assert_eq!(sharing["stream"], "one");
+}

@@ -262,3 +262,25 @@ fn a_node_asked_to_share_with_a_peer_follows_it() {
     assert_eq!(bob.wait(), Some(130));
     assert_eq!(world.ok("bob", &["get", "chess", "3"]), "more");
 }
+
+#[test]
+fn what_a_writer_cleared_comes_back_from_whoever_has_it() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 6);
+    {
+        let (_alice, address) = world.share("alice", &[]);
+        world.json("bob", &["clone", &link, "chess", "--peer", &address]);
+    }
+    let (_bob, address) = world.share("bob", &[]);
+    world.ok("alice", &["clear", "chess", "1", "3", "--yes"]);
+    world.run("alice", &["--json", "get", "chess", "1"]).failure("E1005", 3);
+    let cloned = world.json("alice", &["clone", &link, "--peer", &address]);
+    assert_eq!((&cloned["here"], &cloned["writable"]), (&json!(6), &json!(true)));
+    assert_eq!(world.ok("alice", &["get", "chess", "1"]), "block 1");
+    // Through a node that runs as well.
+    world.ok("alice", &["clear", "chess", "4", "--yes"]);
+    let (_alice, _) = world.share("alice", &[]);
+    let cloned = world.json("alice", &["clone", &link, "--peer", &address]);
+    assert_eq!(cloned["here"], json!(6));
+    assert_eq!(world.ok("alice", &["append", "chess", "more"]), "appended 1, length 7\n");
+}

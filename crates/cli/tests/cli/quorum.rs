@@ -337,3 +337,21 @@ fn copy_directory(from: &std::path::Path, to: &std::path::Path) {
         }
     }
 }
+
+#[test]
+fn records_that_cannot_be_read_are_damage() {
+    let world = World::new();
+    let key = vote_key(&world, "host");
+    world.ok("host", &["new", "talk", "--validator", &key]);
+    world.ok("host", &["append", "talk", "1", "--wait", "committed"]);
+    let records = std::fs::OpenOptions::new().write(true).open(world.path("host/streams/talk/quorum.redb"));
+    records.unwrap().set_len(3000).unwrap();
+    for words in [&["votes", "talk"][..], &["cat", "talk", "--committed"], &["append", "talk", "2"]] {
+        world.run("host", &[&["--json"], words].concat()).failure("E2002", 9);
+    }
+    let said = world.run("host", &["--json", "audit", "talk"]);
+    said.failure_after_data("E2002", 9);
+    assert_eq!(crate::support::objects(said.text())[0]["faults"].as_array().unwrap().len(), 1);
+    let info = world.json("host", &["info", "talk"]);
+    assert!(info["damaged"].as_str().unwrap().contains("quorum.redb"), "{info}");
+}

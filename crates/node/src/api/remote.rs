@@ -16,7 +16,7 @@ use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
 use crate::event::Event;
 use crate::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Decision, DiscoveryInfo, NewStream,
-    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled, StreamInfo, ValidatorWish,
+    PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled, StreamInfo, Streams, ValidatorWish,
     ValidatorsChanged,
 };
 use crate::{Code, Failure, FailureBody};
@@ -41,7 +41,7 @@ impl RemoteNode {
     }
 
     /// Lists the streams of the home, by name.
-    pub async fn streams(&self) -> Result<Vec<StreamInfo>, Failure> {
+    pub async fn streams(&self) -> Result<Streams, Failure> {
         self.get_json("/v1/streams".into()).await
     }
 

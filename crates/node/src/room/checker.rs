@@ -148,13 +148,12 @@ impl<S: RoomStore> Checker<S> {
         self.room.reconcile(length, &History { recent: &self.recent, fresh: &self.fresh, known })
     }
 
-    /// Says which peaks the feed has where the room stands.
-    pub(crate) fn stand_on(&mut self, roots: Roots) {
+    /// Says which peaks the feed has where the room stands, behind certificates from the length `substance` on.
+    pub(crate) fn stand_on(&mut self, roots: Roots, substance: u64) {
         let position = self.room.position();
         self.recent = BTreeMap::from([(position.length, position.tree_hash)]);
         self.rules_hash = self.room.rules_hash();
-        // What the last blocks are is not looked up: at worst one certificate is written that nobody misses.
-        self.substance = roots.length();
+        self.substance = substance.min(roots.length());
         self.roots = roots;
     }
 

@@ -63,6 +63,7 @@ impl StreamTask {
             recovering: self.recovering_info(),
             room: self.room_info(),
             unchecked: self.unchecked(),
+            damaged: self.room_damage.clone(),
             fork: self.fork_sentence(),
             evidence: self.evidence_infos(),
             gate: self.gate_info(),
@@ -116,6 +117,9 @@ impl StreamTask {
         future::yield_now().await;
         let length = self.feed.length();
         let mut faults: Vec<String> = report.findings.listed().iter().map(ToString::to_string).collect();
+        if let Some(why) = &self.room_damage {
+            faults.push(format!("the records of the room cannot be read: {why}"));
+        }
         let room = self.audit_room(&mut faults).await?;
         let (mut blocks, mut bytes) = (report.blocks, report.bytes);
         let (mut parents, mut signatures) = (report.parents, report.signatures);

@@ -224,8 +224,7 @@ impl StreamTask {
         self.tell_pending(&mut keeper, now);
         self.judge(&mut keeper).await;
         self.work_quorum(&mut keeper).await;
-        let settled = keeper.settle_committed();
-        self.forget_kept(&mut keeper, settled).await;
+        self.settle(&mut keeper).await;
         if keeper.job.is_none() {
             // What was said here just now is offered to the room at once.
             self.next_job(&mut keeper).await;
@@ -486,7 +485,8 @@ impl StreamTask {
             RoomState::Open(keeper) => keeper.checks.push(reply),
             RoomState::Unchecked(why) if !self.identity.unchecked && !self.identity.follows_head_alone() => {
                 let message = format!("expected a verdict on every block, found that {why}");
-                let _ = reply.try_send(Err(Failure::new(Code::Unable, message)));
+                let code = if self.room_damage.is_some() { Code::Damaged } else { Code::Unable };
+                let _ = reply.try_send(Err(Failure::new(code, message)));
             }
             RoomState::Unknown | RoomState::Plain | RoomState::Unchecked(_) => {
                 let _ = reply.try_send(Ok(self.feed.length()));

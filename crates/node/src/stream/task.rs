@@ -90,6 +90,8 @@ pub(crate) struct StreamTask {
     pub(super) writer: Option<Writer>,
     pub(super) vote_key: Option<VoteSigner>,
     pub(super) rooms: RoomState,
+    /// Why the records of the room cannot be read.
+    pub(super) room_damage: Option<String>,
     /// Those who wait for the room while it is met anew.
     pub(super) waiters: Waiters,
     pub(super) runtime: Arc<dyn quorate_net::runtime::Runtime>,
@@ -156,6 +158,7 @@ impl StreamTask {
             writer,
             vote_key,
             rooms: RoomState::default(),
+            room_damage: None,
             waiters: Waiters::default(),
             runtime,
             node,
@@ -553,6 +556,10 @@ impl StreamTask {
     }
 
     fn disconnect(&mut self, peer: Peer, fault: PeerFault, probe: Option<u64>) {
+        let is_fork = matches!(fault, PeerFault::Fork { .. });
+        if is_fork && self.part_alone(peer) {
+            return self.forget(peer);
+        }
         if let Some(joined) = self.peers.get_mut(&peer) {
             if let Some(index) = probe {
                 self.probes.set(&joined.address, self.identity.discovery_key, index);
@@ -561,6 +568,21 @@ impl StreamTask {
             joined.disconnect();
         }
         self.forget(peer);
+    }
+
+    /// Closes the feed of a fork on a connection that carries other streams: they are not what its writer has signed, nor
+    /// does the peer answer for it. A room is met again instead, in which its nodes tell each other which history counts.
+    /// False when the connection carries nothing else.
+    fn part_alone(&mut self, peer: Peer) -> bool {
+        let Some(joined) = self.peers.get_mut(&peer) else { return false };
+        let Some(node) = self.node.upgrade() else { return false };
+        let is_shared = node.peers.carries_beside(&joined.address, &self.identity.discovery_key);
+        if matches!(self.rooms, RoomState::Open(_)) || !is_shared {
+            return false;
+        }
+        tracing::info!(peer = joined.address, "its feed is closed: it has another history of it");
+        joined.close_channel();
+        true
     }
 
     pub(super) fn forget(&mut self, peer: Peer) {

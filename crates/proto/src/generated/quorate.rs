@@ -129,7 +129,7 @@ pub struct ModuleChunk {
     /// Where in the module this part begins.
     #[prost(uint32, tag = "3")]
     pub offset: u32,
-    /// 1 to 65536 bytes.
+    /// 1024 to 65536 bytes; the last chunk of a module may have fewer, 1 at least.
     #[prost(bytes = "bytes", tag = "4")]
     pub data: ::prost::bytes::Bytes,
 }

@@ -123,6 +123,13 @@ impl Engine {
         }
     }
 
+    /// Takes the length of the longest Final that stands in a certificate block, as the state of the room has it: a host
+    /// that begins again need not say it again.
+    pub fn stands_certified(&mut self, length: u64) {
+        let host = &mut self.here.host;
+        host.certified = host.certified.max(length);
+    }
+
     /// Returns the newest Final, if it is worth a certificate block.
     fn uncertified(&self) -> Option<&VerifiedFinal> {
         // What stands behind a change of validators would be no part of the room.

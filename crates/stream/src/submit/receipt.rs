@@ -148,6 +148,13 @@ impl Outcomes {
         self.order.retain(|digest| self.known.contains_key(digest));
     }
 
+    /// Forgets an outcome.
+    pub(super) fn forget(&mut self, digest: &Hash) {
+        if self.known.remove(digest).is_some() {
+            self.order.retain(|other| other != digest);
+        }
+    }
+
     /// Tells whether the host's signature under the outcome of an entry is here.
     pub(super) fn is_signed(&self, now: Instant, digest: &Hash) -> bool {
         self.known.get(digest).is_some_and(|known| known.is_fresh(now) && known.signature.is_some())

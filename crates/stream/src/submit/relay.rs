@@ -138,6 +138,11 @@ impl Relay {
         self.outcomes.dropped(length);
     }
 
+    /// Forgets what was said of an entry that does not stand where that says.
+    pub fn forget(&mut self, digest: &Hash) {
+        self.outcomes.forget(digest);
+    }
+
     /// Submits an entry of this node. It is *submitted* until [`Output::Submission`] says what became of it.
     ///
     /// `module` is that of a rule change, for when the room does not have it. After `give_up_after` the entry is

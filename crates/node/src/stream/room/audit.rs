@@ -27,7 +27,7 @@ impl StreamTask {
         let opened =
             Checker::open(&self.identity.key, &header, MemoryStore::default(), &engine, &Known::default());
         let mut checker = Box::new(opened.map_err(|error| unable(error.to_string()))?);
-        checker.stand_on(Roots::default());
+        checker.stand_on(Roots::default(), 0);
         let mut stop = checker.begin(&header, &Known::default()).stop;
         let mut known = Known::default();
         let mut at_checked = None;

@@ -35,8 +35,11 @@ pub(super) struct Epochs {
     continued: BTreeMap<u64, Continued>,
     /// Blocks behind changes of validators that were read, by feed and index, and whether they begin an epoch.
     starts: BTreeMap<(PublicKey, u64), bool>,
-    /// Whose host the relay takes for the present one, and whether that is this node.
-    relayed: Option<(PublicKey, bool)>,
+    /// Feed whose host the relay takes for the present one, `None` while an epoch has no feed yet, and whether that is this
+    /// node.
+    relayed: Option<(Option<PublicKey>, bool)>,
+    /// Feed of the last host that the relay was told of.
+    last_host: Option<PublicKey>,
     /// Epoch, its feed and the number of starts when the log was last put together.
     known: Option<(u64, Option<PublicKey>, usize)>,
     /// Log in which the room goes on as soon as no job runs.
@@ -103,6 +106,7 @@ impl Epochs {
             continued: BTreeMap::new(),
             starts: BTreeMap::new(),
             relayed: None,
+            last_host: None,
             known: None,
             next: None,
         })
@@ -222,6 +226,9 @@ impl StreamTask {
         {
             epochs.next = log;
         }
+        // What the host before said of entries is forgotten before its blocks are dropped and the entries in them go out
+        // again, also while nobody hosts the room yet.
+        self.change_host(keeper);
         if keeper.job.is_none()
             && let Some(mut checker) = keeper.checker.take()
         {
@@ -577,12 +584,13 @@ impl StreamTask {
         let last = keeper.log.last();
         let author = epochs.feeds.get(&last.key).and_then(|later| later.open.as_ref()?.author.clone());
         let author = author.filter(|_| epoch.feed() == Some(&last.key));
-        let before = epochs.relayed.map_or(self.identity.key, |(key, _)| key);
-        let key = epoch.feed().copied().unwrap_or(before);
-        if epochs.relayed == Some((key, author.is_some())) {
+        let feed = epoch.feed().copied();
+        if epochs.relayed == Some((feed, author.is_some())) {
             return;
         }
-        epochs.relayed = Some((key, author.is_some()));
+        epochs.relayed = Some((feed, author.is_some()));
+        let key = feed.or(epochs.last_host).unwrap_or(self.identity.key);
+        epochs.last_host = Some(key);
         keeper.is_host = author.is_some();
         keeper.offers.clear();
         if let Err(error) = keeper.relay.set_host(self.runtime.now(), key, author) {

@@ -9,6 +9,7 @@ use quorate_feed::Roots;
 use quorate_rules::engine::Engine;
 use quorate_store::outbox::Outbox;
 use quorate_store::room_state::{Found, ROOM_STATE_FILE, RedbStore};
+use quorate_stream::entry::{Entry, ProofKind};
 use quorate_stream::header::StreamHeader;
 use quorate_stream::identity::room_id;
 use quorate_stream::room::{Lacking, OpenRoomError, ReconcileError};
@@ -23,6 +24,28 @@ use super::pending::Pending;
 use super::tell::refused_block;
 use super::{RoomKeeper, RoomState, Stopped};
 use crate::room::{Checker, Known, Stop};
+
+/// Certificates one after the other that are looked at: a host writes one behind another only where it was started anew.
+const CERTIFICATES_AT_MOST: u64 = 64;
+
+/// Why a room is not checked here.
+struct Unopened {
+    why: String,
+    /// Its records cannot be read.
+    is_damage: bool,
+}
+
+impl From<String> for Unopened {
+    fn from(why: String) -> Self {
+        Self { why, is_damage: true }
+    }
+}
+
+impl From<&str> for Unopened {
+    fn from(why: &str) -> Self {
+        why.to_owned().into()
+    }
+}
 
 impl StreamTask {
     pub(super) async fn meet_room(&mut self) -> RoomState {
@@ -44,15 +67,19 @@ impl StreamTask {
             return RoomState::Unchecked("a sparse copy gives no verdicts".into());
         }
         match self.open_room(header, block).await {
-            Ok(keeper) => RoomState::Open(Box::new(keeper)),
-            Err(why) => {
+            Ok(keeper) => {
+                self.room_damage = None;
+                RoomState::Open(Box::new(keeper))
+            }
+            Err(Unopened { why, is_damage }) => {
                 tracing::error!(stream = self.identity.name, "the room is not checked: {why}");
+                self.room_damage = is_damage.then(|| why.clone());
                 RoomState::Unchecked(why)
             }
         }
     }
 
-    async fn open_room(&mut self, header: StreamHeader, block: Bytes) -> Result<RoomKeeper, String> {
+    async fn open_room(&mut self, header: StreamHeader, block: Bytes) -> Result<RoomKeeper, Unopened> {
         let key = self.identity.key;
         let id = room_id(&key, &block);
         let mut relay = match self.host_key() {
@@ -60,7 +87,8 @@ impl StreamTask {
             None => Relay::follower(id, key),
         }
         .map_err(|error| error.to_string())?;
-        let engine = self.rules.engine().map_err(|failure| failure.message)?;
+        let engine =
+            self.rules.engine().map_err(|failure| Unopened { why: failure.message, is_damage: false })?;
         let path: PathBuf = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
         let is_new = !path.exists();
         let now = self.runtime.now();
@@ -158,6 +186,9 @@ impl StreamTask {
         self.note(&mut keeper, &checker, Vec::new());
         self.change_host(&mut keeper);
         self.take_up_kept(&mut keeper, &checker).await?;
+        if let (Some(quorum), Ok(length)) = (&mut keeper.quorum, checker.room().certified_length()) {
+            quorum.engine.stands_certified(length);
+        }
         self.tell_first_heads(&mut keeper, &checker).await;
         keeper.checker = Some(Box::new(checker));
         Ok(keeper)
@@ -217,8 +248,26 @@ impl StreamTask {
         if let Some(part) = keeper.log.part(keeper.place).checked_as.clone() {
             checker.enter(part, roots.clone());
         }
-        checker.stand_on(roots);
+        let substance = self.substance_before(&keeper.log, length).await;
+        checker.stand_on(roots, substance);
         Ok(Some(checker))
+    }
+
+    /// Returns the length up to the last block before a length that is no certificate, as far as is worth looking.
+    async fn substance_before(&mut self, log: &Log, length: u64) -> u64 {
+        let mut substance = length;
+        while substance > length.saturating_sub(CERTIFICATES_AT_MOST) {
+            let Some(block) = self.log_get(log, substance.saturating_sub(1)).await else { break };
+            let is_certificate = matches!(
+                Entry::decode(block),
+                Ok(Entry::Proof(proof)) if proof.kind == ProofKind::Certificate
+            );
+            if !is_certificate {
+                break;
+            }
+            substance = substance.saturating_sub(1);
+        }
+        substance
     }
 }
 

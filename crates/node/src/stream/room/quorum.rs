@@ -516,6 +516,9 @@ impl StreamTask {
 
     pub(super) fn nobody_commits(&self) -> Failure {
         let name = &self.identity.name;
+        if let Some(why) = &self.room_damage {
+            return Failure::new(Code::Damaged, format!("the records of {name} cannot be read: {why}"));
+        }
         let message =
             format!("expected a room with validators, found that nobody commits what is appended to {name}");
         Failure::new(Code::NoValidators, message).next(format!("quorate info {name}"))

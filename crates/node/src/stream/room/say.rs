@@ -313,8 +313,9 @@ impl StreamTask {
         match &mut self.rooms {
             RoomState::Open(keeper) => keeper.utterances.push_back(utterance),
             RoomState::Unchecked(why) => {
+                let code = if self.room_damage.is_some() { Code::Damaged } else { Code::Unable };
                 let failure = Failure::new(
-                    Code::Unable,
+                    code,
                     format!("expected a room that is checked here, found that {why}; nothing was appended"),
                 );
                 let _ = utterance.reply.try_send(Err(failure));

@@ -84,6 +84,45 @@ impl RoomKeeper {
 }
 
 impl StreamTask {
+    /// Settles what is committed, where it stands as the host said.
+    pub(super) async fn settle(&mut self, keeper: &mut RoomKeeper) {
+        let displaced = self.displaced(keeper).await;
+        if !displaced.is_empty() {
+            // Nothing is told before the state of the room is at hand.
+            let Some(checker) = keeper.checker.take() else { return };
+            tracing::warn!(
+                stream = self.identity.name,
+                entries = displaced.len(),
+                "another entry is committed in their place"
+            );
+            keeper.standing.retain(|_, digest| !displaced.contains(digest));
+            displaced.iter().for_each(|digest| keeper.relay.forget(digest));
+            if let Err(why) = self.take_up_kept(keeper, &checker).await {
+                tracing::warn!(stream = self.identity.name, "they are not submitted again: {why}");
+            }
+            keeper.checker = Some(checker);
+            keeper.settle_lost();
+        }
+        let settled = keeper.settle_committed();
+        self.forget_kept(keeper, settled).await;
+    }
+
+    /// Finds the entries of this node in whose place something else is committed.
+    async fn displaced(&mut self, keeper: &mut RoomKeeper) -> BTreeSet<Hash> {
+        let committed = keeper.committed().unwrap_or(0);
+        let mut displaced = BTreeSet::new();
+        let standing: Vec<(u64, Hash)> =
+            keeper.standing.range(..=committed).map(|(length, digest)| (*length, *digest)).collect();
+        for (length, digest) in standing {
+            let Some(block) = self.log_get(&keeper.log, length.saturating_sub(1)).await else { continue };
+            let stands = Entry::decode(block).ok().and_then(|entry| entry.digest(&keeper.id).ok());
+            if stands != Some(digest) {
+                displaced.insert(digest);
+            }
+        }
+        displaced
+    }
+
     /// Answers when each of some entries is committed, or will not be.
     pub(in crate::stream) async fn wait_until_settled(&mut self, settling: Settling) {
         let Settling { said, reply } = settling;
