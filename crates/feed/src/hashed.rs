@@ -1,7 +1,7 @@
 //! Blocks from peers, hashed side by side before each of them is verified.
 
 use quorate_proto::dat::Data;
-use quorate_types::{Hash, limits::MAX_BLOCK_BYTES};
+use quorate_types::{Hash, limits::MAX_HELD_BLOCK_BYTES};
 
 use crate::{Flavour, hash};
 
@@ -50,7 +50,7 @@ impl From<Data> for HashedData {
 
 /// Returns the block of a message, unless it is one that is refused without a look at its bytes.
 fn block(data: &Data) -> Option<&[u8]> {
-    data.value.as_deref().filter(|block| block.len() <= MAX_BLOCK_BYTES)
+    data.value.as_deref().filter(|block| block.len() <= MAX_HELD_BLOCK_BYTES)
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
     fn together_is_the_same_as_one_by_one() {
         let messages: Vec<Data> = (0..23_u64)
             .map(|index| {
-                let size = if index == 7 { MAX_BLOCK_BYTES + 1 } else { (index * index * 400) as usize };
+                let size = if index == 7 { MAX_HELD_BLOCK_BYTES + 1 } else { (index * index * 400) as usize };
                 let value = (index % 5 != 3).then(|| Bytes::from(vec![index as u8; size]));
                 Data { index, value, nodes: Vec::new(), signature: None }
             })
@@ -72,7 +72,7 @@ mod tests {
             assert_eq!(together.data, data);
             let one = HashedData::from(data);
             assert_eq!(together.leaf, one.leaf);
-            let is_hashed = one.data.value.as_ref().is_some_and(|value| value.len() <= MAX_BLOCK_BYTES);
+            let is_hashed = one.data.value.as_ref().is_some_and(|value| value.len() <= MAX_HELD_BLOCK_BYTES);
             assert_eq!(one.leaf.is_some(), is_hashed);
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use quorate_proto::dat::Data;
-use quorate_types::limits::{MAX_BLOCK_BYTES, MAX_FEED_LENGTH, MAX_PROOF_NODES};
+use quorate_types::limits::{MAX_FEED_LENGTH, MAX_HELD_BLOCK_BYTES, MAX_PROOF_NODES};
 use quorate_types::{BlockIndex, Hash, Node, NodeIndex};
 
 use crate::sign::{Form, Verifier};
@@ -24,7 +24,7 @@ pub enum ProofError {
         index: u64,
     },
     /// The block is larger than any that is accepted.
-    #[error("expected a block of at most {MAX_BLOCK_BYTES} bytes, found {found}")]
+    #[error("expected a block of at most {MAX_HELD_BLOCK_BYTES} bytes, found {found}")]
     BlockTooLarge {
         /// Bytes of the block.
         found: usize,
@@ -183,7 +183,7 @@ impl<'a> Climb<'a> {
         let leaf = NodeIndex::new(2 * index);
         let (top, rest) = match (&data.value, data.nodes.as_slice()) {
             (Some(value), nodes) => {
-                if value.len() > MAX_BLOCK_BYTES {
+                if value.len() > MAX_HELD_BLOCK_BYTES {
                     return Err(ProofError::BlockTooLarge { found: value.len() });
                 }
                 let hash = known.unwrap_or_else(|| hash::leaf(flavour, value));

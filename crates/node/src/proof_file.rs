@@ -6,7 +6,7 @@ use quorate_feed::Flavour;
 use quorate_feed::proof::verify_standalone;
 use quorate_feed::sign::Verifier;
 use quorate_proto::dat::Data;
-use quorate_types::limits::{MAX_BLOCK_BYTES, MAX_PROOF_NODES};
+use quorate_types::limits::{MAX_HELD_BLOCK_BYTES, MAX_PROOF_NODES};
 use quorate_types::{Hash, Node, PublicKey};
 
 use crate::model::{ProofFile, ProofNode};
@@ -60,7 +60,7 @@ pub fn verify(file: &ProofFile) -> Result<VerifiedProofFile, Failure> {
     if file.schema != ProofFile::SCHEMA {
         return Err(bad(format!("expected schema {}, found {:?}", ProofFile::SCHEMA, file.schema)));
     }
-    if file.nodes.len() > MAX_PROOF_NODES || file.block.len() > MAX_BLOCK_BYTES / 3 * 4 + 4 {
+    if file.nodes.len() > MAX_PROOF_NODES || file.block.len() > MAX_HELD_BLOCK_BYTES / 3 * 4 + 4 {
         return Err(bad("expected a proof of usual size, found a larger one".into()));
     }
     let block = BASE64

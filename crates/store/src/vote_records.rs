@@ -25,6 +25,11 @@ const META_PLACE: &str = "place";
 /// Place of records that were begun anew: whatever was signed before is not in them.
 const LOST: &str = "lost";
 
+/// Place of records in which a vote is missing that was seen elsewhere.
+const FOREIGN: &str = "foreign";
+
+const FOREIGN_REASON: &str = "a vote by its own key was seen that is not in its records: they were put back, or the key is in use elsewhere";
+
 /// Why the records cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum VoteRecordsError {
@@ -109,6 +114,7 @@ impl VoteRecords {
         let reason = match known_place.as_deref() {
             Some(known) if known == place.as_bytes() => None,
             Some(known) if known == LOST.as_bytes() => Some("the records of its votes are lost".to_owned()),
+            Some(known) if known == FOREIGN.as_bytes() => Some(FOREIGN_REASON.to_owned()),
             _ => Some("the records of its votes are a copy, or were put back".to_owned()),
         };
         Ok(store.opened(slots, reason))
@@ -138,6 +144,24 @@ impl VoteRecords {
             Ok(())
         };
         write().map_err(failed("write", &self.path))
+    }
+
+    /// Notes that these are not all votes that were signed with the key: nothing is signed by them any more, not after the
+    /// next start either. Durable when it returns; blocks the thread. Returns the reason, in words.
+    ///
+    /// # Errors
+    ///
+    /// [`VoteRecordsError::Failed`].
+    pub fn give_up(&self) -> Result<&'static str, VoteRecordsError> {
+        let write = || -> Result<(), redb::Error> {
+            let mut transaction = self.database.begin_write()?;
+            transaction.set_durability(Durability::Immediate).map_err(redb::Error::from)?;
+            transaction.open_table(META)?.insert(META_PLACE, FOREIGN.as_bytes())?;
+            transaction.commit()?;
+            Ok(())
+        };
+        write().map_err(failed("write", &self.path))?;
+        Ok(FOREIGN_REASON)
     }
 
     fn begin(&self, room: &RoomId, place: &str) -> Result<(), redb::Error> {
@@ -253,6 +277,17 @@ mod tests {
         drop(lost.store);
         let again = VoteRecords::open(one.path(), ROOM, false).unwrap();
         assert_eq!(again.guard, Guard::Recovering, "what is lost stays lost");
+    }
+
+    #[test]
+    fn records_that_lack_a_vote_are_not_voted_by_any_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let opened = VoteRecords::open(directory.path(), ROOM, true).unwrap();
+        let reason = opened.store.give_up().unwrap();
+        opened.store.write(&slots()).unwrap();
+        drop(opened);
+        let again = VoteRecords::open(directory.path(), ROOM, false).unwrap();
+        assert_eq!((again.guard, again.reason.as_deref()), (Guard::Recovering, Some(reason)));
     }
 
     #[test]

@@ -6,8 +6,11 @@ use std::time::Duration;
 /// simple-message-channels `maxSize`: both 8 MiB).
 pub const MAX_FRAME_BYTES: usize = 8 * 1024 * 1024;
 
-/// Largest block that is appended or accepted, bytes: a frame less room for the proof and the framing.
+/// Largest block that is appended, bytes: a frame less room for the proof and the framing.
 pub const MAX_BLOCK_BYTES: usize = MAX_FRAME_BYTES - 64 * 1024;
+
+/// Largest block that is taken from a peer, bytes: stock writers append whatever their frames still carry.
+pub const MAX_HELD_BLOCK_BYTES: usize = MAX_FRAME_BYTES;
 
 /// Largest extension message that is sent or accepted, bytes.
 pub const MAX_EXTENSION_BYTES: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use quorate_node::model::ProofFile;
 use quorate_node::{Code, Failure, proof_file};
-use quorate_types::limits::MAX_BLOCK_BYTES;
+use quorate_types::limits::MAX_HELD_BLOCK_BYTES;
 use serde::Serialize;
 
 use crate::args::{ProofArgs, StreamArg, VerifyArgs};
@@ -16,7 +16,7 @@ use crate::stop::{Outcome, Stop};
 use crate::text;
 
 /// Largest file that can be a proof: the block in base64, and nodes and names around it.
-const MAX_PROOF_BYTES: u64 = MAX_BLOCK_BYTES as u64 / 3 * 4 + 64 * 1024;
+const MAX_PROOF_BYTES: u64 = MAX_HELD_BLOCK_BYTES as u64 / 3 * 4 + 64 * 1024;
 
 /// That a file was written.
 #[derive(Serialize)]

@@ -355,3 +355,19 @@ fn records_that_cannot_be_read_are_damage() {
     let info = world.json("host", &["info", "talk"]);
     assert!(info["damaged"].as_str().unwrap().contains("quorum.redb"), "{info}");
 }
+
+#[test]
+fn what_was_refused_may_be_said_again_when_it_is_right() {
+    // Two of four: the committed head, which actions name, stays where it is.
+    let bank = Bank::open(2);
+    let poor = bank.world.json("host", &["key", "new", "poor"])["key"].as_str().unwrap().to_string();
+    let transfer = json!({ "transfer": { "to": bank.issuer, "amount": 5 } }).to_string();
+    let pay = ["--json", "append", "money", &transfer, "--as", "poor"];
+    for _ in 0..2 {
+        bank.world.run("host", &pay).failure_after_data("E3101", 5);
+    }
+    let mint = json!({ "mint": { "to": poor, "amount": 5 } }).to_string();
+    bank.world.ok("host", &["append", "money", &mint, "--as", "bank"]);
+    assert_eq!(bank.world.run("host", &pay).code, Some(0));
+    bank.world.run("host", &pay).failure_after_data("E3101", 5);
+}

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use quorate_proto::dat::Data;
-use quorate_types::limits::{MAX_BLOCK_BYTES, MAX_FEED_LENGTH};
+use quorate_types::limits::{MAX_FEED_LENGTH, MAX_HELD_BLOCK_BYTES};
 use quorate_types::{BlockIndex, BlockRange, Node};
 use random_access_storage::RandomAccess;
 
@@ -180,7 +180,7 @@ impl<S: RandomAccess + Send> Feed<S> {
     }
 
     async fn bytes_on_disk(&mut self, offset: u64, size: u64) -> Result<Option<Bytes>, StorageError> {
-        if size > MAX_BLOCK_BYTES as u64 {
+        if size > MAX_HELD_BLOCK_BYTES as u64 {
             return Ok(None);
         }
         let bytes = read_up_to(&mut self.data, Part::Data, offset, size).await?;

@@ -177,7 +177,7 @@ fn faults_are_named() {
     assert_eq!(check(Data { index: 3, nodes: vec![node], ..Data::default() }), missing);
     let many = Data { index: 3, nodes: vec![node; 200], ..Data::default() };
     assert_eq!(check(many), ProofError::TooManyNodes { found: 200 });
-    let large = Bytes::from(vec![0; quorate_types::limits::MAX_BLOCK_BYTES + 1]);
+    let large = Bytes::from(vec![0; quorate_types::limits::MAX_HELD_BLOCK_BYTES + 1]);
     let found = large.len();
     let data = Data { index: 0, value: Some(large), ..Data::default() };
     assert_eq!(check(data), ProofError::BlockTooLarge { found });

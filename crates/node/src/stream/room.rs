@@ -481,16 +481,25 @@ impl StreamTask {
 
     /// Answers when all blocks that are here without a gap have a verdict, or none will be given.
     pub(super) fn wait_for_checks(&mut self, reply: Reply<u64>) {
+        let code = self.unchecked_code();
         match &mut self.rooms {
             RoomState::Open(keeper) => keeper.checks.push(reply),
             RoomState::Unchecked(why) if !self.identity.unchecked && !self.identity.follows_head_alone() => {
                 let message = format!("expected a verdict on every block, found that {why}");
-                let code = if self.room_damage.is_some() { Code::Damaged } else { Code::Unable };
                 let _ = reply.try_send(Err(Failure::new(code, message)));
             }
             RoomState::Unknown | RoomState::Plain | RoomState::Unchecked(_) => {
                 let _ = reply.try_send(Ok(self.feed.length()));
             }
+        }
+    }
+
+    /// Returns the code of the reason for which a room is not checked here.
+    fn unchecked_code(&self) -> Code {
+        match (&self.room_damage, self.has_bad_header) {
+            (Some(_), _) => Code::Damaged,
+            (None, true) => Code::BadHeader,
+            (None, false) => Code::Unable,
         }
     }
 

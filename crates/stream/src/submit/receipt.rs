@@ -148,6 +148,11 @@ impl Outcomes {
         self.order.retain(|digest| self.known.contains_key(digest));
     }
 
+    /// Tells whether an entry was refused.
+    pub(super) fn is_refused(&self, now: Instant, digest: &Hash) -> bool {
+        matches!(self.get(now, digest), Some(Outcome::Refused(_)))
+    }
+
     /// Forgets an outcome.
     pub(super) fn forget(&mut self, digest: &Hash) {
         if self.known.remove(digest).is_some() {

@@ -138,6 +138,11 @@ impl Relay {
         self.outcomes.dropped(length);
     }
 
+    /// Tells whether an entry was refused, and that is remembered.
+    pub fn has_refused(&self, now: Instant, digest: &Hash) -> bool {
+        self.outcomes.is_refused(now, digest)
+    }
+
     /// Forgets what was said of an entry that does not stand where that says.
     pub fn forget(&mut self, digest: &Hash) {
         self.outcomes.forget(digest);

@@ -58,7 +58,10 @@ impl StreamTask {
         let header = match StreamHeader::parse(&block) {
             Ok(None) => return RoomState::Plain,
             Ok(Some(header)) => header,
-            Err(error) => return RoomState::Unchecked(error.to_string()),
+            Err(error) => {
+                self.has_bad_header = true;
+                return RoomState::Unchecked(error.to_string());
+            }
         };
         if self.identity.unchecked {
             return RoomState::Unchecked("it is carried without checks, as was asked for".into());

@@ -116,6 +116,15 @@ impl Quorum {
         }
     }
 
+    /// Signs nothing by these records any more, not after the next start either.
+    async fn give_up(&mut self) {
+        let records = Arc::clone(&self.records);
+        match blocking::unblock(move || records.give_up()).await {
+            Ok(reason) => self.recovering = Some(reason.to_owned()),
+            Err(error) => self.failed = Some(error.to_string()),
+        }
+    }
+
     /// Takes those who wait until blocks are committed, with how many.
     pub(super) fn take_commits(&mut self) -> Vec<(u64, Reply<u64>)> {
         std::mem::take(&mut self.commits)
@@ -332,8 +341,10 @@ impl StreamTask {
                     }
                     Output::Rejected(reject) => quorum.docket.rejected(&reject),
                     output => {
-                        if let Output::Voted(vote) = &output {
-                            quorum.docket.voted(vote);
+                        match &output {
+                            Output::Voted(vote) => quorum.docket.voted(vote),
+                            Output::Alarm(Alarm::ForeignVote { .. }) => quorum.give_up().await,
+                            _ => {}
                         }
                         self.do_for_quorum(keeper, output);
                     }

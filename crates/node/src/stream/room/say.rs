@@ -14,7 +14,7 @@ use quorate_stream::governance::RuleStatus;
 use quorate_stream::identity::{Anchor, Author, RuleName};
 use quorate_stream::rule_change::{Change, TestVector, UnsignedRuleChange};
 use quorate_stream::submit::SubmissionState;
-use quorate_types::limits::MAX_CHUNK_BYTES;
+use quorate_types::limits::{MAX_CHUNK_BYTES, MAX_FEED_LENGTH};
 use quorate_types::{Hash, ModuleHash, PublicKey};
 
 use super::super::command::Reply;
@@ -224,7 +224,7 @@ impl RoomKeeper {
         checker: &Checker,
         author: &Author,
         wish: &Wish,
-        is_host: bool,
+        (is_host, now): (bool, Instant),
     ) -> Result<Vec<(VerifiedEntry, Option<Bytes>)>, Failure> {
         let mut sequences = self.free_sequences(checker, &author.public())?;
         let mut next = || {
@@ -237,13 +237,24 @@ impl RoomKeeper {
                 let mut entries = Vec::with_capacity(payloads.len());
                 for payload in payloads {
                     let sequence = next()?;
-                    let action =
-                        UnsignedAction { sequence, anchor, valid_until: 0, payload: payload.clone() };
-                    let action = action.sign(&self.id, author).map_err(|error| {
-                        Failure::new(Code::EntryTooLarge, format!("{error}; nothing was appended"))
-                            .next("put large data into a stream of its own, and its link into the room")
-                    })?;
-                    entries.push((action.into(), None));
+                    let mut valid_until = 0;
+                    let entry = loop {
+                        let action =
+                            UnsignedAction { sequence, anchor, valid_until, payload: payload.clone() };
+                        let action = action.sign(&self.id, author).map_err(|error| {
+                            Failure::new(Code::EntryTooLarge, format!("{error}; nothing was appended"))
+                                .next("put large data into a stream of its own, and its link into the room")
+                        })?;
+                        let entry = VerifiedEntry::from(action);
+                        // What was refused may be right by now, and is another action then: the one before stays refused,
+                        // whoever shows it again.
+                        if !self.relay.has_refused(now, entry.digest()) {
+                            break entry;
+                        }
+                        valid_until =
+                            if valid_until == 0 { MAX_FEED_LENGTH } else { valid_until.saturating_sub(1) };
+                    };
+                    entries.push((entry, None));
                 }
                 Ok(entries)
             }
@@ -310,10 +321,10 @@ fn find<'a>(rule: &str, rules: &'a [RuleStatus]) -> Result<&'a RuleStatus, Failu
 impl StreamTask {
     /// Takes what a local identity wants to say.
     pub(in crate::stream) fn take_utterance(&mut self, utterance: Utterance) {
+        let code = self.unchecked_code();
         match &mut self.rooms {
             RoomState::Open(keeper) => keeper.utterances.push_back(utterance),
             RoomState::Unchecked(why) => {
-                let code = if self.room_damage.is_some() { Code::Damaged } else { Code::Unable };
                 let failure = Failure::new(
                     code,
                     format!("expected a room that is checked here, found that {why}; nothing was appended"),
@@ -360,7 +371,7 @@ impl StreamTask {
                 later.push_back(utterance);
                 continue;
             }
-            let signed = keeper.sign(&checker, &utterance.author, &utterance.wish, is_host);
+            let signed = keeper.sign(&checker, &utterance.author, &utterance.wish, (is_host, now));
             let said = match signed {
                 Ok(entries) => self.submit(keeper, entries).await,
                 Err(failure) => Err(failure),
