@@ -521,6 +521,17 @@ pub(crate) enum KeyCommand {
     /// Make an identity, which signs what you say in rooms; print its public key
     #[command(after_help = "With --json: a single JSON object, quorate.key/1.")]
     New(KeyNewArgs),
+    /// Write the secret key of a stream, or of an identity, into a new file, as stock clients keep it
+    #[command(after_help = "Who has the file can write, or sign, in its owner's name.\n\n\
+                            With --json: a single JSON object, quorate.key/1.")]
+    Export(KeyExportArgs),
+    /// Take the secret key of a stream, or of an identity, from a file
+    #[command(
+        after_help = "A stream is then recovering: nothing is appended before its newest head is known, for whoever \
+                            has the key elsewhere may have written on.\n\n\
+                            With --json: a single JSON object, quorate.key/1."
+    )]
+    Import(KeyImportArgs),
     /// List the public keys, and where the secret ones are; secrets are never printed
     #[command(after_help = "With --json: newline-delimited JSON, one quorate.key/1 a key.")]
     Ls,
@@ -531,6 +542,32 @@ pub(crate) struct KeyNewArgs {
     /// Its name on this machine; others see the key alone
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyExportArgs {
+    /// A stream; with --identity, an identity
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The file, which must not exist
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// NAME is that of an identity
+    #[arg(long)]
+    pub(crate) identity: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyImportArgs {
+    /// A file with a secret key of 64 bytes
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Name that it gets here; of a stream that is here already, any
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// It is an identity, which signs what you say in rooms
+    #[arg(long)]
+    pub(crate) identity: bool,
 }
 
 #[derive(Debug, Args)]

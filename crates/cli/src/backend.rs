@@ -570,6 +570,38 @@ pub(crate) fn create_identity(home: &Path, name: &str) -> Result<IdentityInfo, F
     Identities::open(home)?.create(name)
 }
 
+/// Writes the secret key of a stream, or of an identity, into a new file; returns the public one.
+pub(crate) async fn export_key(
+    home: &Path,
+    name: &str,
+    file: &Path,
+    identity: bool,
+) -> Result<PublicKey, Failure> {
+    if identity {
+        return Ok(Identities::open(home)?.export(name, file)?.key);
+    }
+    let node = Node::open(NodeConfig::new(home)).await?;
+    let exported = node.export_key(name, file);
+    node.shutdown().await?;
+    exported
+}
+
+/// Takes the secret key of an identity from a file.
+pub(crate) fn import_identity(home: &Path, file: &Path, name: &str) -> Result<IdentityInfo, Failure> {
+    Identities::open(home)?.import(file, name)
+}
+
+/// Takes the secret key of a stream from a file.
+pub(crate) async fn import_key(home: &Path, file: &Path, name: &str) -> Result<StreamInfo, Failure> {
+    let node = Node::open(NodeConfig::new(home)).await?;
+    let imported = match node.import_key(file, name).await {
+        Ok(stream) => stream.info().await,
+        Err(failure) => Err(failure),
+    };
+    node.shutdown().await?;
+    imported
+}
+
 /// Returns the vote key of a home, made when there is none.
 pub(crate) fn vote_key(home: &Path) -> Result<PublicKey, Failure> {
     Identities::open(home)?.vote_key()
@@ -661,12 +693,23 @@ fn secret_keys() -> Option<PathBuf> {
 
 /// Copies a stream into a directory that stock clients open.
 pub(crate) async fn export(
-    home: &Path,
+    (home, timeout): (&Path, Duration),
     stream: &str,
     directory: &Path,
     with_secret_key: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<StreamInfo, Failure> {
+    let backend = Backend::connect(home, timeout).await?;
+    if backend.is_remote() {
+        let info = backend.info(stream).await?;
+        let to = std::path::absolute(directory)
+            .map_err(|error| Failure::new(Code::BadRequest, format!("{}: {error}", directory.display())))?;
+        // It takes as long as the stream is large.
+        backend.client.export(stream, to, with_secret_key).await?;
+        backend.close().await?;
+        return Ok(info);
+    }
+    backend.close().await?;
     let node = Node::open(NodeConfig::new(home)).await?;
     let info = node.open_stream(stream).await?.info().await?;
     node.export(stream, directory, with_secret_key, progress).await?;

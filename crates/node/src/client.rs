@@ -1,6 +1,6 @@
 //! One face for whoever uses streams, whether a node runs on the home or not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use quorate_types::BlockRange;
@@ -243,6 +243,14 @@ impl Client {
                 futures_lite::future::or(stream.audit(to), watch).await
             }
             Self::Remote(node) => node.audit(stream, progress).await,
+        }
+    }
+
+    /// Copies a stream into a new or an empty directory, given as an absolute path.
+    pub async fn export(&self, stream: &str, to: PathBuf, with_secret_key: bool) -> Result<(), Failure> {
+        match self {
+            Self::Local(node) => node.open_stream(stream).await?.export(to, with_secret_key).await,
+            Self::Remote(node) => node.export(stream, to, with_secret_key).await,
         }
     }
 

@@ -9,6 +9,7 @@ use quorate_types::PublicKey;
 
 use crate::model::{IdentityInfo, ValidatorOffer};
 use crate::node::random;
+use crate::secrets;
 use crate::store_failures::home_failure;
 use crate::{Code, Failure};
 
@@ -38,6 +39,29 @@ impl Identities {
             .home
             .create_identity(&parse_name(name)?, &random()?)
             .map_err(|error| home_failure(&error))?;
+        Ok(self.describe(&identity))
+    }
+
+    /// Writes the secret key of an identity into a new file.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NoIdentity`], [`Code::DestinationExists`].
+    pub fn export(&self, name: &str, to: &Path) -> Result<IdentityInfo, Failure> {
+        let identity = self.home.identity(&parse_name(name)?).map_err(|error| home_failure(&error))?;
+        secrets::write(to, &identity.secret)?;
+        Ok(self.describe(&identity))
+    }
+
+    /// Makes an identity of the secret key in a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::BadRequest`] for a file that holds none, [`Code::BadName`], [`Code::IdentityTaken`].
+    pub fn import(&self, from: &Path, name: &str) -> Result<IdentityInfo, Failure> {
+        let name = parse_name(name)?;
+        let (_, secret) = secrets::read(from)?;
+        let identity = self.home.keep_identity(&name, secret).map_err(|error| home_failure(&error))?;
         Ok(self.describe(&identity))
     }
 

@@ -20,6 +20,7 @@ mod open;
 mod peers;
 mod probes;
 mod room;
+mod secrets;
 mod store_failures;
 mod stream;
 

@@ -254,7 +254,7 @@ impl Node {
         }
     }
 
-    async fn close_stream(&self, key: &PublicKey) -> Result<(), Failure> {
+    pub(crate) async fn close_stream(&self, key: &PublicKey) -> Result<(), Failure> {
         let _opening = self.inner.opening.lock().await;
         let open = self.inner.streams().remove(&key.discovery_key());
         self.inner.discovery.wake();
@@ -264,7 +264,12 @@ impl Node {
         }
     }
 
-    async fn make(&self, name: &StreamName, keys: Keys, info: StoredInfo) -> Result<Stream, Failure> {
+    pub(crate) async fn make(
+        &self,
+        name: &StreamName,
+        keys: Keys,
+        info: StoredInfo,
+    ) -> Result<Stream, Failure> {
         let _opening = self.inner.opening.lock().await;
         let directory =
             self.inner.home.create(name, keys, &info).await.map_err(|error| home_failure(&error))?;
@@ -498,7 +503,7 @@ pub(crate) fn recovery_text(recovery: &Recovery) -> Option<String> {
     Some(text)
 }
 
-fn parse_name(name: &str) -> Result<StreamName, Failure> {
+pub(crate) fn parse_name(name: &str) -> Result<StreamName, Failure> {
     name.parse().map_err(|error: NameError| Failure::new(Code::BadName, error.to_string()))
 }
 

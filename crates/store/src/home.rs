@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use quorate_feed::Keys;
-use quorate_types::{Link, LinkError, NoiseSecretKey, PublicKey};
+use quorate_types::{Link, LinkError, NoiseSecretKey, PublicKey, SecretKey};
 
 pub use self::decisions::{Decision, KeptBranch, MAX_DECISIONS, Policy};
 pub use self::identities::{DEFAULT_IDENTITY, Identity};
@@ -286,6 +286,16 @@ impl Home {
         }
         result?;
         self.stream(name.clone())
+    }
+
+    /// Puts the secret key beside a stream that has none here.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn add_secret_key(&self, stream: &Stream, secret: &SecretKey) -> Result<(), HomeError> {
+        let path = stream.files.secret_key();
+        atomic::replace(&path, secret.expose(), SECRET_MODE).map_err(HomeError::io("write", &path))
     }
 
     /// Removes the directory of a stream that was made just now and is of no use.

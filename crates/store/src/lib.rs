@@ -18,6 +18,7 @@ mod transfer;
 pub mod evidence_files;
 pub mod outbox;
 pub mod room_state;
+pub mod secret_file;
 pub mod vote_records;
 pub mod writer_guard;
 
@@ -32,4 +33,4 @@ pub use home::{
     MAX_DECISIONS, NameError, Origin, Policy, StoredVoteKey, Stream, StreamInfo, StreamName,
 };
 pub use lock::{Lock, LockError};
-pub use transfer::{SecretKeyPolicy, export, import};
+pub use transfer::{SecretKeyPolicy, export, export_held, import};

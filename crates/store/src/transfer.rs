@@ -68,8 +68,23 @@ pub fn export(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Keys, DirectoryError> {
     check_empty(to)?;
-    let keys = read_keys(from)?;
     let _source = Lock::acquire_feed(&from.lock(), &from.bitfield())?;
+    export_held(from, to, secret_key, progress)
+}
+
+/// Copies a feed that this process has open, and lets rest meanwhile, as [`export`] does.
+///
+/// # Errors
+///
+/// As [`export`], but for the lock.
+pub fn export_held(
+    from: &FeedFiles,
+    to: &FeedFiles,
+    secret_key: SecretKeyPolicy,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Keys, DirectoryError> {
+    check_empty(to)?;
+    let keys = read_keys(from)?;
     let keys = copy(from, keys, to, secret_key, progress)?;
     let path = to.lock();
     fs::remove_file(&path).map_err(DirectoryError::io("remove", &path))?;

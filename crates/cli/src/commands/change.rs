@@ -196,11 +196,11 @@ struct Exported<'a> {
 pub(crate) async fn export(args: ExportArgs, context: &mut Context) -> Outcome {
     let mut progress = Progress::new(&context.output, "exporting", Unit::Bytes);
     let stream = &args.stream.stream;
-    let info =
-        backend::export(&context.home, stream, &args.directory, args.with_secret_key, &mut |done, total| {
-            progress.update(done, total)
-        })
-        .await?;
+    let from = (context.home.as_path(), context.timeout);
+    let info = backend::export(from, stream, &args.directory, args.with_secret_key, &mut |done, total| {
+        progress.update(done, total)
+    })
+    .await?;
     drop(progress);
     let directory = args.directory.to_string_lossy();
     let output = &mut context.output;

@@ -1,4 +1,4 @@
-//! `quorate key new` and `quorate key ls`.
+//! `quorate key new`, `export`, `import` and `ls`.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use quorate_node::model::{IdentityInfo, Streams};
 use serde::Serialize;
 
 use super::list::all_are_readable;
-use crate::args::{KeyCommand, KeyNewArgs};
+use crate::args::{KeyCommand, KeyExportArgs, KeyImportArgs, KeyNewArgs};
 use crate::backend;
 use crate::context::Context;
 use crate::output::Output;
@@ -61,6 +61,8 @@ impl Key {
 pub(crate) async fn key(command: KeyCommand, context: &mut Context) -> Outcome {
     match command {
         KeyCommand::New(args) => new(&args, context),
+        KeyCommand::Export(args) => export(&args, context).await,
+        KeyCommand::Import(args) => import(&args, context).await,
         KeyCommand::Ls => ls(context).await,
     }
 }
@@ -74,6 +76,52 @@ fn new(args: &KeyNewArgs, context: &mut Context) -> Outcome {
     output.line(&identity.key.to_string())?;
     output.note(&format!("the secret key is in {}, and nowhere else", text::clean(&identity.secret)));
     let next = [context.command(&format!("append ROOM MESSAGE --as {}", identity.name))];
+    context.output.next(&next);
+    Ok(())
+}
+
+async fn export(args: &KeyExportArgs, context: &mut Context) -> Outcome {
+    let key = backend::export_key(&context.home, &args.name, &args.file, args.identity).await?;
+    let (name, file) = (Some(args.name.clone()), args.file.to_string_lossy().into_owned());
+    let (stream, identity) = if args.identity { (None, name) } else { (name, None) };
+    let output = &mut context.output;
+    if output.json {
+        let key = key.to_string();
+        return output.object(&Key { schema: Key::SCHEMA, stream, identity, key, secret: Some(file) });
+    }
+    output.line(&key.to_string())?;
+    output.note(&format!(
+        "the secret key is in {}, too; who has it writes in its owner's name",
+        text::clean(&file)
+    ));
+    Ok(())
+}
+
+async fn import(args: &KeyImportArgs, context: &mut Context) -> Outcome {
+    if args.identity {
+        let identity = backend::import_identity(&context.home, &args.file, &args.name)?;
+        if context.output.json {
+            return context.output.object(&Key::of(&identity));
+        }
+        return context.output.line(&identity.key.to_string());
+    }
+    let info = backend::import_key(&context.home, &args.file, &args.name).await?;
+    let secret = Path::new(&info.directory).join("secret_key").to_string_lossy().into_owned();
+    if context.output.json {
+        return context.output.object(&Key {
+            schema: Key::SCHEMA,
+            stream: Some(info.name),
+            identity: None,
+            key: info.key.to_string(),
+            secret: Some(secret),
+        });
+    }
+    context.output.line(&info.link)?;
+    let name = text::clean(&info.name);
+    context
+        .output
+        .note(&format!("{name} is recovering: nothing is appended before its newest head is known"));
+    let next = [context.command(&format!("share {}", text::shell(&info.name)))];
     context.output.next(&next);
     Ok(())
 }

@@ -74,6 +74,8 @@ fn help_is_as_stored() {
     }
     snapshot("help-key-new", &help(&["key", "new", "--help"]));
     snapshot("help-key-ls", &help(&["key", "ls", "--help"]));
+    snapshot("help-key-export", &help(&["key", "export", "--help"]));
+    snapshot("help-key-import", &help(&["key", "import", "--help"]));
 }
 
 #[test]

@@ -393,3 +393,39 @@ fn a_stream_that_cannot_be_opened_hides_no_other() {
     let sharing = node.object(|event| event["event"] == "sharing");
     assert_eq!(sharing["stream"], "one");
 }
+
+#[test]
+fn secret_keys_go_from_home_to_home_in_files() {
+    let world = World::new();
+    let file = |name: &str| world.path(name).to_str().unwrap().to_owned();
+    let (alice, diary) = (file("alice.key"), file("diary.key"));
+    let made = world.json("home", &["key", "new", "alice"]);
+    let exported = world.json("home", &["key", "export", "alice", &alice, "--identity"]);
+    assert_eq!((&exported["key"], &exported["identity"]), (&made["key"], &json!("alice")));
+    assert_eq!(fs::metadata(&alice).unwrap().permissions().mode() & 0o777, 0o600);
+    world.run("home", &["--json", "key", "export", "alice", &alice, "--identity"]).failure("E2006", 2);
+    let taken = world.json("other", &["key", "import", &alice, "me", "--identity"]);
+    assert_eq!((&taken["key"], &taken["identity"]), (&made["key"], &json!("me")));
+    world.run("other", &["--json", "key", "import", &alice, "me", "--identity"]).failure("E1013", 2);
+
+    let link = world.json("home", &["new", "diary"])["link"].as_str().unwrap().to_owned();
+    world.ok("home", &["append", "diary", "one"]);
+    world.json("home", &["key", "export", "diary", &diary]);
+    let taken = world.json("other", &["key", "import", &diary, "diary"]);
+    assert!(link.ends_with(taken["key"].as_str().unwrap()), "{taken}");
+    assert_eq!(world.json("other", &["info", "diary"])["recovering"]["answered"], json!(0));
+    world.run("other", &["--json", "append", "diary", "two"]).failure("E2007", 8);
+    world.run("other", &["--json", "key", "import", &diary, "again"]).failure("E1002", 2);
+
+    // A copy that was cloned gets its key, and waits as well.
+    let (_home, address) = world.share("home", &[]);
+    world.json("third", &["clone", &link, "copy", "--peer", &address]);
+    world.run("third", &["--json", "key", "export", "copy", &file("none")]).failure("E1007", 8);
+    world.json("third", &["key", "import", &diary, "any"]);
+    assert!(world.json("third", &["info", "copy"])["recovering"].is_object());
+
+    fs::write(&alice, [7; 64]).unwrap();
+    world.run("other", &["--json", "key", "import", &alice, "x", "--identity"]).failure("E1011", 2);
+    world.run("other", &["--json", "key", "import", &alice, "x"]).failure("E1011", 2);
+    world.run("other", &["--json", "key", "import", &file("nowhere"), "x"]).failure("E1011", 2);
+}

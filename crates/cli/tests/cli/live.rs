@@ -131,6 +131,12 @@ fn everything_works_beside_a_running_node() {
     let (_node, _) = world.share("home", &["chess"]);
     assert_eq!(world.ok("home", &["cat", "chess", "--tail", "2"]), "block 3\nblock 4\n");
     assert_eq!(world.ok("home", &["get", "chess", "0"]), "block 0");
+    let copy = world.path("copy");
+    world.ok("home", &["export", "chess", copy.to_str().unwrap()]);
+    world.run("home", &["--json", "export", "chess", copy.to_str().unwrap()]).failure("E2006", 2);
+    world.ok("other", &["import", copy.to_str().unwrap(), "chess"]);
+    assert_eq!(world.ok("other", &["get", "chess", "4"]), "block 4");
+    assert!(!copy.join("secret_key").exists() && !copy.join("quorate.lock").exists());
     assert_eq!(world.ndjson("home", &["log", "chess"]).len(), 5);
     assert_eq!(world.json("home", &["audit", "chess"])["blocks"], 5);
     let path = world.path("p");

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::MAX_APPEND_BYTES;
-use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
+use super::wire::{AuditLine, Blocks, Checked, Cleared, Copied, Range};
 use crate::event::Event;
 use crate::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Decision, DiscoveryInfo, NewStream,
@@ -162,6 +162,11 @@ impl RemoteNode {
             }
         }
         Err(Failure::new(Code::Internal, "expected the result of the audit, found the end of the answer"))
+    }
+
+    /// Copies a stream.
+    pub async fn export(&self, stream: &str, to: PathBuf, with_secret_key: bool) -> Result<(), Failure> {
+        self.post_json(path(stream, "/exported")?, &Copied { to, with_secret_key }).await
     }
 
     /// Deletes blocks.

@@ -10,7 +10,7 @@ use quorate_types::limits::MAX_BLOCK_BYTES;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::wire::{AuditLine, Blocks, Checked, Cleared, Range};
+use super::wire::{AuditLine, Blocks, Checked, Cleared, Copied, Range};
 use crate::model::{CloneStream, NewStream};
 use crate::{Code, Failure, FailureBody, FailureKind, Node};
 
@@ -82,6 +82,10 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
         }
         ("GET", ["v1", "streams", stream, "proofs", index]) => {
             json(&node.open_stream(stream).await?.prove(parse_index(index)?).await?)
+        }
+        ("POST", ["v1", "streams", stream, "exported"]) => {
+            let Copied { to, with_secret_key } = body(request)?;
+            json(&node.open_stream(stream).await?.export(to, with_secret_key).await?)
         }
         ("POST", ["v1", "streams", stream, "clear"]) => {
             let range: Range = body(request)?;

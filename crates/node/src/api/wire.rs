@@ -1,5 +1,7 @@
 //! Bodies of the local API that are not models of their own.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::FailureBody;
@@ -16,6 +18,13 @@ pub(super) struct Blocks {
 pub(super) struct Range {
     pub(super) start: u64,
     pub(super) end: u64,
+}
+
+/// Where a stream is copied to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Copied {
+    pub(super) to: PathBuf,
+    pub(super) with_secret_key: bool,
 }
 
 /// How many blocks were deleted.

@@ -1,8 +1,11 @@
 //! Questions about a stream that change nothing.
 
+use std::path::PathBuf;
+
 use async_channel::Sender;
 use bytes::Bytes;
 use futures_lite::future;
+use quorate_store::{FeedFiles, SecretKeyPolicy, export_held};
 use quorate_types::BlockRange;
 
 use super::failures::read_failure;
@@ -11,6 +14,7 @@ use super::peer::Joined;
 use super::task::StreamTask;
 use crate::content::content_of;
 use crate::model::{AuditSummary, BlockInfo, Content, ProofFile, StreamInfo};
+use crate::store_failures::directory_failure;
 use crate::{Code, Failure, MAX_BLOCKS_DESCRIBED, proof_file};
 
 impl StreamTask {
@@ -94,6 +98,17 @@ impl StreamTask {
             });
         }
         Ok(blocks)
+    }
+
+    /// Copies the stream while nothing of it changes.
+    pub(super) async fn export(&mut self, to: PathBuf, with_secret_key: bool) -> Result<(), Failure> {
+        self.flush().await?;
+        let from = FeedFiles::plain(&self.identity.directory);
+        let policy = if with_secret_key { SecretKeyPolicy::Take } else { SecretKeyPolicy::Leave };
+        let copied = blocking::unblock(move || {
+            export_held(&from, &FeedFiles::plain(to), policy, &mut |_, _| {}).map(drop)
+        });
+        copied.await.map_err(|error| directory_failure(&error))
     }
 
     pub(super) async fn prove(&mut self, index: u64) -> Result<ProofFile, Failure> {

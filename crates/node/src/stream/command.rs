@@ -1,5 +1,6 @@
 //! What can be asked of a stream's task.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     TakeBranch { fork: Box<VerifiedForkProof>, shared: u64, reply: Reply<Option<BlockRange>> },
     /// Delete blocks.
     Clear { range: BlockRange, reply: Reply<u64> },
+    /// Copy everything into a directory, as it is on the disk.
+    Export { to: PathBuf, with_secret_key: bool, reply: Reply<()> },
     /// Check everything again.
     Audit { progress: Sender<(u64, u64)>, reply: Reply<AuditSummary> },
     /// Fetch these blocks from now on.

@@ -1,5 +1,6 @@
 //! The handle to an open stream.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -213,6 +214,15 @@ impl Stream {
     /// Proves a block that is here, so that it can be checked offline.
     pub async fn prove(&self, index: u64) -> Result<ProofFile, Failure> {
         self.ask(|reply| Command::Prove { index, reply }).await
+    }
+
+    /// Copies the stream into a new or an empty directory, which stock clients open.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::DestinationExists`], [`Code::Io`].
+    pub async fn export(&self, to: PathBuf, with_secret_key: bool) -> Result<(), Failure> {
+        self.ask(|reply| Command::Export { to, with_secret_key, reply }).await
     }
 
     /// Deletes blocks here; returns how many.

@@ -413,6 +413,10 @@ impl StreamTask {
                 let taken = self.take_branch(&fork, shared).await;
                 let _ = reply.try_send(taken);
             }
+            Command::Export { to, with_secret_key, reply } => {
+                let exported = self.export(to, with_secret_key).await;
+                let _ = reply.try_send(exported);
+            }
             Command::Clear { range, reply } => {
                 let cleared = self.clear_heights(range).await;
                 let _ = reply.try_send(cleared);

@@ -29,9 +29,18 @@ impl Home {
     ///
     /// [`HomeError::IdentityTaken`]; the identity of that name is as it was.
     pub fn create_identity(&self, name: &StreamName, seed: &[u8; 32]) -> Result<Identity, HomeError> {
+        self.keep_identity(name, key_pair(seed).1)
+    }
+
+    /// Makes an identity of a key pair that comes from elsewhere, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// [`HomeError::IdentityTaken`]; the identity of that name is as it was.
+    pub fn keep_identity(&self, name: &StreamName, secret: SecretKey) -> Result<Identity, HomeError> {
         let directory = self.root.join("identities");
         atomic::make_directory(&directory, DIRECTORY_MODE).map_err(HomeError::io("make", &directory))?;
-        let (key, secret) = key_pair(seed);
+        let (key, _) = key_pair(&secret.expose_seed());
         let path = directory.join(name.as_str());
         match atomic::create(&path, secret.expose(), SECRET_MODE) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
