@@ -13,7 +13,7 @@ use quorate_net::runtime::{Runtime, before};
 
 use crate::node::random;
 use crate::store_failures::home_failure;
-use crate::{Code, Failure, Node};
+use crate::{Failure, Node};
 
 /// Port that is announced about a feed that nobody has.
 const NO_PORT: u16 = 9;
@@ -62,9 +62,7 @@ impl Node {
                 Ok(stream) => stream.info().await,
                 Err(failure) => Err(failure),
             };
-            let damage =
-                |why| Failure::new(Code::Damaged, format!("the records of the room cannot be read: {why}"));
-            let failure = info.map_or_else(Some, |info| info.damaged.map(damage));
+            let failure = info.map_or_else(Some, |info| info.damage());
             found.push((name, failure));
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use quorate_quorum::key::Signer;
-use quorate_store::{DEFAULT_IDENTITY, Home, HomeError, Identity, NameError, StreamName};
+use quorate_store::{DEFAULT_IDENTITY, Home, HomeError, Identity};
 use quorate_stream::identity::Author;
 use quorate_types::PublicKey;
 
 use crate::model::{IdentityInfo, ValidatorOffer};
 use crate::node::random;
+use crate::open::parse_name;
 use crate::secrets;
 use crate::store_failures::home_failure;
 use crate::{Code, Failure};
@@ -136,10 +137,6 @@ impl Identities {
             secret: file.display().to_string(),
         }
     }
-}
-
-fn parse_name(name: &str) -> Result<StreamName, Failure> {
-    name.parse().map_err(|error: NameError| Failure::new(Code::BadName, error.to_string()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use quorate_store::{Encoding, Gate};
 
-use crate::FailureBody;
+use crate::{Code, Failure, FailureBody};
 
 pub use self::forks::{Decision, EvidenceInfo, KeptBranch, Policy, Publish, Published, Resolve};
 pub use self::room::{
@@ -312,6 +312,17 @@ pub enum Direction {
     Outgoing,
     /// The peer did.
     Incoming,
+}
+
+impl StreamInfo {
+    /// Says that the records of the room cannot be read, where that is so.
+    pub fn damage(&self) -> Option<Failure> {
+        let damage = |why| {
+            let message = format!("the records of {} cannot be read: {why}", self.name);
+            Failure::new(Code::Damaged, message)
+        };
+        self.damaged.as_ref().map(damage)
+    }
 }
 
 /// The streams of a home.

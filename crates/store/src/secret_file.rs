@@ -25,6 +25,15 @@ pub enum SecretFileError {
     Io(#[from] io::Error),
 }
 
+impl From<SecretFileError> for io::Error {
+    fn from(error: SecretFileError) -> Self {
+        match error {
+            SecretFileError::Io(error) => error,
+            error => Self::other(error),
+        }
+    }
+}
+
 /// Writes a secret key into a new file.
 ///
 /// # Errors

@@ -67,7 +67,6 @@ pub fn export(
     secret_key: SecretKeyPolicy,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Keys, DirectoryError> {
-    check_empty(to)?;
     let _source = Lock::acquire_feed(&from.lock(), &from.bitfield())?;
     export_held(from, to, secret_key, progress)
 }

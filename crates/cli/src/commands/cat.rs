@@ -174,9 +174,8 @@ fn committed_length(info: &StreamInfo) -> Outcome<u64> {
     let room = info.room.as_ref();
     let committed = room.and_then(|room| Some(room.quorum.as_ref()?.committed.min(room.checked)));
     committed.ok_or_else(|| {
-        if let Some(why) = &info.damaged {
-            let message = format!("the records of {} cannot be read: {why}", info.name);
-            return Failure::new(Code::Damaged, message).into();
+        if let Some(damage) = info.damage() {
+            return damage.into();
         }
         let message = format!(
             "expected a room with validators for --committed, found that nobody commits what is appended to {}",

@@ -268,9 +268,8 @@ async fn quorum_of(args: &StreamArg, context: &mut Context) -> Outcome<(StreamIn
 fn quorum_in(info: &StreamInfo) -> Outcome<QuorumInfo> {
     info.room.as_ref().and_then(|room| room.quorum.clone()).ok_or_else(|| {
         let name = &info.name;
-        if let Some(why) = &info.damaged {
-            let message = format!("the records of {name} cannot be read: {why}");
-            return Failure::new(Code::Damaged, message).into();
+        if let Some(damage) = info.damage() {
+            return damage.into();
         }
         let message =
             format!("expected a room with validators, found that nobody commits what is appended to {name}");

@@ -67,7 +67,7 @@ impl StreamTask {
             recovering: self.recovering_info(),
             room: self.room_info(),
             unchecked: self.unchecked(),
-            damaged: self.room_damage.clone(),
+            damaged: self.room_damage().map(str::to_owned),
             fork: self.fork_sentence(),
             evidence: self.evidence_infos(),
             gate: self.gate_info(),
@@ -132,7 +132,7 @@ impl StreamTask {
         future::yield_now().await;
         let length = self.feed.length();
         let mut faults: Vec<String> = report.findings.listed().iter().map(ToString::to_string).collect();
-        if let Some(why) = &self.room_damage {
+        if let Some(why) = self.room_damage() {
             faults.push(format!("the records of the room cannot be read: {why}"));
         }
         let room = self.audit_room(&mut faults).await?;

@@ -79,7 +79,7 @@ pub(super) enum RoomState {
     /// The stream is a plain feed.
     Plain,
     /// The stream is a room whose blocks are carried without verdicts, for this reason.
-    Unchecked(String),
+    Unchecked(Failure),
     /// The room is checked.
     Open(Box<RoomKeeper>),
 }
@@ -144,6 +144,8 @@ pub(super) struct RoomKeeper {
     lonely: bool,
     /// Entries of this node that the host has said it appended, and whose blocks are not here.
     promised: Vec<Kept>,
+    /// Blocks were dropped since the room was met: what stands in others is looked at before it is told.
+    has_dropped: bool,
     /// Entries of this node that stand in blocks that are not committed, by the length of the room with each.
     standing: BTreeMap<u64, Hash>,
     /// Who waits until entries of this node are committed.
@@ -263,7 +265,10 @@ impl StreamTask {
         let path = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
         self.rooms = match std::fs::remove_file(&path) {
             Ok(()) => RoomState::Unknown,
-            Err(error) => RoomState::Unchecked(format!("removing {}: {error}", path.display())),
+            Err(error) => {
+                let why = format!("removing {}: {error}", path.display());
+                RoomState::Unchecked(Failure::new(Code::Damaged, why))
+            }
         };
         // Nobody is told in between that it is no room.
         self.meet_again().await;
@@ -481,12 +486,13 @@ impl StreamTask {
 
     /// Answers when all blocks that are here without a gap have a verdict, or none will be given.
     pub(super) fn wait_for_checks(&mut self, reply: Reply<u64>) {
-        let code = self.unchecked_code();
         match &mut self.rooms {
             RoomState::Open(keeper) => keeper.checks.push(reply),
-            RoomState::Unchecked(why) if !self.identity.unchecked && !self.identity.follows_head_alone() => {
+            RoomState::Unchecked(Failure { code, message: why, .. })
+                if !self.identity.unchecked && !self.identity.follows_head_alone() =>
+            {
                 let message = format!("expected a verdict on every block, found that {why}");
-                let _ = reply.try_send(Err(Failure::new(code, message)));
+                let _ = reply.try_send(Err(Failure::new(*code, message)));
             }
             RoomState::Unknown | RoomState::Plain | RoomState::Unchecked(_) => {
                 let _ = reply.try_send(Ok(self.feed.length()));
@@ -494,12 +500,11 @@ impl StreamTask {
         }
     }
 
-    /// Returns the code of the reason for which a room is not checked here.
-    fn unchecked_code(&self) -> Code {
-        match (&self.room_damage, self.has_bad_header) {
-            (Some(_), _) => Code::Damaged,
-            (None, true) => Code::BadHeader,
-            (None, false) => Code::Unable,
+    /// Says why the records of the room cannot be read, where that is so.
+    pub(in crate::stream) fn room_damage(&self) -> Option<&str> {
+        match &self.rooms {
+            RoomState::Unchecked(failure) if failure.code == Code::Damaged => Some(&failure.message),
+            _ => None,
         }
     }
 

@@ -90,10 +90,6 @@ pub(crate) struct StreamTask {
     pub(super) writer: Option<Writer>,
     pub(super) vote_key: Option<VoteSigner>,
     pub(super) rooms: RoomState,
-    /// Why the records of the room cannot be read.
-    pub(super) room_damage: Option<String>,
-    /// Block 0 is a header that no room can have.
-    pub(super) has_bad_header: bool,
     /// Those who wait for the room while it is met anew.
     pub(super) waiters: Waiters,
     pub(super) runtime: Arc<dyn quorate_net::runtime::Runtime>,
@@ -160,8 +156,6 @@ impl StreamTask {
             writer,
             vote_key,
             rooms: RoomState::default(),
-            room_damage: None,
-            has_bad_header: false,
             waiters: Waiters::default(),
             runtime,
             node,

@@ -1,12 +1,13 @@
 //! Local identities: the keys with which actions in rooms are signed.
 
-use std::fs;
+use std::{fs, io};
 
-use quorate_feed::sign::{Signer, key_pair};
+use quorate_feed::sign::key_pair;
 use quorate_types::{PublicKey, SecretKey};
 
 use super::{DIRECTORY_MODE, Home, HomeError, StreamName};
-use crate::atomic::{self, SECRET_MODE};
+use crate::atomic;
+use crate::secret_file::{self, SecretFileError};
 
 /// Name of the identity that signs where none is named.
 pub const DEFAULT_IDENTITY: &str = "default";
@@ -42,11 +43,9 @@ impl Home {
         atomic::make_directory(&directory, DIRECTORY_MODE).map_err(HomeError::io("make", &directory))?;
         let (key, _) = key_pair(&secret.expose_seed());
         let path = directory.join(name.as_str());
-        match atomic::create(&path, secret.expose(), SECRET_MODE) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(HomeError::IdentityTaken { name: name.clone() })
-            }
-            Err(error) => Err(HomeError::io("make", &path)(error)),
+        match secret_file::write(&path, &secret) {
+            Err(SecretFileError::Exists) => Err(HomeError::IdentityTaken { name: name.clone() }),
+            Err(error) => Err(HomeError::io("make", &path)(error.into())),
             Ok(()) => Ok(Identity { name: name.clone(), key, secret }),
         }
     }
@@ -58,15 +57,13 @@ impl Home {
     /// [`HomeError::NoIdentity`], or [`HomeError::IdentityDamaged`] when the file holds no key pair.
     pub fn identity(&self, name: &StreamName) -> Result<Identity, HomeError> {
         let path = self.root.join("identities").join(name.as_str());
-        let bytes = atomic::read(&path, 2 * SecretKey::LEN).map_err(HomeError::io("read", &path))?;
-        let Some(bytes) = bytes else {
-            return Err(HomeError::NoIdentity { name: name.clone() });
-        };
-        let damaged = || HomeError::IdentityDamaged { path: path.clone(), found: bytes.len() };
-        let pair = <[u8; SecretKey::LEN]>::try_from(bytes.as_slice()).map_err(|_| damaged())?;
-        let secret = SecretKey::new(pair);
-        let (key, _) = key_pair(&secret.expose_seed());
-        Signer::new(&key, &secret).map_err(|_| damaged())?;
+        let (key, secret) = secret_file::read(&path).map_err(|error| match error {
+            SecretFileError::NoKey { found } => HomeError::IdentityDamaged { path: path.clone(), found },
+            SecretFileError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+                HomeError::NoIdentity { name: name.clone() }
+            }
+            error => HomeError::io("read", &path)(error.into()),
+        })?;
         atomic::make_secret(&path).map_err(HomeError::io("restrict", &path))?;
         Ok(Identity { name: name.clone(), key, secret })
     }

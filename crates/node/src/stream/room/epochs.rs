@@ -485,6 +485,7 @@ impl StreamTask {
         }
         let dropped = before.saturating_sub(common);
         if dropped > 0 {
+            keeper.has_dropped = true;
             tracing::warn!(
                 stream = self.identity.name,
                 common,

@@ -24,20 +24,17 @@ use super::pending::Pending;
 use super::tell::refused_block;
 use super::{RoomKeeper, RoomState, Stopped};
 use crate::room::{Checker, Known, Stop};
+use crate::{Code, Failure};
 
 /// Certificates one after the other that are looked at: a host writes one behind another only where it was started anew.
 const CERTIFICATES_AT_MOST: u64 = 64;
 
-/// Why a room is not checked here.
-struct Unopened {
-    why: String,
-    /// Its records cannot be read.
-    is_damage: bool,
-}
+/// Why a room is not checked here: unless it says otherwise, its records cannot be read.
+struct Unopened(Failure);
 
 impl From<String> for Unopened {
     fn from(why: String) -> Self {
-        Self { why, is_damage: true }
+        Self(Failure::new(Code::Damaged, why))
     }
 }
 
@@ -53,31 +50,24 @@ impl StreamTask {
             Ok(Some(block)) => block,
             Ok(None) => return RoomState::Unknown,
             // Nobody knows what it is: nothing is appended as it is.
-            Err(error) => return RoomState::Unchecked(format!("block 0 cannot be read: {error}")),
+            Err(error) => return unchecked(Code::Unable, format!("block 0 cannot be read: {error}")),
         };
         let header = match StreamHeader::parse(&block) {
             Ok(None) => return RoomState::Plain,
             Ok(Some(header)) => header,
-            Err(error) => {
-                self.has_bad_header = true;
-                return RoomState::Unchecked(error.to_string());
-            }
+            Err(error) => return unchecked(Code::BadHeader, error.to_string()),
         };
         if self.identity.unchecked {
-            return RoomState::Unchecked("it is carried without checks, as was asked for".into());
+            return unchecked(Code::Unable, "it is carried without checks, as was asked for");
         }
         if self.identity.follows_head_alone() {
-            return RoomState::Unchecked("a sparse copy gives no verdicts".into());
+            return unchecked(Code::Unable, "a sparse copy gives no verdicts");
         }
         match self.open_room(header, block).await {
-            Ok(keeper) => {
-                self.room_damage = None;
-                RoomState::Open(Box::new(keeper))
-            }
-            Err(Unopened { why, is_damage }) => {
-                tracing::error!(stream = self.identity.name, "the room is not checked: {why}");
-                self.room_damage = is_damage.then(|| why.clone());
-                RoomState::Unchecked(why)
+            Ok(keeper) => RoomState::Open(Box::new(keeper)),
+            Err(Unopened(failure)) => {
+                tracing::error!(stream = self.identity.name, "the room is not checked: {}", failure.message);
+                RoomState::Unchecked(failure)
             }
         }
     }
@@ -91,7 +81,7 @@ impl StreamTask {
         }
         .map_err(|error| error.to_string())?;
         let engine =
-            self.rules.engine().map_err(|failure| Unopened { why: failure.message, is_damage: false })?;
+            self.rules.engine().map_err(|failure| Unopened(Failure::new(Code::Unable, failure.message)))?;
         let path: PathBuf = Path::new(&self.identity.directory).join(ROOM_STATE_FILE);
         let is_new = !path.exists();
         let now = self.runtime.now();
@@ -149,6 +139,7 @@ impl StreamTask {
             own: BTreeMap::new(),
             lonely: false,
             promised: Vec::new(),
+            has_dropped: false,
             standing: BTreeMap::new(),
             settlements: Vec::new(),
             checks: Vec::new(),
@@ -272,6 +263,10 @@ impl StreamTask {
         }
         substance
     }
+}
+
+fn unchecked(code: Code, why: impl Into<String>) -> RoomState {
+    RoomState::Unchecked(Failure::new(code, why))
 }
 
 /// Why a state is not opened.

@@ -527,7 +527,7 @@ impl StreamTask {
 
     pub(super) fn nobody_commits(&self) -> Failure {
         let name = &self.identity.name;
-        if let Some(why) = &self.room_damage {
+        if let Some(why) = self.room_damage() {
             return Failure::new(Code::Damaged, format!("the records of {name} cannot be read: {why}"));
         }
         let message =

@@ -321,12 +321,11 @@ fn find<'a>(rule: &str, rules: &'a [RuleStatus]) -> Result<&'a RuleStatus, Failu
 impl StreamTask {
     /// Takes what a local identity wants to say.
     pub(in crate::stream) fn take_utterance(&mut self, utterance: Utterance) {
-        let code = self.unchecked_code();
         match &mut self.rooms {
             RoomState::Open(keeper) => keeper.utterances.push_back(utterance),
-            RoomState::Unchecked(why) => {
+            RoomState::Unchecked(Failure { code, message: why, .. }) => {
                 let failure = Failure::new(
-                    code,
+                    *code,
                     format!("expected a room that is checked here, found that {why}; nothing was appended"),
                 );
                 let _ = utterance.reply.try_send(Err(failure));

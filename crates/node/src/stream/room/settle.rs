@@ -86,7 +86,7 @@ impl RoomKeeper {
 impl StreamTask {
     /// Settles what is committed, where it stands as the host said.
     pub(super) async fn settle(&mut self, keeper: &mut RoomKeeper) {
-        let displaced = self.displaced(keeper).await;
+        let displaced = if keeper.has_dropped { self.displaced(keeper).await } else { BTreeSet::new() };
         if !displaced.is_empty() {
             // Nothing is told before the state of the room is at hand.
             let Some(checker) = keeper.checker.take() else { return };

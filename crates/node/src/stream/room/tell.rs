@@ -36,7 +36,7 @@ impl StreamTask {
     /// Says why the blocks of a room get no verdict here.
     pub(in crate::stream) fn unchecked(&self) -> Option<String> {
         match &self.rooms {
-            RoomState::Unchecked(why) => Some(why.clone()),
+            RoomState::Unchecked(failure) => Some(failure.message.clone()),
             _ => None,
         }
     }
