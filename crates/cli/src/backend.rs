@@ -1,8 +1,11 @@
 //! The one place that talks to the node library.
 
+mod keys;
+mod transfer;
+
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,16 +14,22 @@ use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::event::Event;
 use quorate_node::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Content, Decision, DiscoveryInfo, Gate,
-    IdentityInfo, NewStream, PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled,
-    StreamInfo, Streams, ValidatorOffer, ValidatorWish, ValidatorsChanged,
+    NewStream, PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled, StreamInfo, Streams,
+    ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{
     Archive, AskNames, BlockReader, Checkout, CheckoutReport, Client, Code, DatName, DhtKind, DhtStatus,
-    Discover, EventStream, Failure, Identities, Listen, Multicast, Node, NodeConfig, NodeName, Resolved,
-    Selection, ServerAnswer, ServerName,
+    Discover, EventStream, Failure, Listen, Multicast, Node, NodeConfig, NodeName, Resolved, Selection,
+    ServerAnswer, ServerName,
 };
+use quorate_types::BlockRange;
 use quorate_types::limits::DEFAULT_PORT;
-use quorate_types::{BlockRange, PublicKey};
+
+pub(crate) use self::keys::{
+    create_identity, export_key, identities, import_identity, import_key, known_vote_key, noise_key,
+    vote_key, vote_offer,
+};
+pub(crate) use self::transfer::{Imported, export, import};
 
 /// Runs the program's future.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -555,164 +564,4 @@ fn joined(mut ranges: Vec<BlockRange>) -> Vec<BlockRange> {
         }
     }
     joined
-}
-
-/// Reads the key by which peers know the node of a home.
-pub(crate) async fn noise_key(home: &Path) -> Result<String, Failure> {
-    let node = Node::open(NodeConfig::new(home)).await?;
-    let key = node.noise_key().to_string();
-    node.shutdown().await?;
-    Ok(key)
-}
-
-/// Makes a local identity.
-pub(crate) fn create_identity(home: &Path, name: &str) -> Result<IdentityInfo, Failure> {
-    Identities::open(home)?.create(name)
-}
-
-/// Writes the secret key of a stream, or of an identity, into a new file; returns the public one.
-pub(crate) async fn export_key(
-    home: &Path,
-    name: &str,
-    file: &Path,
-    identity: bool,
-) -> Result<PublicKey, Failure> {
-    if identity {
-        return Ok(Identities::open(home)?.export(name, file)?.key);
-    }
-    let node = Node::open(NodeConfig::new(home)).await?;
-    let exported = node.export_key(name, file);
-    node.shutdown().await?;
-    exported
-}
-
-/// Takes the secret key of an identity from a file.
-pub(crate) fn import_identity(home: &Path, file: &Path, name: &str) -> Result<IdentityInfo, Failure> {
-    Identities::open(home)?.import(file, name)
-}
-
-/// Takes the secret key of a stream from a file.
-pub(crate) async fn import_key(home: &Path, file: &Path, name: &str) -> Result<StreamInfo, Failure> {
-    let node = Node::open(NodeConfig::new(home)).await?;
-    let imported = match node.import_key(file, name).await {
-        Ok(stream) => stream.info().await,
-        Err(failure) => Err(failure),
-    };
-    node.shutdown().await?;
-    imported
-}
-
-/// Returns the vote key of a home, made when there is none.
-pub(crate) fn vote_key(home: &Path) -> Result<PublicKey, Failure> {
-    Identities::open(home)?.vote_key()
-}
-
-/// Returns the vote key of a home, `None` when it was never asked for.
-pub(crate) fn known_vote_key(home: &Path) -> Result<Option<PublicKey>, Failure> {
-    Identities::open(home)?.known_vote_key()
-}
-
-/// Returns the vote key of a home, made when there is none, with its proof of possession.
-pub(crate) fn vote_offer(home: &Path) -> Result<ValidatorOffer, Failure> {
-    Identities::open(home)?.vote_offer()
-}
-
-/// Lists the local identities.
-pub(crate) fn identities(home: &Path) -> Result<Vec<IdentityInfo>, Failure> {
-    Identities::open(home)?.list()
-}
-
-/// What came of an import.
-#[derive(Debug, Default)]
-pub(crate) struct Imported {
-    /// Streams that are here now.
-    pub(crate) streams: Vec<StreamInfo>,
-    /// The content feed of an archive that could not be taken, and why.
-    pub(crate) left_out: Option<Failure>,
-    /// Blocks of the content whose bytes are in no file of the folder any more.
-    pub(crate) missing: u64,
-}
-
-/// Copies the feeds in a directory of another program into the home, with their secret keys.
-pub(crate) async fn import(
-    home: &Path,
-    directory: &Path,
-    name: &str,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Imported, Failure> {
-    let mut feeds = Node::feeds_in(directory)?;
-    // The metadata, which every archive has, before the content.
-    feeds.sort_by_key(|feed| feed.role == Some("content"));
-    let node = Node::open(NodeConfig::new(home)).await?;
-    let mut imported = Imported::default();
-    let mut streams = Vec::new();
-    for feed in &feeds {
-        let is_content = feed.role == Some("content");
-        let name = if is_content { format!("{name}-content") } else { name.to_string() };
-        let files = match secret_keys().filter(|_| feed.role.is_some()) {
-            Some(secret_keys) => Node::with_dat_secret_key(&feed.files, &secret_keys),
-            None => feed.files.clone(),
-        };
-        match node.import(&files, &name, true, progress).await {
-            Ok(stream) => {
-                imported.streams.push(stream.info().await?);
-                streams.push(stream);
-            }
-            // A folder that dat shares has the blocks of its content as its files.
-            Err(failure) if is_content && failure.code == Code::NotAFeed => {
-                let folder = if directory.file_name().is_some_and(|name| name == ".dat") {
-                    directory.parent()
-                } else {
-                    Some(directory)
-                };
-                let taken = match (streams.first(), folder) {
-                    (Some(metadata), Some(folder)) => {
-                        node.import_folder_content(&files, folder, metadata, &name, progress).await
-                    }
-                    _ => Err(failure),
-                };
-                match taken {
-                    Ok(content) => {
-                        imported.streams.push(content.stream.info().await?);
-                        imported.missing = content.missing;
-                    }
-                    Err(failure) => imported.left_out = Some(failure),
-                }
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-    node.shutdown().await?;
-    Ok(imported)
-}
-
-/// Where `dat` keeps its secret keys.
-fn secret_keys() -> Option<PathBuf> {
-    Some(PathBuf::from(std::env::var_os("HOME")?).join(".dat/secret_keys"))
-}
-
-/// Copies a stream into a directory that stock clients open.
-pub(crate) async fn export(
-    (home, timeout): (&Path, Duration),
-    stream: &str,
-    directory: &Path,
-    with_secret_key: bool,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<StreamInfo, Failure> {
-    let backend = Backend::connect(home, timeout).await?;
-    if backend.is_remote() {
-        let info = backend.info(stream).await?;
-        let to = std::path::absolute(directory)
-            .map_err(|error| Failure::new(Code::BadRequest, format!("{}: {error}", directory.display())))?;
-        // It takes as long as the stream is large.
-        backend.client.export(stream, to, with_secret_key).await?;
-        backend.close().await?;
-        return Ok(info);
-    }
-    backend.close().await?;
-    let node = Node::open(NodeConfig::new(home)).await?;
-    let info = node.open_stream(stream).await?.info().await?;
-    node.export(stream, directory, with_secret_key, progress).await?;
-    node.shutdown().await?;
-    Ok(info)
 }

@@ -8,6 +8,7 @@ mod failures;
 mod forks;
 mod gate;
 mod handle;
+mod parting;
 mod peer;
 mod progress;
 mod receive;
