@@ -4,6 +4,7 @@
 mod hostile {
     pub(crate) mod floods;
     pub(crate) mod liar;
+    pub(crate) mod submitter;
     pub(crate) mod victim;
 }
 
@@ -27,6 +28,7 @@ use quorate_types::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, WANT_WINDOW_BLOC
 
 use hostile::floods::{self, Fate};
 use hostile::liar;
+use hostile::submitter;
 use hostile::victim::{BLOCKS, Victim, test_node};
 use relay::Relay;
 
@@ -309,4 +311,14 @@ fn more_connections_than_there_are_places_for() -> Result<()> {
     victim.suffer("after 1124 connections that say nothing", MOST_MIB_OF_A_THOUSAND, |_| Ok(()))?;
     drop(held);
     victim.shut_down()
+}
+
+#[test]
+fn what_is_submitted_to_a_host_and_is_no_entry_is_refused_with_its_code() -> Result<()> {
+    block_on(submitter::bad_submissions())
+}
+
+#[test]
+fn what_is_submitted_again_to_a_host_that_was_started_again_stands_where_it_stood() -> Result<()> {
+    block_on(submitter::submitted_again())
 }

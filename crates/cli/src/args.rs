@@ -124,7 +124,12 @@ pub(crate) enum Command {
     )]
     Cat(CatArgs),
     /// Print a line about each block: height, size, hash, whether it is here; in a room, author and verdict
-    #[command(after_help = "With --json: newline-delimited JSON, one quorate.block/1 a block.")]
+    #[command(
+        after_help = "With --live the line of a block waits some seconds for its verdict, and a fork of the stream \
+                            is told when it is found.\n\n\
+                            With --json: newline-delimited JSON, one quorate.block/1 a block; with --live also \
+                            quorate.fork/1."
+    )]
     Log(LogArgs),
     /// Print the bytes of one block
     #[command(after_help = "With --json: a single JSON object, quorate.payload/1.")]
@@ -209,7 +214,8 @@ pub(crate) enum Command {
     Rule(RuleCommand),
     /// Look for what keeps this node from being found and from sharing; with a link, look for its stream
     #[command(
-        after_help = "Looks at the home, the disk, the clock, the streams and who holds them, the port, multicast, \
+        after_help = "Looks at the home, the disk, the clock, the streams and who holds them (their blocks are hashed by \
+                            quorate audit alone), the port, multicast, \
                             discovery servers, and the pinned stock clients of a checkout; with a link also \
                             for a peer that carries the stream. Exits 0 when nothing is in the way, 1 otherwise.\n\n\
                             With --json: a single JSON object, quorate.doctor/1."
@@ -572,7 +578,8 @@ pub(crate) struct KeyImportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// What to play: share, a stream and its copies; chess, a room with a game; ledger, a room with money
+    /// What to play: share, a stream and its copies; chess, a room with a game; ledger, a room with money; chat, a room with
+    /// members
     #[arg(default_value = "share", hide_possible_values = true)]
     pub(crate) scenario: Scenario,
     /// Of ledger: with validators, and a host who presents a second history without the payment
@@ -589,6 +596,8 @@ pub(crate) enum Scenario {
     Chess,
     /// Somebody pays somebody, and nobody spends what they do not have
     Ledger,
+    /// Members talk; who is none is refused, is admitted, and is sent away again
+    Chat,
 }
 
 #[derive(Debug, Args)]

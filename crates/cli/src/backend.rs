@@ -14,8 +14,8 @@ use quorate_net::runtime::{AsyncStd, Runtime, before};
 use quorate_node::event::Event;
 use quorate_node::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Content, Decision, DiscoveryInfo, Gate,
-    NewStream, PeerInfo, ProofFile, Publish, Published, Resolve, Said, Say, Settled, StreamInfo, Streams,
-    ValidatorWish, ValidatorsChanged,
+    NewStream, PeerInfo, ProofFile, Publish, Published, Resolve, Said, SaidState, Say, Settled, StreamInfo,
+    Streams, ValidatorWish, ValidatorsChanged,
 };
 use quorate_node::{
     Archive, AskNames, BlockReader, Checkout, CheckoutReport, Client, Code, DatName, DhtKind, DhtStatus,
@@ -24,6 +24,11 @@ use quorate_node::{
 };
 use quorate_types::BlockRange;
 use quorate_types::limits::DEFAULT_PORT;
+
+use crate::text;
+
+/// Time for a look at a stream when something has not come in time.
+const A_LOOK: Duration = Duration::from_secs(2);
 
 pub(crate) use self::keys::{
     create_identity, export_key, identities, import_identity, import_key, known_vote_key, noise_key,
@@ -142,6 +147,11 @@ impl Backend {
         self.patiently(patience, self.client.say(stream, say)).await
     }
 
+    /// Ends the waiting of what is said with this call: it is signed and kept, and answered as it stands.
+    pub(crate) async fn hurry(&self, stream: &str, call: u64) -> Result<(), Failure> {
+        self.client.hurry(stream, call).await
+    }
+
     /// Signs a change of rules, and waits like [`say`](Self::say).
     pub(crate) async fn change_rules(&self, stream: &str, change: ChangeRules) -> Result<Vec<Said>, Failure> {
         let patience = Duration::from_millis(change.patience_ms);
@@ -170,14 +180,19 @@ impl Backend {
     /// Waits until what was said is committed, no longer than the timeout.
     pub(crate) async fn committed(&self, stream: &str, said: Vec<Said>) -> Result<Settled, Failure> {
         let deadline = Instant::now() + self.timeout;
-        before(&AsyncStd, deadline, self.client.settled(stream, said)).await.unwrap_or_else(|| {
-            let seconds = self.timeout.as_secs();
-            let message = format!(
-                "expected a quorum to commit what was appended, found that it did not for {seconds} s"
-            );
-            Err(Failure::new(Code::NotCommitted, message)
-                .next("what was appended stays appended: quorate votes STREAM shows who has not voted"))
-        })
+        if let Some(settled) = before(&AsyncStd, deadline, self.client.settled(stream, said.clone())).await {
+            return settled;
+        }
+        let seconds = self.timeout.as_secs();
+        let look = Instant::now() + A_LOOK;
+        let info = before(&AsyncStd, look, self.client.info(stream)).await.and_then(Result::ok);
+        let stands = info.as_ref().and_then(|info| stands(info, &said)).unwrap_or_default();
+        let message = format!(
+            "expected a quorum to commit what was appended, found that it did not for {seconds} s{stands}; what was \
+             appended stays appended"
+        );
+        let name = info.map_or_else(|| stream.to_owned(), |info| info.name);
+        Err(Failure::new(Code::NotCommitted, message).next(format!("quorate votes {}", text::shell(&name))))
     }
 
     pub(crate) async fn evidence(&self, stream: &str, id: &str) -> Result<Bytes, Failure> {
@@ -251,6 +266,27 @@ impl Backend {
     }
 }
 
+/// Says how far a room is committed, and how many votes what was said still needs: `: appended 12, committed 9, 3 waiting for
+/// 1 more vote`.
+fn stands(info: &StreamInfo, said: &[Said]) -> Option<String> {
+    let quorum = info.room.as_ref()?.quorum.as_ref()?;
+    let appended = said.iter().filter_map(|one| match one.state {
+        SaidState::Appended { index } => Some(index.saturating_add(1)),
+        _ => None,
+    });
+    let wanted = appended.max().unwrap_or(info.length);
+    let (length, committed) = (info.length, quorum.committed);
+    let voted = quorum.validators.iter().filter(|validator| validator.voted >= wanted).count();
+    let waiting = length.saturating_sub(committed);
+    let missing = quorum.needed.saturating_sub(voted) as u64;
+    let what = match missing {
+        0 => "for the validators to tell each other of their votes".to_owned(),
+        _ => format!("for {} more {}", missing, if missing == 1 { "vote" } else { "votes" }),
+    };
+    let known = if quorum.heard { "" } else { ", as far as is known here" };
+    Some(format!(": appended {length}, committed {committed}, {waiting} waiting {what}{known}"))
+}
+
 /// What happens in a node.
 pub(crate) struct Events(EventStream);
 
@@ -262,7 +298,7 @@ impl Events {
     /// Fails when the node has ended.
     pub(crate) async fn next(&mut self) -> Result<Event, Failure> {
         self.0.next().await.ok_or_else(|| {
-            Failure::new(Code::NoPeers, "expected the node on this home to go on, found that it has ended")
+            Failure::new(Code::NodeEnded, "expected the node on this home to go on, found that it has ended")
                 .next("repeat the command: it works without that node, too")
         })
     }

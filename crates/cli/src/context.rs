@@ -10,14 +10,11 @@ use crate::backend::Backend;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::stop::Outcome;
-use crate::text;
 
 /// What every command works with.
 pub(crate) struct Context {
     /// Directory of the streams and the keys.
     pub(crate) home: PathBuf,
-    /// Whether the home is not the default one, so that hints must name it.
-    home_given: bool,
     /// Silence after which to give up.
     pub(crate) timeout: Duration,
     /// Standard output and error.
@@ -42,15 +39,7 @@ impl Context {
                 .data_dir()
                 .to_path_buf(),
         };
-        Ok(Self {
-            home,
-            home_given: global.home.as_ref().is_some_and(|home| {
-                std::env::var_os("QUORATE_HOME").is_none_or(|value| value != home.as_os_str())
-            }),
-            timeout: Duration::from_secs(u64::from(global.timeout)),
-            output,
-            interrupt,
-        })
+        Ok(Self { home, timeout: Duration::from_secs(u64::from(global.timeout)), output, interrupt })
     }
 
     /// Reaches the streams: through the node that runs on the home, or in their files.
@@ -60,10 +49,6 @@ impl Context {
 
     /// Writes a command to type on this home.
     pub(crate) fn command(&self, words: &str) -> String {
-        if self.home_given {
-            format!("quorate --home {} {words}", text::shell(&self.home.to_string_lossy()))
-        } else {
-            format!("quorate {words}")
-        }
+        self.output.on_home(&format!("quorate {words}"))
     }
 }

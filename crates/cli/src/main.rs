@@ -6,6 +6,7 @@ mod commands;
 mod context;
 mod demo;
 mod explain;
+mod exposed;
 mod follow;
 mod interrupt;
 mod names;
@@ -18,17 +19,19 @@ mod text;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use quorate_node::Code;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Cli, Global};
+use crate::args::{Cli, Color, Global};
 use crate::context::Context;
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::{Output, colours};
 use crate::stop::{Outcome, Stop};
 use crate::text::Paint;
 
@@ -64,6 +67,7 @@ fn run(cli: Cli, output: Output) -> Outcome {
     let interrupt = Interrupt::install().map_err(|error| Stop::io("preparing for Ctrl-C", &error))?;
     let mut context = Context::new(&cli.global, output, interrupt)?;
     let result = backend::block_on(commands::run(cli.command, &mut context));
+    let result = result.map_err(|stop| stop.on_home(&context.output));
     // What was written before a failure is data, too.
     let flushed = context.output.flush();
     result.and(flushed)
@@ -108,9 +112,36 @@ fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
         stop.report(true, Paint::new(false));
         return ExitCode::from(stop.exit());
     }
-    // A closed pipe, as in `quorate help | head`, is no failure.
-    let _ = error.print();
-    ExitCode::from(if asked { 0 } else { 2 })
+    if asked || !is_error(&error.render().to_string()) {
+        // A closed pipe, as in `quorate help | head`, is no failure.
+        let _ = error.print();
+        return ExitCode::from(if asked { 0 } else { 2 });
+    }
+    let color = match color_of(words) {
+        ColorChoice::Always => Color::Always,
+        ColorChoice::Never => Color::Never,
+        ColorChoice::Auto => Color::Auto,
+    };
+    let paint = Paint::new(colours(color, std::io::stderr().is_terminal()));
+    let rendered = error.render();
+    let text = if paint.is_on() { rendered.ansi().to_string() } else { rendered.to_string() };
+    // Where standard error is closed there is nobody left to tell.
+    let _ = std::io::stderr().lock().write_all(with_code(&text, paint).as_bytes());
+    ExitCode::from(Stop::usage("", "").exit())
+}
+
+/// Tells whether it is an error, and not the help that is shown where a command is missing.
+fn is_error(rendered: &str) -> bool {
+    rendered.starts_with("error:")
+}
+
+/// Puts the code of a wrong request behind what is wrong, the first paragraph.
+fn with_code(rendered: &str, paint: Paint) -> String {
+    let code = paint.dim(&format!("({})", Code::BadRequest));
+    match rendered.split_once("\n\n") {
+        Some((what, rest)) => format!("{what}  {code}\n\n{rest}"),
+        None => format!("{}  {code}\n", rendered.trim_end()),
+    }
 }
 
 fn start_log(global: &Global, paint: Paint) {

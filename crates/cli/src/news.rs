@@ -1,5 +1,8 @@
 //! What happens in a node, in words.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use quorate_node::event::Event;
 use quorate_node::model::{Direction, SaidState};
 
@@ -132,6 +135,41 @@ pub(crate) fn line(event: &Event, paint: Paint) -> Option<String> {
     })
 }
 
+/// Time after which a peer that came and went is told again.
+const REST: Duration = Duration::from_secs(60);
+
+/// Connections of a peer in a short time that are told.
+const TOLD: u32 = 3;
+
+/// Peers that are remembered: the address of one that dials is another each time.
+const MAX_REMEMBERED: usize = 256;
+
+/// Peers that come and go: what is the same each time is told a few times, and then no more before they have rested.
+#[derive(Debug, Default)]
+pub(crate) struct Restless(BTreeMap<String, (u32, Instant)>);
+
+impl Restless {
+    /// Tells whether an event is one to tell.
+    pub(crate) fn tells(&mut self, event: &Event, now: Instant) -> bool {
+        let (peer, comes) = match event {
+            Event::Connected { peer, .. } => (peer, true),
+            Event::Joined { peer, .. } | Event::Left { peer, .. } | Event::Disconnected { peer, .. } => {
+                (peer, false)
+            }
+            _ => return true,
+        };
+        self.0.retain(|_, (_, last)| now < *last + REST);
+        if self.0.len() >= MAX_REMEMBERED && !self.0.contains_key(peer) {
+            return true;
+        }
+        let (times, last) = self.0.entry(peer.clone()).or_insert((0, now));
+        if comes {
+            (*times, *last) = (times.saturating_add(1), now);
+        }
+        *times <= TOLD
+    }
+}
+
 /// Tells whether an event deserves a line where streams and peers are shown anyway.
 pub(crate) fn is_notable(event: &Event) -> bool {
     matches!(
@@ -159,6 +197,24 @@ mod tests {
     fn nothing_that_a_peer_sent_reaches_a_terminal_as_it_came() {
         let event = Event::Disconnected { peer: "127.0.0.1:1".into(), reason: "\x1b[2Jgone\n".into() };
         assert_eq!(line(&event, Paint::plain()).unwrap(), "peer 127.0.0.1:1 left: \\u{1b}[2Jgone\\n");
+    }
+
+    #[test]
+    fn a_peer_that_comes_and_goes_is_told_a_few_times() {
+        let mut restless = Restless::default();
+        let now = Instant::now();
+        let came = |peer: &str| Event::Connected {
+            peer: peer.into(),
+            direction: Direction::Outgoing,
+            wire: "B2".into(),
+            id: None,
+        };
+        let told: Vec<bool> = (0..5).map(|_| restless.tells(&came("10.0.0.9:1"), now)).collect();
+        assert_eq!(told, [true, true, true, false, false]);
+        let left = Event::Disconnected { peer: "10.0.0.9:1".into(), reason: "closed".into() };
+        assert!(!restless.tells(&left, now));
+        assert!(restless.tells(&came("10.0.0.8:1"), now));
+        assert!(restless.tells(&came("10.0.0.9:1"), now + REST));
     }
 
     #[test]

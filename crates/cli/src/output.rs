@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::args::{Color, Global};
 use crate::stop::{Outcome, Stop};
-use crate::text::Paint;
+use crate::text::{self, Paint};
 
 /// Standard output and what may be said besides.
 pub(crate) struct Output {
@@ -20,6 +20,9 @@ pub(crate) struct Output {
     pub(crate) terminal: bool,
     /// Whether standard error is a terminal.
     pub(crate) error_terminal: bool,
+    /// The home, quoted for a shell, where commands must name it: it is neither the default one nor that of the
+    /// environment.
+    home: Option<String>,
     /// Colours of standard output.
     pub(crate) paint: Paint,
     /// Colours of standard error.
@@ -37,8 +40,17 @@ impl Output {
             quiet: global.quiet,
             terminal,
             error_terminal,
+            home: named_home(global),
             paint: Paint::new(colours(global.color, terminal)),
             error_paint: Paint::new(colours(global.color, error_terminal)),
+        }
+    }
+
+    /// Names the home in commands that are to be typed, where it must be named.
+    pub(crate) fn on_home(&self, words: &str) -> String {
+        match &self.home {
+            Some(home) => text::on_home(words, home),
+            None => words.to_owned(),
         }
     }
 
@@ -67,7 +79,7 @@ impl Output {
     /// Says something on standard error, unless it must be quiet. `--json` leaves standard error to failures.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !self.json {
-            self.warn(text);
+            self.warn(&self.on_home(text));
         }
     }
 
@@ -77,13 +89,21 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
-    /// Prints commands to type next.
+    /// Prints commands to type next, as they are: some are for another machine.
     pub(crate) fn next(&self, commands: &[String]) {
         for (position, command) in commands.iter().enumerate() {
             let head = if position == 0 { "next:" } else { "     " };
-            self.note(&format!("{} {command}", self.error_paint.dim(head)));
+            if !self.quiet && !self.json {
+                self.warn(&format!("{} {command}", self.error_paint.dim(head)));
+            }
         }
     }
+}
+
+fn named_home(global: &Global) -> Option<String> {
+    let home = global.home.as_ref()?;
+    let is_known = std::env::var_os("QUORATE_HOME").is_some_and(|value| value == home.as_os_str());
+    (!is_known).then(|| text::shell(&home.to_string_lossy()))
 }
 
 /// Tells whether to colour a stream.

@@ -181,6 +181,7 @@ mod tests {
             directory: String::new(),
             peers: 1,
             remote_length: 0,
+            other_history: 0,
             sparse: false,
             recovery: None,
             recovering: None,

@@ -5,6 +5,7 @@ use std::io::Write;
 use quorate_node::{Code, Failure, FailureKind};
 use serde::Serialize;
 
+use crate::output::Output;
 use crate::text::{self, Paint};
 
 /// Exit code of an interrupted command.
@@ -48,6 +49,19 @@ impl Stop {
     /// Makes the end of a wrong request.
     pub(crate) fn usage(message: impl Into<String>, next: impl Into<String>) -> Self {
         Self::Failed(Failure::new(Code::BadRequest, message).next(next))
+    }
+
+    /// Names the home in the commands to type next.
+    pub(crate) fn on_home(self, output: &Output) -> Self {
+        let named = |failure: Failure| {
+            let next = failure.next.map(|next| output.on_home(&next));
+            Failure { next, ..failure }
+        };
+        match self {
+            Self::Failed(failure) => Self::Failed(named(failure)),
+            Self::Refused { failure, place } => Self::Refused { failure: named(failure), place },
+            other => other,
+        }
     }
 
     /// Returns the exit code.

@@ -147,6 +147,73 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// Commands that work on a home.
+const ON_A_HOME: [&str; 22] = [
+    "append",
+    "audit",
+    "cat",
+    "checkout",
+    "clear",
+    "clone",
+    "export",
+    "fork",
+    "get",
+    "import",
+    "info",
+    "key",
+    "log",
+    "ls",
+    "ls-files",
+    "new",
+    "peers",
+    "proof",
+    "rule",
+    "share",
+    "validator",
+    "votes",
+];
+
+/// Commands behind `fork` and `rule` that need none.
+const WITHOUT_HOME: [&str; 6] = ["verify", "new", "build", "check", "test", "run"];
+
+/// Words behind which a command is for another machine.
+const ELSEWHERE: [&str; 8] = [
+    "other side",
+    "on its side",
+    "the peer runs",
+    "whether it runs",
+    "its owner",
+    "its host",
+    "the sender",
+    "elsewhere",
+];
+
+/// Names the home in every command of a text that is to be typed here.
+pub(crate) fn on_home(words: &str, home: &str) -> String {
+    let mut out = String::new();
+    for line in words.split_inclusive('\n') {
+        let mut rest = line;
+        while let Some(at) = rest.find("quorate ") {
+            let (before, found) = rest.split_at(at);
+            let (program, behind) = found.split_at("quorate ".len());
+            out.push_str(before);
+            out.push_str(program);
+            let mut named = behind.split_whitespace();
+            let command = named.next().unwrap_or_default().trim_end_matches([';', ',', '.', ')', '`']);
+            let second = named.next().unwrap_or_default();
+            let needs_home = ON_A_HOME.contains(&command)
+                && !(matches!(command, "fork" | "rule") && WITHOUT_HOME.contains(&second));
+            let said = line.get(..line.len() - found.len()).unwrap_or_default();
+            if needs_home && !ELSEWHERE.iter().any(|place| said.contains(place)) {
+                out.push_str(&format!("--home {home} "));
+            }
+            rest = behind;
+        }
+        out.push_str(rest);
+    }
+    out
+}
+
 /// Quotes a word for a shell where it needs to be.
 pub(crate) fn shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:+=@%,".contains(c);
@@ -254,6 +321,30 @@ mod tests {
         assert_eq!(shell("chess"), "chess");
         assert_eq!(shell("it's here"), "'it'\\''s here'");
         assert_eq!(shell(""), "''");
+    }
+
+    #[test]
+    fn commands_to_type_here_name_the_home() {
+        let named = |words: &str| on_home(words, "'/a b'");
+        assert_eq!(named("quorate votes room"), "quorate --home '/a b' votes room");
+        assert_eq!(
+            named("quorate fork show r 1\nquorate fork resolve r 1 --policy POLICY"),
+            "quorate --home '/a b' fork show r 1\nquorate --home '/a b' fork resolve r 1 --policy POLICY"
+        );
+        assert_eq!(named("see why: quorate ls; quorate info r"), {
+            "see why: quorate --home '/a b' ls; quorate --home '/a b' info r"
+        });
+        for same in [
+            "quorate explain E4009",
+            "quorate fork verify FILE",
+            "quorate rule build DIR builds one",
+            "quorate --home '/a b' ls",
+            "whenever quorate runs on this home",
+            "check the link; on the other side: quorate share STREAM",
+            "see whether the peer runs: quorate share STREAM",
+        ] {
+            assert_eq!(named(same), same);
+        }
     }
 
     #[test]

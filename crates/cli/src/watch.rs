@@ -145,6 +145,7 @@ impl Watch {
         let next = match code {
             Code::OtherWire => "ask the other side for hypercore 7 or 9, or quorate; quorate explain E4003",
             Code::Denied => "ask the owner to allow the key that quorate key ls prints",
+            Code::OwnKey => "quorate explain E4009",
             _ => "check the address, and that the other side runs: quorate share prints its port",
         };
         let failure = Failure::new(code, format!("expected {peer} to answer, found: {reason}")).next(next);

@@ -96,6 +96,12 @@ impl Roots {
         self.length
     }
 
+    /// Returns the peaks of the first `length` blocks, where they are among these; `None` where other nodes are.
+    pub fn first(&self, length: u64) -> Option<Self> {
+        let count = flat::full_roots(length).count();
+        Self::new(length, self.nodes.get(..count)?.to_vec()).ok()
+    }
+
     /// Returns the sum of the sizes of all blocks.
     pub const fn byte_length(&self) -> u64 {
         self.byte_length
@@ -244,6 +250,20 @@ mod tests {
             roots.push_leaf(Flavour::Dat, hash::leaf(Flavour::Dat, &i.to_be_bytes()), 8, |_| ()).unwrap();
         }
         roots
+    }
+
+    #[test]
+    fn the_peaks_of_a_shorter_length_are_found_where_they_are() {
+        for length in 0..40 {
+            let all = roots(length);
+            for shorter in 0..=length + 1 {
+                let expected = roots(shorter);
+                let is_there = shorter <= length && all.nodes().starts_with(expected.nodes());
+                assert_eq!(all.first(shorter), is_there.then_some(expected), "{shorter} of {length}");
+            }
+        }
+        assert_eq!(roots(11).first(10), Some(roots(10)));
+        assert_eq!(roots(12).first(10), None);
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl Dialer {
             if let Some(bytes) = session.take_transmit()
                 && let Err(error) = stream.write_all(&bytes).await
             {
-                return lost(address, error.kind(), first.is_empty());
+                return lost(address, error.kind(), &first);
             }
             if session.is_connected() {
                 let connection = connection(stream, address);
@@ -225,10 +225,10 @@ impl Dialer {
             let limit = if first.is_empty() { B2_ANSWER_TIMEOUT } else { HANDSHAKE_TIMEOUT };
             let read = before(&*self.runtime, started + limit, stream.read(&mut buffer)).await;
             let count = match read {
-                None => return no_answer(DialError::TimedOut { address, limit }, first.is_empty()),
-                Some(Err(error)) => return lost(address, error.kind(), first.is_empty()),
+                None => return no_answer(address, DialError::TimedOut { address, limit }, &first),
+                Some(Err(error)) => return lost(address, error.kind(), &first),
                 Some(Ok(0)) => {
-                    return lost(address, io::ErrorKind::UnexpectedEof, first.is_empty());
+                    return lost(address, io::ErrorKind::UnexpectedEof, &first);
                 }
                 Some(Ok(count)) => count,
             };
@@ -255,17 +255,31 @@ impl Dialer {
 }
 
 /// Judges the end of a connection during the handshake of wire B2.
-fn lost(address: SocketAddr, kind: io::ErrorKind, silent: bool) -> Result<Answer, DialError> {
-    no_answer(DialError::Network { address, kind }, silent)
+fn lost(address: SocketAddr, kind: io::ErrorKind, first: &[u8]) -> Result<Answer, DialError> {
+    no_answer(address, DialError::Network { address, kind }, first)
 }
 
-fn no_answer(why: DialError, silent: bool) -> Result<Answer, DialError> {
-    if silent {
+fn no_answer(address: SocketAddr, why: DialError, first: &[u8]) -> Result<Answer, DialError> {
+    if first.is_empty() {
         let certain = false;
-        Ok(Answer::NotB2 { certain, why })
-    } else {
-        Err(why)
+        return Ok(Answer::NotB2 { certain, why });
     }
+    // Words of another program may begin like the length of a message that then does not come.
+    if is_text(first) || sniff(first) == Sniff::Unknown {
+        let error = match why {
+            DialError::TimedOut { limit, .. } => SessionError::HandshakeTimeout { limit },
+            _ => SessionError::HandshakeEnded { received: first.len() as u64 },
+        };
+        return Err(DialError::OtherWire { address, error });
+    }
+    Err(why)
+}
+
+/// Tells whether an answer begins with text, as those of web, mail and shell servers do. The key that a message of wire
+/// B2 begins with is none: 16 bytes of it are text once in some million times.
+fn is_text(first: &[u8]) -> bool {
+    let begin = first.get(..first.len().min(16)).unwrap_or_default();
+    begin.len() >= 4 && begin.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
 }
 
 fn connection(stream: BoxStream, address: SocketAddr) -> Connection {

@@ -16,7 +16,7 @@ pub(crate) use io::HyperIo;
 
 pub use client::{Answer, CallError, Lines, call, call_streaming};
 pub use server::serve;
-pub use socket::{LocalSocket, SocketError};
+pub use socket::{LocalSocket, MAX_SOCKET_PATH_BYTES, SocketError};
 
 /// Largest body of a request, and of an answer that is not a stream, bytes: several blocks of the
 /// largest size, and a bound on what one request makes the node hold.

@@ -100,6 +100,18 @@ impl Client {
         }
     }
 
+    /// Ends the waiting of [`say`](Self::say) and [`change_rules`](Self::change_rules) with this call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::hurry`].
+    pub async fn hurry(&self, stream: &str, call: u64) -> Result<(), Failure> {
+        match self {
+            Self::Local(node) => node.hurry(stream, call).await,
+            Self::Remote(node) => node.hurry(stream, call).await,
+        }
+    }
+
     /// Waits until every block of a stream that is here has a verdict, where the stream is a room; returns the length.
     ///
     /// # Errors

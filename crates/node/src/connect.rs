@@ -1,16 +1,18 @@
 //! Connections made and taken: from an address or a listening port to a running connection.
 
-use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use futures_lite::future;
-use quorate_net::dial::{Attempt, DialError, Dialled, persist};
+use quorate_net::dial::{Attempt, DialError, Dialled as DialledPeer, persist};
 use quorate_net::discovery::DialEnd;
 use quorate_net::drive::{Ended, drive};
-use quorate_net::http::{self, LocalSocket};
+use quorate_net::http::{self, LocalSocket, MAX_SOCKET_PATH_BYTES, SocketError};
 use quorate_net::listen::{self, ListenConfig, ListenError, Listening, Port};
 use quorate_net::outbox::outbox;
 use quorate_net::resolve::resolve;
@@ -25,16 +27,46 @@ use crate::store_failures::lock_failure;
 use crate::stream::Stream;
 use crate::{Code, EXTENSION, Failure, Node};
 
+/// Feeds with which a connection of wire A is begun, one after the other, before its peer is taken to carry none of them.
+const FEEDS_TO_BEGIN_WITH: usize = 8;
+
 /// What is opened on a connection that this node makes.
 #[derive(Debug, Clone)]
 enum Offer {
-    /// Every stream that is open, and those that are opened later.
-    All,
+    /// What is opened with a peer that was named and is dialled for good.
+    Named,
     /// One stream; others only when the peer asks for them.
     One(PublicKey),
     /// The streams that the peer is said to carry. The peer was found, not named: the connection ends when there is
     /// another one with the same peer.
     Found(Vec<PublicKey>),
+}
+
+/// What is opened on the connection with an address that is dialled for good: there is one, whoever asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Dialled {
+    /// Every stream that is open, and those that are opened later.
+    All,
+    /// These streams; others only when the peer asks for them.
+    These(BTreeSet<PublicKey>),
+}
+
+impl Dialled {
+    /// Adds what somebody else asks for; tells whether that is more.
+    fn widen(&mut self, other: Self) -> bool {
+        match (&mut *self, other) {
+            (Self::All, _) => false,
+            (Self::These(keys), Self::These(others)) => {
+                let before = keys.len();
+                keys.extend(others);
+                keys.len() > before
+            }
+            (Self::These(_), Self::All) => {
+                *self = Self::All;
+                true
+            }
+        }
+    }
 }
 
 /// How a connection ended.
@@ -57,6 +89,7 @@ impl Node {
             .await
             .map_err(|error| listen_failure(&error))?;
         let address = listening.local_addr();
+        self.inner.listen_port.store(address.port(), Ordering::Relaxed);
         self.inner.listens.store(true, Ordering::Relaxed);
         self.inner.events.send(Event::Listening { address: address.to_string() });
         let inner = Arc::clone(&self.inner);
@@ -85,7 +118,7 @@ impl Node {
             }
         })?;
         let socket = LocalSocket::bind(&**self.runtime(), &self.socket_path())
-            .map_err(|error| Failure::new(Code::Io, error.to_string()))?;
+            .map_err(|error| socket_failure(self.home(), &error))?;
         let node = self.clone();
         let service = Arc::new(move |request| {
             let node = node.clone();
@@ -107,20 +140,31 @@ impl Node {
     ///
     /// `peer` is `host:port`, or a host with the default port.
     pub fn add_peer(&self, peer: &str) {
-        self.dial(peer, Offer::All, true);
+        self.dial_for_good(peer, Dialled::All);
     }
 
     /// Dials a peer for one stream; see [`clone_stream`](Self::clone_stream) for `live`.
     pub(crate) fn add_peer_of(&self, stream: &Stream, peer: &str, live: bool) {
-        if self.inner.decisions.stops(stream.key()) {
+        if self.inner.stops(stream.key()) {
             return;
         }
-        self.dial(peer, Offer::One(*stream.key()), live);
+        if live {
+            self.dial_for_good(peer, Dialled::These([*stream.key()].into()));
+        } else {
+            self.dial(with_port(peer), Offer::One(*stream.key()));
+        }
+    }
+
+    fn dial_for_good(&self, peer: &str, wanted: Dialled) {
+        let peer = with_port(peer);
+        if self.inner.begin_dialling(&peer, wanted) {
+            self.dial(peer, Offer::Named);
+        }
     }
 
     /// Opens a stream on the connections that offer every stream.
     pub(crate) fn offer(&self, stream: &Stream) {
-        if self.inner.decisions.stops(stream.key()) {
+        if self.inner.stops(stream.key()) {
             return;
         }
         for outbox in self.inner.peers.offering_all() {
@@ -128,26 +172,23 @@ impl Node {
         }
     }
 
-    fn dial(&self, peer: &str, offer: Offer, live: bool) {
-        let (inner, peer) = (Arc::clone(&self.inner), with_port(peer));
-        if live && !inner.begin_dialling(&peer, &offer) {
-            return;
-        }
+    fn dial(&self, peer: String, offer: Offer) {
+        let inner = Arc::clone(&self.inner);
         self.runtime().spawn(Box::pin(async move {
             let stopped = inner.stopped.clone();
             let stop = async move {
                 let _ = stopped.recv().await;
             };
             let runtime = Arc::clone(&inner.config.runtime);
-            let attempts =
-                persist(&*runtime, || attempt(Arc::clone(&inner), peer.clone(), offer.clone(), live));
+            let attempts = persist(&*runtime, || attempt(Arc::clone(&inner), peer.clone(), offer.clone()));
             future::or(attempts, stop).await;
         }));
     }
 }
 
 /// Connects once and stays connected as long as it lasts.
-async fn attempt(inner: Arc<Inner>, peer: String, offer: Offer, live: bool) -> Attempt {
+async fn attempt(inner: Arc<Inner>, peer: String, offer: Offer) -> Attempt {
+    let live = matches!(offer, Offer::Named);
     match connect(&inner, &peer, &offer).await {
         Ok(()) => Attempt::Again,
         Err(failure) => {
@@ -168,17 +209,17 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
     };
     let addresses = resolve(peer).await.map_err(|error| unreachable(error.to_string()))?;
     let mut offered: Vec<PublicKey> = match offer {
-        Offer::All => inner.streams().values().map(|stream| *stream.key()).collect(),
+        Offer::Named => inner.wanted_of(peer).1,
         Offer::One(key) => vec![*key],
         Offer::Found(keys) => keys.clone(),
     };
-    offered.retain(|key| !inner.decisions.stops(key));
+    offered.retain(|key| !inner.stops(key));
     let mut failure = unreachable("no address".into());
     let mut addresses: VecDeque<SocketAddr> = addresses.into_iter().collect();
-    let mut turned = false;
+    let (mut turned, mut begun) = (false, 1);
     while let Some(address) = addresses.pop_front() {
         let dialled = inner.dialer.dial(address, |wire, now| inner.session(wire, Role::Initiator, now)).await;
-        let Dialled { connection, mut session } = match dialled {
+        let DialledPeer { connection, mut session } = match dialled {
             Ok(dialled) => dialled,
             Err(error) => {
                 failure = dial_failure(&error);
@@ -201,7 +242,7 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
             direction: Direction::Outgoing,
             wire,
             offered: offered.clone(),
-            offers_all: matches!(offer, Offer::All),
+            named: matches!(offer, Offer::Named).then(|| peer.to_owned()),
             found: matches!(offer, Offer::Found(_)).then_some(address),
         };
         let outcome = run_apart(inner, connection, session, parts).await;
@@ -217,6 +258,15 @@ async fn connect(inner: &Arc<Inner>, peer: &str, offer: &Offer) -> Result<(), Fa
         {
             // Both sides of wire A begin with the same feed: the peer has named one that is carried here.
             offered.swap(0, at);
+            inner.dialer.remember(address, wire);
+            addresses.push_front(address);
+            continue;
+        }
+        let closed = matches!(outcome.ended, Ended::RemoteClosed);
+        if wire == Wire::A && closed && !turned && begun < offered.len().min(FEEDS_TO_BEGIN_WITH) {
+            // It closes where it does not carry the first feed, and may carry another one.
+            begun += 1;
+            offered.rotate_left(1);
             inner.dialer.remember(address, wire);
             addresses.push_front(address);
             continue;
@@ -268,7 +318,7 @@ async fn accept(inner: Arc<Inner>, listening: Listening) {
                 direction: Direction::Incoming,
                 wire,
                 offered: Vec::new(),
-                offers_all: false,
+                named: None,
                 found: None,
             };
             run(&inner, incoming.connection, session, parts).await;
@@ -321,22 +371,44 @@ async fn run(
 }
 
 impl Inner {
-    /// Notes that a peer is dialled for good; false when it is already, for this stream or for all.
-    fn begin_dialling(&self, peer: &str, offer: &Offer) -> bool {
-        let mut dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
-        let feed = match offer {
-            Offer::All => None,
-            Offer::One(key) => Some(*key),
-            // Discovery keeps its own account of whom it dials.
-            Offer::Found(_) => return false,
+    /// Notes what is opened with a peer that is dialled for good; false when it is dialled already: the connection that
+    /// is there, or the next one, carries more then.
+    fn begin_dialling(&self, peer: &str, wanted: Dialled) -> bool {
+        match self.dialled().entry(peer.to_owned()) {
+            Entry::Vacant(entry) => {
+                entry.insert(wanted);
+                return true;
+            }
+            Entry::Occupied(mut entry) => {
+                if !entry.get_mut().widen(wanted) {
+                    return false;
+                }
+            }
+        }
+        let (all, keys) = self.wanted_of(peer);
+        self.peers.widen(peer, all, &keys);
+        false
+    }
+
+    /// Says what is opened with a peer that is dialled for good: whether that is every stream, and which are open now.
+    pub(crate) fn wanted_of(&self, peer: &str) -> (bool, Vec<PublicKey>) {
+        let wanted = self.dialled().get(peer).cloned();
+        let (all, mut keys) = match wanted {
+            Some(Dialled::All) => (true, self.streams().values().map(|stream| *stream.key()).collect()),
+            Some(Dialled::These(keys)) => (false, keys.into_iter().collect()),
+            None => (false, Vec::new()),
         };
-        !dialled.contains(&(peer.to_owned(), None)) && dialled.insert((peer.to_owned(), feed))
+        keys.retain(|key| !self.stops(key));
+        (all, keys)
     }
 
     /// Tells whether an address was named, and is dialled for good.
     pub(crate) fn is_dialled(&self, peer: &str) -> bool {
-        let dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
-        dialled.iter().any(|(named, _)| named == peer)
+        self.dialled().contains_key(peer)
+    }
+
+    fn dialled(&self) -> MutexGuard<'_, BTreeMap<String, Dialled>> {
+        self.dialled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the session of a new connection.
@@ -380,6 +452,18 @@ fn refused(peer: &str, error: &SessionError) -> Failure {
         _ => Code::OtherWire,
     };
     Failure::new(code, format!("no connection with {peer}: {error}")).next(format!("quorate explain {code}"))
+}
+
+fn socket_failure(home: &Path, error: &SocketError) -> Failure {
+    let SocketError::PathTooLong { path } = error else { return Failure::new(Code::Io, error.to_string()) };
+    let (home, bytes) = (home.display(), path.as_os_str().len());
+    let message = format!(
+        "expected a home whose path leaves room for its socket, api.sock, in the {MAX_SOCKET_PATH_BYTES} bytes that \
+         systems take, found one that makes {bytes} of them: {home}"
+    );
+    Failure::new(Code::BadRequest, message).next(
+        "name a shorter one: --home DIR; a symbolic link to this one will do: ln -s DIR SHORT, then --home SHORT",
+    )
 }
 
 fn listen_failure(error: &ListenError) -> Failure {

@@ -19,7 +19,7 @@ use crate::model::Direction;
 use crate::node::Inner;
 use crate::peers::ConnectionId;
 use crate::stream::{Command, OpenedPeer, Stream};
-use crate::{EXTENSION, WireOutbox};
+use crate::{Code, EXTENSION, WireOutbox};
 
 /// Batches of one connection that may wait for streams: one being dealt with, and the next.
 ///
@@ -63,8 +63,8 @@ pub(crate) struct ConnectionParts {
     pub(crate) wire: Wire,
     /// Feeds that are opened from this side once the handshake is complete.
     pub(crate) offered: Vec<PublicKey>,
-    /// Streams that are opened later are offered too.
-    pub(crate) offers_all: bool,
+    /// Address that was named and is dialled for good: what is opened may have become more meanwhile.
+    pub(crate) named: Option<String>,
     /// Address that discovery dialled.
     pub(crate) found: Option<SocketAddr>,
 }
@@ -178,15 +178,38 @@ impl Connection {
         }
     }
 
+    /// Says of a peer that was dialled, and has the key of this node without being it, what it is.
+    fn tell_own_key(&self) {
+        let is_other = self.address.parse().is_ok_and(|address| !listens_at(&self.node, address));
+        if self.parts.direction != Direction::Outgoing || !is_other {
+            return;
+        }
+        let peer = self.parts.named.clone().unwrap_or_else(|| self.address.clone());
+        let reason = "it has the network key of this home, so one of the two is a copy of the other: copies do not connect \
+                      with each other";
+        let code = Code::OwnKey.to_string();
+        self.node.events.send(Event::DialFailed { peer, reason: reason.into(), code });
+    }
+
     fn connected(&mut self, link: &Link<'_, Session>, id: Option<String>) -> ControlFlow<()> {
         self.connected.store(true, Ordering::Relaxed);
         if is_self(&self.node, &link.session()) {
             tracing::info!(peer = self.address, "closing: this is a connection to ourselves");
+            self.tell_own_key();
             self.node.peers.ended_as(self.parts.found, DialEnd::Ourselves);
             return END;
         }
         self.node.peers.connected(self.id, self.parts.wire, id.clone());
         self.peer_id.clone_from(&id);
+        if let Some(named) = &self.parts.named {
+            // Whatever is asked for from here on is sent to this connection.
+            let (all, keys) = self.node.wanted_of(named);
+            if all {
+                self.node.peers.offers_all(self.id);
+            }
+            let more = keys.into_iter().filter(|key| !self.parts.offered.contains(key));
+            self.parts.offered.extend(more.collect::<Vec<_>>());
+        }
         if let (Some(address), Some(id)) = (self.parts.found, &id) {
             self.node.discovery.identified(address, id);
         }
@@ -216,7 +239,7 @@ impl Connection {
     fn remote_open(&self, link: &Link<'_, Session>, discovery_key: &DiscoveryKey) -> ControlFlow<()> {
         let mut session = link.session();
         let stream = self.node.stream(discovery_key);
-        let result = match stream.filter(|stream| !self.node.decisions.stops(stream.key())) {
+        let result = match stream.filter(|stream| !self.node.stops(stream.key())) {
             Some(stream) => session.open(stream.key()).map(|_| ()),
             None => session.refuse(discovery_key),
         };
@@ -290,7 +313,13 @@ impl Handler<Session> for Connection {
     }
 }
 
-/// Tells whether a peer is this very node.
+/// Tells whether this node listens at an address: on that port, and the address is one of this machine.
+fn listens_at(inner: &Inner, address: SocketAddr) -> bool {
+    address.port() == inner.listen_port.load(Ordering::Relaxed)
+        && std::net::UdpSocket::bind((address.ip(), 0)).is_ok()
+}
+
+/// Tells whether a peer has the key of this node, or is this very one.
 fn is_self(inner: &Inner, session: &Session) -> bool {
     session.remote_key().as_ref() == Some(inner.noise.public()) || session.remote_id() == Some(inner.id)
 }

@@ -35,11 +35,6 @@ impl Decisions {
         self.lock().get(key).map_or_else(Policy::default, |decision| decision.policy)
     }
 
-    /// Tells whether the feed of a key is neither fetched nor served.
-    pub(crate) fn stops(&self, key: &PublicKey) -> bool {
-        self.policy(key) == Policy::StopReplicating
-    }
-
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PublicKey, Decision>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,13 +121,21 @@ impl Node {
         Err(Failure::new(Code::PolicyUnfit, message).next("choose a policy: --policy POLICY"))
     }
 
-    /// Lets go of the feed of a key, or takes it up again.
+    /// Lets go of the feed of a key, and of those that go with it in a room, or takes them up again.
     async fn apply(&self, key: &PublicKey) {
         let Some(stream) = self.inner.stream(&key.discovery_key()) else { return };
-        // A stream that ends has let go of its peers.
-        let _ = stream.tell(Command::PolicyChanged).await;
-        if !self.inner.decisions.stops(key) {
+        let beside = self.inner.room_feeds.beside(stream.discovery_key());
+        let later: Vec<Stream> =
+            beside.iter().filter_map(|key| self.inner.stream(&key.discovery_key())).collect();
+        for stream in [&stream].into_iter().chain(&later) {
+            // A stream that ends has let go of its peers.
+            let _ = stream.tell(Command::PolicyChanged).await;
+        }
+        if !self.inner.stops(key) {
             self.offer(&stream);
+            for stream in &later {
+                self.offer(stream);
+            }
             self.add_remembered_peers(&stream);
         }
         self.inner.discovery.wake();

@@ -62,7 +62,9 @@ impl Node {
                 Ok(stream) => stream.info().await,
                 Err(failure) => Err(failure),
             };
-            let failure = info.map_or_else(Some, |info| info.damage());
+            let failure = info.map_or_else(Some, |info| {
+                info.damage().map(|failure| failure.next(format!("quorate audit {name}")))
+            });
             found.push((name, failure));
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));

@@ -1,6 +1,7 @@
 //! Evidence that stands alone: checked by its bytes, without a network and without the room.
 
 use bytes::Bytes;
+use quorate_feed::Flavour;
 use quorate_quorum::evidence::{Claim, Evidence, EvidenceError, NoOracle, VerifiedEvidence};
 use quorate_types::{Hash, PublicKey, RoomId};
 use serde::{Deserialize, Serialize};
@@ -18,12 +19,31 @@ pub struct Proven {
     pub kind: String,
     /// The key that signed the contradiction.
     pub culprit: PublicKey,
-    /// Room that it is about.
+    /// Room that it is said to be about.
     pub room: RoomId,
+    /// Whether what was signed names the room. Two histories of a feed say nothing about rooms: whoever wrote the
+    /// evidence down has named it, and nobody has signed that.
+    #[serde(default)]
+    pub room_proven: bool,
     /// What was signed, in words.
     pub what: String,
+    /// Heads of the two histories, where a writer signed two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<SignedHead>,
+    /// First block in which the two can differ; those before it are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
     /// Its size.
     pub bytes: usize,
+}
+
+/// Head of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedHead {
+    /// Blocks.
+    pub length: u64,
+    /// Tree hash of them.
+    pub tree_hash: Hash,
 }
 
 impl Proven {
@@ -64,15 +84,43 @@ pub fn held(bytes: &Bytes) -> Result<Proven, Failure> {
 
 fn describe(proven: &VerifiedEvidence) -> Proven {
     let evidence = proven.evidence();
+    let (heads, height) = heads(&evidence.claim);
     Proven {
         schema: Proven::SCHEMA.into(),
         id: *proven.id(),
         kind: proven.kind().name().into(),
         culprit: *proven.culprit(),
         room: evidence.room,
+        room_proven: names_room(&evidence.claim),
         what: what(&evidence.claim),
+        heads,
+        height,
         bytes: proven.bytes().len(),
     }
+}
+
+/// Tells whether the signatures cover the id of the room: those of statements do, those over the roots of a feed do not.
+fn names_room(claim: &Claim) -> bool {
+    match claim {
+        Claim::WriterFork(_) | Claim::WriterTruncate { .. } | Claim::BadAppend { .. } => false,
+        Claim::DoubleGrant(..)
+        | Claim::DoubleVote { .. }
+        | Claim::SealBreak { .. }
+        | Claim::BadVerdict(_)
+        | Claim::HaveRollback { .. } => true,
+    }
+}
+
+fn heads(claim: &Claim) -> (Vec<SignedHead>, Option<u64>) {
+    let Claim::WriterFork(proof) = claim else { return (Vec::new(), None) };
+    let (a, b) = (&proof.a.roots, &proof.b.roots);
+    let heads =
+        [a, b].map(|roots| SignedHead { length: roots.length(), tree_hash: roots.tree_hash(Flavour::Dat) });
+    // Peaks that are equal cover blocks that are equal.
+    let same = a.nodes().iter().zip(b.nodes()).take_while(|(one, other)| one == other);
+    // A peak covers as many blocks as its size in the binary digits of the length says, the largest first.
+    let height = (0..u64::BITS).rev().map(|bit| a.length() & (1 << bit)).filter(|blocks| *blocks > 0);
+    (heads.to_vec(), Some(height.take(same.count()).sum()))
 }
 
 fn what(claim: &Claim) -> String {

@@ -185,6 +185,10 @@ codes! {
     AddressInUse = "E4006", Other, "the address is in use";
     /// No connected peer carries the feed.
     NotCarried = "E4007", NoPeers, "no connected peer carries the stream";
+    /// The node that did the work of a command has ended.
+    NodeEnded = "E4008", NoPeers, "the node on this home has ended";
+    /// A peer has the network key of this home.
+    OwnKey = "E4009", NoPeers, "the peer is a copy of this home";
     /// The writer signed two histories.
     ForkFound = "E5001", Fork, "a fork was found";
     /// A peer sent what its writer never signed.

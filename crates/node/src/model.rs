@@ -80,6 +80,9 @@ pub struct StreamInfo {
     pub peers: usize,
     /// Longest feed that a connected peer announces.
     pub remote_length: u64,
+    /// Connected peers that carry another history of the feed, which its writer signed as well: nothing is fetched there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_history: usize,
     /// Whether the stream only fetches what is asked for.
     pub sparse: bool,
     /// Set when the stream was opened after a crash and not found as it was left; the sentence says how.
@@ -94,7 +97,7 @@ pub struct StreamInfo {
     /// Why the blocks of a room get no verdict here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unchecked: Option<String>,
-    /// Why the records of a room cannot be read.
+    /// Why the records of a room cannot be read, or what is lost of the blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<String>,
     /// Set when a fork was found; the sentence says what.
@@ -106,6 +109,10 @@ pub struct StreamInfo {
     /// What peers that are not quorate nodes are shown, where that is only what is committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateInfo>,
+}
+
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What peers that are not quorate nodes are shown of a stream.
@@ -315,12 +322,9 @@ pub enum Direction {
 }
 
 impl StreamInfo {
-    /// Says that the records of the room cannot be read, where that is so.
+    /// Says that the records of the room cannot be read, or that blocks are lost, where that is so.
     pub fn damage(&self) -> Option<Failure> {
-        let damage = |why| {
-            let message = format!("the records of {} cannot be read: {why}", self.name);
-            Failure::new(Code::Damaged, message)
-        };
+        let damage = |why| Failure::new(Code::Damaged, format!("{} is damaged: {why}", self.name));
         self.damaged.as_ref().map(damage)
     }
 }
@@ -350,8 +354,11 @@ pub struct AuditSummary {
     pub schema: String,
     /// Key of the feed.
     pub key: PublicKey,
-    /// Length of the feed.
+    /// Length of the feed; of a room whose later blocks stand in feeds of other hosts, of all its feeds together.
     pub length: u64,
+    /// Feeds that were looked at: several in a room that other hosts have taken over.
+    #[serde(default = "one_feed")]
+    pub feeds: usize,
     /// Blocks hashed again.
     pub blocks: u64,
     /// Bytes hashed again.
@@ -370,6 +377,11 @@ pub struct AuditSummary {
     /// Why the rules of a room were not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unchecked: Option<String>,
+}
+
+/// What an audit is of where it says nothing else.
+const fn one_feed() -> usize {
+    1
 }
 
 impl AuditSummary {

@@ -1,9 +1,9 @@
 //! The node: the streams of one home, the connections, and what is done with them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use quorate_net::runtime::{AsyncStd, Runtime};
 use quorate_replicate::{Config as ReplicationConfig, Peer};
 use quorate_store::Home;
 use quorate_types::limits::DEFAULT_PORT;
-use quorate_types::{DiscoveryKey, Link, NoiseSecretKey, PeerId, PublicKey};
+use quorate_types::{DiscoveryKey, Link, NoiseSecretKey, PeerId};
 use quorate_wire::NoiseKeyPair;
 
 use crate::archive::Archives;
+use crate::connect::Dialled;
 use crate::decisions::Decisions;
 use crate::discovery::Discovery;
 use crate::events::EventSender;
@@ -108,8 +109,10 @@ pub(crate) struct Inner {
     pub(crate) stopped: async_channel::Receiver<()>,
     /// Peers are waited for.
     pub(crate) listens: AtomicBool,
-    /// Addresses that are dialled again and again, and for which stream.
-    pub(crate) dialled: Mutex<BTreeSet<(String, Option<PublicKey>)>>,
+    /// Port on which it does; 0 where it does not.
+    pub(crate) listen_port: AtomicU16,
+    /// Addresses that are dialled again and again, and what is opened on the connection with each.
+    pub(crate) dialled: Mutex<BTreeMap<String, Dialled>>,
     counter: AtomicU64,
 }
 
@@ -144,6 +147,7 @@ impl Node {
                 stop: Mutex::new(Some(stop)),
                 stopped,
                 listens: AtomicBool::new(false),
+                listen_port: AtomicU16::new(0),
                 dialled: Mutex::default(),
                 counter: AtomicU64::new(0),
                 config,
@@ -189,7 +193,7 @@ impl Node {
     pub async fn say(&self, stream: &str, say: Say) -> Result<Vec<Said>, Failure> {
         let payloads = say.payloads.iter().map(|payload| wishes::base64("payload", payload));
         let wish = Wish::Actions(payloads.collect::<Result<_, _>>()?);
-        self.utter(stream, say.identity.as_deref(), wish, say.patience_ms).await
+        self.utter(stream, say.identity.as_deref(), wish, (say.patience_ms, say.call)).await
     }
 
     /// Signs a change of rules by a local identity and brings it to the host of the room; says what became of it.
@@ -200,7 +204,17 @@ impl Node {
     /// [`Code::BadRuleName`](crate::Code::BadRuleName).
     pub async fn change_rules(&self, stream: &str, change: ChangeRules) -> Result<Vec<Said>, Failure> {
         let wish = wishes::change(&change)?;
-        self.utter(stream, change.identity.as_deref(), wish, change.patience_ms).await
+        self.utter(stream, change.identity.as_deref(), wish, (change.patience_ms, change.call)).await
+    }
+
+    /// Ends the waiting of [`say`](Self::say) and [`change_rules`](Self::change_rules) with this call: what they say is
+    /// signed and kept, and they return how it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::StreamNotFound`](crate::Code::StreamNotFound).
+    pub async fn hurry(&self, stream: &str, call: u64) -> Result<(), Failure> {
+        self.open_stream(stream).await?.hurry(call).await
     }
 
     async fn utter(
@@ -208,13 +222,13 @@ impl Node {
         stream: &str,
         identity: Option<&str>,
         wish: Wish,
-        patience_ms: u64,
+        (patience_ms, call): (u64, u64),
     ) -> Result<Vec<Said>, Failure> {
         let stream = self.open_stream(stream).await?;
         let author = Identities::open(self.home())?.author(identity)?;
         let since = self.runtime().now();
         let until = since + Duration::from_millis(patience_ms.min(MAX_PATIENCE_MS));
-        stream.utter(author, wish, Patience { since, until }).await
+        stream.utter(author, wish, Patience { since, until, call }).await
     }
 
     /// Lists connections, of one stream or of all.

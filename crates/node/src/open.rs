@@ -9,12 +9,13 @@ use quorate_feed::sign::key_pair;
 use quorate_feed::{Feed, FeedConfig, Keys, Recovery};
 use quorate_quorum::key::Signer as VoteSigner;
 use quorate_replicate::{Config as ReplicationConfig, Input, Replicator, Selection};
+use quorate_store::room_state::ROOM_STATE_FILE;
 use quorate_store::{
     FeedDirectory, FeedFiles, Gate, HomeError, NameError, Origin, SecretKeyPolicy, StreamInfo as StoredInfo,
     StreamName, find_feeds,
 };
 use quorate_stream::identity::Author;
-use quorate_types::{Link, PublicKey};
+use quorate_types::{BlockRange, Link, PublicKey};
 
 use crate::decisions::stopped;
 use crate::event::Event;
@@ -101,24 +102,30 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`Code::BadLink`], [`Code::NameTaken`] when the name belongs to another stream.
+    /// [`Code::BadLink`], [`Code::NameTaken`] when the name belongs to another stream, or the stream has another name.
     pub async fn clone_stream(&self, clone: CloneStream, live: bool) -> Result<Stream, Failure> {
         let link: Link = clone.link.parse().map_err(|error: quorate_types::LinkError| {
             Failure::new(Code::BadLink, error.to_string()).next("quorate clone dat://KEY --peer HOST:PORT")
         })?;
         check_key(&link.key)?;
-        if self.inner.decisions.stops(&link.key) {
+        if let Some(culprit) = self.inner.stopped_by(&link.key) {
             let key = link.key.short();
             let name =
                 self.inner.home.find(&link.key.to_string()).map_or(key, |stored| stored.name.to_string());
-            return Err(stopped(&name, &link.key));
+            return Err(stopped(&name, &culprit));
         }
         let stream = match self.inner.home.find(&link.key.to_string()) {
-            Ok(stored) => self.open_for(stored, &clone).await?,
+            Ok(stored) => {
+                check_name(&link.key, stored.name.as_str(), clone.name.as_deref())?;
+                self.open_for(stored, &clone).await?
+            }
             Err(HomeError::NotFound { .. }) if self.inner.stream(&link.key.discovery_key()).is_some() => {
                 // A later feed of a room that is carried here.
                 let open = self.inner.stream(&link.key.discovery_key());
-                open.ok_or_else(|| home_failure(&HomeError::NotFound { found: link.to_string() }))?
+                let open =
+                    open.ok_or_else(|| home_failure(&HomeError::NotFound { found: link.to_string() }))?;
+                check_name(&link.key, open.name(), clone.name.as_deref())?;
+                open
             }
             Err(HomeError::NotFound { .. }) => {
                 let fallback = link.key.to_string().chars().take(NAME_DIGITS).collect();
@@ -302,9 +309,15 @@ impl Node {
         let FeedDirectory { keys, storage, files, lock, writer } =
             FeedDirectory::open(&stored.files).await.map_err(|error| directory_failure(&error))?;
         let host_key = host_key(&keys);
+        // Opening lets go of blocks that it does not find.
+        let data_bytes = std::fs::metadata(files.data()).map_or(0, |metadata| metadata.len());
         let (mut feed, recovery) = Feed::open(keys, storage, FeedConfig::default())
             .await
             .map_err(|error| open_failure(name, &path, &error))?;
+        let lost = lost(&mut feed, &recovery, &files, data_bytes).await;
+        if let Some(lost) = &lost {
+            tracing::error!(stream = name, "{lost}");
+        }
         let recovered = recovery_text(&recovery);
         if let Some(text) = &recovered {
             tracing::warn!(stream = name, "{text}");
@@ -316,7 +329,7 @@ impl Node {
         if let Some(doubt) = writer.as_ref().and_then(Writer::doubt) {
             tracing::info!(stream = name, "nothing is appended before the newest head is known: {doubt}");
         }
-        let identity = identity(name, &feed, &stored.info, &files, recovered);
+        let identity = StreamIdentity { lost, ..identity(name, &feed, &stored.info, &files, recovered) };
         Ok(self.start(identity, feed, writer, lock))
     }
 
@@ -379,9 +392,12 @@ impl Node {
         self.inner.discovery.wake();
         self.offer(&stream);
         self.examine(&stream);
-        if self.inner.decisions.stops(&identity.key) {
-            let (stream, key) = (identity.name.clone(), identity.key);
-            self.inner.events.send(Event::NotReplicated { stream, key });
+        if let Some(culprit) = self.inner.stopped_by(&identity.key) {
+            // The later feeds of a room go with the first.
+            if culprit == identity.key {
+                let stream = identity.name.clone();
+                self.inner.events.send(Event::NotReplicated { stream, key: culprit });
+            }
         } else if self.inner.listens.load(Ordering::Relaxed) {
             self.inner.events.send(Event::Sharing {
                 stream: identity.name.clone(),
@@ -459,6 +475,21 @@ fn check_key(key: &PublicKey) -> Result<(), Failure> {
     quorate_feed::sign::Verifier::new(*key).map(drop).map_err(wrong)
 }
 
+/// Refuses another name for a stream that is here: names stand in scripts, and one stream has one.
+fn check_name(key: &PublicKey, name: &str, wanted: Option<&str>) -> Result<(), Failure> {
+    match wanted {
+        Some(wanted) if wanted != name => {
+            let message = format!(
+                "expected to make a stream {wanted} of {}, found that it is here as {name}; nothing was fetched",
+                key.short()
+            );
+            Err(Failure::new(Code::NameTaken, message)
+                .next(format!("quorate clone {}    # goes on with {name}", Link::new(*key))))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads the key by which the host of a room signs receipts; `None` for a feed that is written elsewhere.
 pub(crate) fn host_key(keys: &Keys) -> Option<Author> {
     keys.secret.as_ref().and_then(|secret| Author::from_secret(secret).ok())
@@ -482,7 +513,33 @@ fn identity(
         gate: info.gate == Gate::Committed,
         directory: files.directory().display().to_string(),
         recovery,
+        lost: None,
     }
+}
+
+/// Says what is lost of the blocks that were here: `data` ends before the last of them, or the first one of a room is
+/// gone. Blocks are written down before they are claimed, and deleted after, so no crash does that.
+async fn lost(
+    feed: &mut Feed<quorate_store::Backend>,
+    recovery: &Recovery,
+    files: &FeedFiles,
+    data_bytes: u64,
+) -> Option<String> {
+    if data_bytes >= feed.byte_length() {
+        return None;
+    }
+    let here = feed.bitfield().runs(BlockRange::new(0, feed.length())).last().map(|run| run.end - 1);
+    let last = here.max(recovery.damaged.iter().map(|index| index.get()).max());
+    if let Some(last) = last
+        && let Ok(Some((offset, size))) = feed.byte_range(last).await
+        && data_bytes < offset.saturating_add(size)
+    {
+        let needed = offset.saturating_add(size);
+        return Some(format!("the file data has {data_bytes} bytes of the {needed} that its blocks take"));
+    }
+    let is_room = files.directory().join(ROOM_STATE_FILE).exists();
+    (is_room && feed.length() > 0 && !feed.has(0))
+        .then(|| "block 0, which makes it a room, is gone".to_owned())
 }
 
 /// Says what opening after a crash has found, unless everything was as it was left.

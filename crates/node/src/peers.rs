@@ -43,6 +43,7 @@ struct Record {
     wire: Option<Wire>,
     id: Option<String>,
     quorate: bool,
+    named: Option<String>,
     offers_all: bool,
     found: Option<SocketAddr>,
     outbox: WireOutbox,
@@ -66,7 +67,8 @@ impl Peers {
             wire: None,
             id: None,
             quorate: false,
-            offers_all: parts.offers_all,
+            named: parts.named.clone(),
+            offers_all: false,
             found: parts.found,
             outbox,
             streams: BTreeMap::new(),
@@ -163,6 +165,24 @@ impl Peers {
     pub(crate) fn offer_to(&self, address: SocketAddr, key: &PublicKey) {
         for record in self.lock().values().filter(|record| record.found == Some(address)) {
             record.offer(&[*key]);
+        }
+    }
+
+    /// Notes that streams that are opened later are offered on a connection, too.
+    pub(crate) fn offers_all(&self, id: ConnectionId) {
+        if let Some(record) = self.lock().get_mut(&id) {
+            record.offers_all = true;
+        }
+    }
+
+    /// Opens feeds on the connection with a peer that is dialled for good, if the handshake is complete; with `all`, also
+    /// those that come later.
+    pub(crate) fn widen(&self, named: &str, all: bool, keys: &[PublicKey]) {
+        let mut connections = self.lock();
+        let those = connections.values_mut().filter(|record| record.named.as_deref() == Some(named));
+        for record in those.filter(|record| record.wire.is_some()) {
+            record.offers_all |= all;
+            record.offer(keys);
         }
     }
 
@@ -272,8 +292,7 @@ mod tests {
     /// Adds a connection with the same peer; `true` when discovery dialled it.
     fn add(peers: &Peers, id: ConnectionId, direction: Direction, is_found: bool) {
         let found = is_found.then(|| address(id));
-        let parts =
-            ConnectionParts { direction, wire: Wire::B2, offered: Vec::new(), offers_all: false, found };
+        let parts = ConnectionParts { direction, wire: Wire::B2, offered: Vec::new(), named: None, found };
         peers.add(id, "10.0.0.2:1", &parts, outbox().0);
         peers.connected(id, Wire::B2, Some(REMOTE.into()));
     }

@@ -35,6 +35,11 @@ pub(crate) fn home_failure(error: &HomeError) -> Failure {
             "move {} away: what was decided about keys is forgotten then, and replication that was stopped goes on",
             path.display()
         )),
+        HomeError::StreamInfo { path, .. } => Failure::new(Code::Damaged, error.to_string()).next(format!(
+            "correct the line, or move {} away: no block is lost, but the encoding, the peers and the gate of the stream \
+             are forgotten then, and whether it is sparse or not checked",
+            path.display()
+        )),
         HomeError::Io { .. } => Failure::new(Code::Io, error.to_string())
             .next("check permissions and space, or use another --home"),
     }

@@ -60,6 +60,7 @@ impl Home {
             identity: Some(name.into()),
             payloads: vec![BASE64.encode(payload.as_bytes())],
             patience_ms: PATIENCE.as_millis() as u64,
+            call: 0,
         };
         let mut said = within("an answer", self.node.say("game", say)).await.unwrap();
         assert_eq!(said.len(), 1);
@@ -242,7 +243,7 @@ fn a_host_that_breaks_the_rules_of_its_room_is_followed_no_further_and_the_block
         assert_eq!((entry.verdict, entry.code.as_deref()), (Verdict::Refused, Some("E3101")));
         assert!(!copy.get(length).await.unwrap().is_empty());
         // Nobody speaks in such a room.
-        let say = Say { identity: None, payloads: vec![], patience_ms: 1000 };
+        let say = Say { identity: None, payloads: vec![], patience_ms: 1000, call: 0 };
         assert_eq!(player.node.say("game", say).await.unwrap_err().code, Code::HostBrokeRules);
         // Who only carries bytes carries them.
         let bytes = carrier.node.clone_stream(clone(true), true).await.unwrap();

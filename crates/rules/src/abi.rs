@@ -16,7 +16,7 @@ mod text;
 
 pub use self::call::{Call, CallKind, HEADER_BYTES};
 pub use self::guest::Guest;
-pub use self::host::{Host, Missing, Usage};
+pub use self::host::{AtHand, Host, Missing, Usage};
 pub use self::question::{Answer, Question};
 pub use self::session::{Ended, Meters, Reply, Session, Stopped};
 

@@ -1,7 +1,7 @@
 //! The engine: wasmtime, which is named nowhere else.
 //!
-//! Each call has an instance of its own, from a pool, and a stack of the engine's own, so a call may come from any
-//! thread. What the engine counts decides nothing: gas and depth are the meter's, and where memory, time or the native
+//! Each call has an instance of its own, from a pool, and a stack of the engine's own where that of the thread is short,
+//! so a call may come from any thread. What the engine counts decides nothing: gas and depth are the meter's, and where memory, time or the native
 //! stack end, a node is [`Unable`](crate::verdict::Unable) instead of coming to another verdict than the others.
 //! `docs/decisions/0008-rules-engine.md` has the reasons.
 
@@ -11,7 +11,9 @@ mod data;
 mod drive;
 mod imports;
 mod rule;
+mod stack;
 mod trap;
+mod tries;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,7 @@ use quorate_types::ModuleHash;
 
 pub use self::config::{EngineConfig, STACK_BYTES};
 pub use self::rule::Rule;
+pub use self::stack::with_stack;
 
 use self::cache::Cache;
 use self::data::Data;
@@ -35,7 +38,8 @@ pub struct Engine {
 
 struct Shared {
     wasm: wasmtime::Engine,
-    linker: wasmtime::Linker<Data>,
+    asking: wasmtime::Linker<Data>,
+    at_hand: wasmtime::Linker<Data>,
     cache: Mutex<Cache>,
     config: EngineConfig,
 }
@@ -49,9 +53,10 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError { reason: format!("{error:#}") };
         let wasm = wasmtime::Engine::new(&config.wasm()).map_err(failed)?;
-        let linker = imports::linker(&wasm).map_err(failed)?;
+        let asking = imports::asking(&wasm).map_err(failed)?;
+        let at_hand = imports::at_hand(&wasm).map_err(failed)?;
         let cache = Mutex::new(Cache::new(config.cached_module_bytes));
-        Ok(Self { shared: Arc::new(Shared { wasm, linker, cache, config }) })
+        Ok(Self { shared: Arc::new(Shared { wasm, asking, at_hand, cache, config }) })
     }
 
     /// Makes a rule of a module: gate, METER v1, compiler. A module that was compiled lately is not compiled again.

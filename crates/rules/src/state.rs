@@ -10,4 +10,6 @@ mod store;
 pub use self::earlier::Earlier;
 pub use self::memory::MemoryStore;
 pub use self::root::state_root;
-pub use self::store::{Position, ROOM_SPACE, RoomStore, StateError, StateStore, Step, UNDO_STEPS, WriteSet};
+pub use self::store::{
+    InMemory, Position, ROOM_SPACE, RoomStore, Staged, StateError, StateStore, Step, UNDO_STEPS, WriteSet,
+};

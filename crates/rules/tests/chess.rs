@@ -13,7 +13,7 @@ use quorate_rules::limits::GAS_LIMIT_CHECK;
 use quorate_rules::verdict::{Outcome, Verdict};
 use quorate_types::{Hash, PublicKey};
 
-use support::{Surroundings, assert_same, second_opinion};
+use support::{Surroundings, assert_same, assert_same_at_hand, second_opinion};
 
 /// A game of the rule's own tests: castling on both wings, a pawn taken in passing, two promotions, mate.
 const LONG_GAME: &str = include_str!("../../../rules/chess/tests/long-game.txt");
@@ -66,6 +66,7 @@ impl Table {
         };
         let mut other_room = self.room.clone();
         let outcome = RULE.check(&call, &mut self.room);
+        assert_same_at_hand(&RULE, &call, &other_room, &outcome);
         assert_same(&outcome, &second_opinion(CHESS.module, &call, &mut other_room), payload);
         outcome
     }

@@ -39,7 +39,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let start = Instant::now();
     for batch in batches {
-        store.commit(&batch)?;
+        for step in batch {
+            store.stage(step)?;
+        }
+        store.commit()?;
     }
     let seconds = start.elapsed().as_secs_f64();
     println!("{steps} steps of two writes in batches of {BATCH}: {:.0} steps/s", steps as f64 / seconds);

@@ -151,6 +151,16 @@ pub enum HomeError {
         /// What is wrong with it.
         found: String,
     },
+    /// What is kept about a stream cannot be used.
+    #[error("expected what is kept about a stream, in JSON, in line {line} of {}, found {found}", path.display())]
+    StreamInfo {
+        /// The file.
+        path: PathBuf,
+        /// Line in which it goes wrong, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        found: String,
+    },
     /// A file cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -348,8 +358,7 @@ impl Home {
         let files = self.files(&name);
         let key = read_public_key(&files)?;
         let directory = files.directory();
-        let info =
-            StreamInfo::read(directory).map_err(HomeError::io("read", &directory.join(info::FILE_NAME)))?;
+        let info = StreamInfo::read(directory)?;
         let is_writable = fs::metadata(files.secret_key()).is_ok_and(|metadata| metadata.len() > 0);
         Ok(Stream { name, key, is_writable, info, files })
     }

@@ -7,22 +7,25 @@
 mod cache;
 mod open;
 mod snapshot;
+mod staged;
 mod undo;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quorate_rules::state::{Position, RoomStore, StateError, StateStore, Step, UNDO_STEPS, WriteSet};
+use quorate_rules::state::{
+    InMemory, Position, RoomStore, Staged as Waiting, StateError, StateStore, Step, UNDO_STEPS, WriteSet,
+};
 use quorate_types::{Hash, RoomId, RuleId, StateRoot};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
-use self::cache::Cache;
+use self::cache::{Cache, copy};
 pub use self::open::{Found, OpenStateError};
 pub use self::snapshot::{Snapshot, SnapshotError};
+use self::staged::Staged;
 use self::undo::Undo;
 
 /// Name of the file in the stream's directory.
@@ -47,16 +50,6 @@ const CACHE_BYTES: usize = 16 << 20;
 /// Bytes of all undo records; beyond, the oldest go before their time.
 const UNDO_BYTES: u64 = 256 << 20;
 
-/// Keys of a batch for which room is made before they are counted.
-const BATCH_KEYS: usize = 4096;
-
-/// Bytes after which a batch begins another undo record: together with what the database adds they fit a page of
-/// 64 KiB, which is zeroed and written whole, and little is read for one step.
-const RECORD_BYTES: usize = 60 << 10;
-
-/// Room for the last step of a record, bytes.
-const RECORD_SLACK: usize = 2 << 10;
-
 /// What may be lost in a crash: it is made again from the blocks in less than a few seconds.
 const UNSYNCED_STEPS: u64 = 65_536;
 const UNSYNCED_BYTES: usize = 32 << 20;
@@ -69,11 +62,16 @@ pub struct RedbStore {
     path: PathBuf,
     room: RoomId,
     found: Found,
+    /// With the steps that wait for a commit.
     position: Position,
+    /// Where the state on the disk stands.
+    committed: Position,
     oldest: u64,
     undo_bytes: u64,
     unsynced: Unsynced,
-    reader: Mutex<Reader>,
+    hot: Arc<Hot>,
+    /// Opened at the first read after a commit: a table that stays open holds old pages back.
+    table: Mutex<Option<ReadOnlyTable<&'static [u8], &'static [u8]>>>,
 }
 
 /// What a crash would take back.
@@ -84,11 +82,34 @@ struct Unsynced {
     commits: u32,
 }
 
+/// What of the state is in memory: what waits for a commit, and the keys that were used last.
 #[derive(Debug)]
-struct Reader {
+struct Hot(Mutex<HotState>);
+
+#[derive(Debug)]
+struct HotState {
+    staged: Staged,
     cache: Cache,
-    /// Opened at the first read after a commit: a table that stays open holds old pages back.
-    table: Option<ReadOnlyTable<&'static [u8], &'static [u8]>>,
+}
+
+impl Hot {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(HotState { staged: Staged::default(), cache: Cache::new(CACHE_BYTES) })))
+    }
+
+    fn open(&self) -> MutexGuard<'_, HotState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InMemory for Hot {
+    fn get(&self, space: &RuleId, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        let HotState { staged, cache } = &mut *self.open();
+        match staged.get(space, key) {
+            Some(written) => Some(copy(written)),
+            None => cache.get(space, key).as_ref().map(copy),
+        }
+    }
 }
 
 impl RedbStore {
@@ -119,7 +140,7 @@ impl RedbStore {
         self.room
     }
 
-    /// Makes everything that was committed durable. Dropping does so as well, and cannot tell when it fails.
+    /// Makes everything that was committed durable; what waits for a commit is not. Dropping does so as well, and cannot tell when it fails.
     ///
     /// # Errors
     ///
@@ -129,46 +150,40 @@ impl RedbStore {
             return Ok(());
         }
         let transaction = self.database.begin_write().map_err(failed("synced"))?;
-        self.finish(transaction, true)
+        finish(transaction, true, &mut self.unsynced)
     }
 
-    fn finish(&mut self, mut transaction: redb::WriteTransaction, durable: bool) -> Result<(), StateError> {
-        let durability = if durable { Durability::Immediate } else { Durability::None };
-        transaction.set_durability(durability).map_err(failed("written"))?;
-        transaction.set_quick_repair(durable);
-        transaction.commit().map_err(failed("written"))?;
-        if durable {
-            self.unsynced = Unsynced::default();
-        } else {
-            self.unsynced.commits += 1;
-        }
-        Ok(())
+    fn table(&self) -> MutexGuard<'_, Option<ReadOnlyTable<&'static [u8], &'static [u8]>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reader(&self) -> MutexGuard<'_, Reader> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    /// Reads the undo record with the step that led from a length.
     fn read_undo(&self, length: u64) -> Result<Option<(u64, Vec<Undo>)>, StateError> {
+        let decode = |first: u64, record: &[u8]| {
+            undo::decode(first, record).map(|steps| Some((first, steps))).ok_or_else(|| damaged_undo(first))
+        };
+        if let Some((first, record)) =
+            self.hot.open().staged.records().iter().rfind(|(first, _)| *first <= length)
+        {
+            return decode(*first, record);
+        }
         let transaction = self.database.begin_read().map_err(failed("read"))?;
         let table = transaction.open_table(UNDO).map_err(failed("read"))?;
         let Some(found) = table.range(..=length).map_err(failed("read"))?.next_back() else {
             return Ok(None);
         };
         let (first, record) = found.map_err(failed("read"))?;
-        let first = first.value();
-        let steps = undo::decode(first, record.value()).ok_or_else(|| damaged_undo(first))?;
-        Ok(Some((first, steps)))
+        decode(first.value(), record.value())
     }
 }
 
 impl StateStore for RedbStore {
     fn get(&self, space: &RuleId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let mut reader = self.reader();
-        if let Some(known) = reader.cache.get(space, key) {
+        if let Some(known) = self.hot.get(space, key) {
             return Ok(known);
         }
-        let table = match reader.table.take() {
+        let mut open = self.table();
+        let table = match open.take() {
             Some(table) => table,
             None => {
                 let transaction = self.database.begin_read().map_err(failed("read"))?;
@@ -177,9 +192,14 @@ impl StateStore for RedbStore {
         };
         let found = table.get(full_key(space, key).as_slice()).map_err(failed("read"))?;
         let value = found.map(|value| value.value().to_vec());
-        reader.table = Some(table);
-        reader.cache.put(space, key.to_vec(), value.clone());
+        *open = Some(table);
+        let kept = value.as_deref().map(Into::into);
+        self.hot.open().cache.put(space, key.into(), kept);
         Ok(value)
+    }
+
+    fn in_memory(&self) -> Option<Arc<dyn InMemory>> {
+        Some(self.hot.clone())
     }
 }
 
@@ -226,29 +246,48 @@ impl RoomStore for RedbStore {
         Ok(held)
     }
 
-    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {
-        let Some(last) = batch.last() else {
-            return Ok(());
-        };
-        let after = last.after();
-        let steps = batch.len() as u64;
-        let change = self.change_of(batch)?;
+    fn stage(&mut self, step: Step) -> Result<(), StateError> {
+        let before = self.position;
+        if step.index != before.length {
+            return Err(StateError::Index { expected: before.length, found: step.index });
+        }
+        let mut found = Vec::new();
+        for (space, key) in step.writes.keys() {
+            let is_staged = self.hot.open().staged.get(space, key).is_some();
+            if !is_staged {
+                found.push(self.get(space, key)?);
+            }
+        }
+        self.position = step.after();
+        self.hot.open().staged.add(&before, step, found);
+        Ok(())
+    }
 
+    fn staged(&self) -> Waiting {
+        let staged = &self.hot.open().staged;
+        Waiting { steps: staged.steps(), bytes: staged.bytes() }
+    }
+
+    fn commit(&mut self) -> Result<(), StateError> {
+        let after = self.position;
+        let HotState { staged, cache } = &mut *self.hot.open();
+        if staged.steps() == 0 {
+            return Ok(());
+        }
         // Pages that the table holds back cannot be written again.
-        self.reader().table = None;
-        let record_bytes = change.records.iter().map(|(_, record)| record.len()).sum::<usize>();
-        let bytes = record_bytes + change.bytes;
-        self.unsynced.steps += steps;
-        self.unsynced.bytes += bytes;
+        *self.table() = None;
+        let record_bytes = staged.records().iter().map(|(_, record)| record.len()).sum::<usize>();
+        self.unsynced.steps += staged.steps() as u64;
+        self.unsynced.bytes += record_bytes + staged.bytes();
         let transaction = self.database.begin_write().map_err(failed("written"))?;
         let (mut oldest, mut undo_bytes) = (self.oldest, self.undo_bytes);
         {
             let mut table = transaction.open_table(STATE).map_err(failed("written"))?;
-            for ((space, key), value) in &change.values {
-                write(&mut table, space, key, *value)?;
+            for (space, key, value) in staged.values() {
+                write(&mut table, space, key, value)?;
             }
             let mut records = transaction.open_table(UNDO).map_err(failed("written"))?;
-            for (first, record) in &change.records {
+            for (first, record) in staged.records() {
                 records.insert(first, record.as_slice()).map_err(failed("written"))?;
             }
             undo_bytes = undo_bytes.saturating_add(record_bytes as u64);
@@ -261,13 +300,9 @@ impl RoomStore for RedbStore {
         let durable = self.unsynced.steps >= UNSYNCED_STEPS
             || self.unsynced.bytes >= UNSYNCED_BYTES
             || self.unsynced.commits >= UNSYNCED_COMMITS;
-        self.finish(transaction, durable)?;
-
-        (self.position, self.oldest, self.undo_bytes) = (after, oldest, undo_bytes);
-        let mut reader = self.reader();
-        for ((space, key), value) in change.values {
-            reader.cache.put(space, key.to_vec(), value.map(<[u8]>::to_vec));
-        }
+        finish(transaction, durable, &mut self.unsynced)?;
+        staged.clear(|space, key, value| cache.put(space, key, value));
+        (self.committed, self.oldest, self.undo_bytes) = (after, oldest, undo_bytes);
         Ok(())
     }
 
@@ -279,7 +314,8 @@ impl RoomStore for RedbStore {
             let (oldest, newest) = (self.oldest, self.position.length);
             return Err(StateError::OutOfReach { oldest, newest, found: length });
         }
-        self.reader().table = None;
+        self.commit()?;
+        *self.table() = None;
         let transaction = self.database.begin_write().map_err(failed("written"))?;
         let (mut position, mut undo_bytes) = (self.position, self.undo_bytes);
         {
@@ -304,65 +340,10 @@ impl RoomStore for RedbStore {
         }
         write_position(&transaction, &position, undo_bytes)?;
         // Rare, and what was taken back must not come again.
-        self.finish(transaction, true)?;
-        (self.position, self.undo_bytes) = (position, undo_bytes);
-        self.reader().cache.clear();
+        finish(transaction, true, &mut self.unsynced)?;
+        (self.position, self.committed, self.undo_bytes) = (position, position, undo_bytes);
+        self.hot.open().cache.clear();
         Ok(())
-    }
-}
-
-/// Namespace and key.
-type Key<'a> = (&'a RuleId, &'a [u8]);
-
-/// What a batch changes: the last value of each key, by key, and how to take it all back.
-struct Change<'a> {
-    values: Vec<(Key<'a>, Option<&'a [u8]>)>,
-    /// Undo records, each with its first entry.
-    records: Vec<(u64, Vec<u8>)>,
-    /// Bytes of the keys and values.
-    bytes: usize,
-}
-
-impl RedbStore {
-    fn change_of<'a>(&self, batch: &'a [Step]) -> Result<Change<'a>, StateError> {
-        // In the order of the keys at the end and not before: an ordered map would compare each key a dozen times.
-        // Room for all writes of a small batch, and for the keys that a large one writes again and again.
-        let writes = batch.iter().map(|step| step.writes.len()).sum::<usize>();
-        let mut spaces: BTreeMap<&RuleId, HashMap<&'a [u8], Option<&'a [u8]>>> = BTreeMap::new();
-        let mut bytes = 0;
-        let (mut records, mut first, mut record) = (Vec::new(), self.position.length, Vec::new());
-        let mut position = self.position;
-        for step in batch {
-            if step.index != position.length {
-                return Err(StateError::Index { expected: position.length, found: step.index });
-            }
-            if record.len() >= RECORD_BYTES {
-                let next = Vec::with_capacity(RECORD_BYTES + RECORD_SLACK);
-                records.push((first, std::mem::replace(&mut record, next)));
-                first = step.index;
-            }
-            undo::begin_step(&position, step.writes.len(), &mut record);
-            for ((space, key), value) in &step.writes {
-                bytes += RuleId::LEN + key.len() + value.as_ref().map_or(0, Vec::len);
-                let values =
-                    spaces.entry(space).or_insert_with(|| HashMap::with_capacity(writes.min(BATCH_KEYS)));
-                match values.insert(key, value.as_deref()) {
-                    Some(before) => undo::put_write(space, key, before, &mut record),
-                    None => undo::put_write(space, key, self.get(space, key)?.as_deref(), &mut record),
-                }
-            }
-            position = step.after();
-        }
-        records.push((first, record));
-        let mut values = Vec::with_capacity(spaces.values().map(HashMap::len).sum());
-        for (space, keys) in spaces {
-            let start = values.len();
-            values.extend(keys.into_iter().map(|(key, value)| ((space, key), value)));
-            if let Some(keys) = values.get_mut(start..) {
-                keys.sort_unstable_by_key(|((_, key), _)| *key);
-            }
-        }
-        Ok(Change { values, records, bytes })
     }
 }
 
@@ -372,6 +353,24 @@ impl Drop for RedbStore {
             tracing::warn!(file = %self.path.display(), %error, "the latest state of a room was not kept");
         }
     }
+}
+
+/// Ends a transaction.
+fn finish(
+    mut transaction: redb::WriteTransaction,
+    durable: bool,
+    unsynced: &mut Unsynced,
+) -> Result<(), StateError> {
+    let durability = if durable { Durability::Immediate } else { Durability::None };
+    transaction.set_durability(durability).map_err(failed("written"))?;
+    transaction.set_quick_repair(durable);
+    transaction.commit().map_err(failed("written"))?;
+    if durable {
+        *unsynced = Unsynced::default();
+    } else {
+        unsynced.commits += 1;
+    }
+    Ok(())
 }
 
 fn write(

@@ -45,7 +45,6 @@ pub(crate) use self::host::RuleHost;
 pub(crate) use self::overlay::Layered;
 
 use self::compiled::Compiled;
-use self::overlay::{Overlay, View};
 
 /// Steps that are committed to the store at once.
 pub const BATCH_STEPS: usize = 4096;
@@ -63,9 +62,6 @@ pub struct Room<S, E: RuleEngine = Engine> {
     header: StreamHeader,
     block_0: Bytes,
     store: S,
-    /// Steps that the store does not have yet.
-    steps: Vec<Step>,
-    overlay: Overlay,
     registry: Arc<Registry>,
     rules: Compiled<E>,
     /// What takes effect before the next entry, once it is known.
@@ -127,8 +123,8 @@ pub enum ApplyError {
         /// Length for which they were found.
         found: u64,
     },
-    /// The batch that became full with them cannot be committed. The room has taken them all the same:
-    /// [`Room::commit`] tries again.
+    /// What they write over cannot be read, and the room stands where it stood; or the batch that became full with them
+    /// cannot be committed, and the room has taken them all the same: [`Room::commit`] tries again.
     #[error(transparent)]
     State(#[from] StateError),
 }
@@ -179,19 +175,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             rules.get(&rule.module, |module| governance::assemble(&store, prefix, module))?;
         }
         let closes = keys::get_u64(&store, keys::CLOSES)?;
-        Ok(Self {
-            id,
-            header,
-            block_0,
-            store,
-            steps: Vec::new(),
-            overlay: Overlay::default(),
-            registry,
-            rules,
-            prepared: None,
-            part,
-            closes,
-        })
+        Ok(Self { id, header, block_0, store, registry, rules, prepared: None, part, closes })
     }
 
     /// Returns the id of the room.
@@ -206,7 +190,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
 
     /// Returns where the room stands.
     pub fn position(&self) -> Position {
-        self.steps.last().map_or_else(|| self.store.position(), Step::after)
+        self.store.position()
     }
 
     /// Returns the rules that hold for the next entry, by id, then those that wait to be installed, each with the next
@@ -249,7 +233,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ///
     /// The state cannot be read.
     pub fn certified_length(&self) -> Result<u64, StateError> {
-        Ok(keys::get_u64(&self.view(), keys::FINAL)?.unwrap_or(0))
+        Ok(keys::get_u64(&self.store, keys::FINAL)?.unwrap_or(0))
     }
 
     /// Returns who commits; `None` in a room without validators.
@@ -282,7 +266,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ///
     /// The state cannot be read.
     pub fn next_sequence(&self, author: &PublicKey) -> Result<u64, StateError> {
-        Ok(keys::get_u64(&self.view(), &keys::sequence(author))?.unwrap_or(0))
+        Ok(keys::get_u64(&self.store, &keys::sequence(author))?.unwrap_or(0))
     }
 
     /// Reads a value of a rule's state.
@@ -291,7 +275,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ///
     /// The state cannot be read.
     pub fn value(&self, rule: &RuleId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        quorate_rules::state::StateStore::get(&self.view(), rule, key)
+        quorate_rules::state::StateStore::get(&self.store, rule, key)
     }
 
     /// Tells whether a module stands completely in the blocks.
@@ -300,10 +284,10 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ///
     /// The state cannot be read.
     pub fn has_module(&self, module: &ModuleHash) -> Result<bool, StateError> {
-        governance::is_complete(&self.view(), module)
+        governance::is_complete(&self.store, module)
     }
 
-    /// Returns the store, which lags behind by what was not committed.
+    /// Returns the store, in which the last steps may wait for a commit.
     pub const fn store(&self) -> &S {
         &self.store
     }
@@ -336,8 +320,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         }
         let Effects { writes, registry, closes, .. } = effects;
         let root = state_root(&before.state_root, before.length, &writes);
-        self.overlay.add(&writes);
-        self.steps.push(Step { index: before.length, writes, root, tree_hash });
+        self.store.stage(Step { index: before.length, writes, root, tree_hash })?;
         if let Some(registry) = registry {
             self.registry = registry;
         }
@@ -345,7 +328,8 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             self.closes = Some(before.length);
         }
         self.prepared = None;
-        if self.steps.len() >= BATCH_STEPS || self.overlay.bytes() >= BATCH_BYTES {
+        let staged = self.store.staged();
+        if staged.steps >= BATCH_STEPS || staged.bytes >= BATCH_BYTES {
             self.commit()?;
         }
         Ok(())
@@ -357,13 +341,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     ///
     /// The store failed: the steps are kept for another try.
     pub fn commit(&mut self) -> Result<(), StateError> {
-        if self.steps.is_empty() {
-            return Ok(());
-        }
-        self.store.commit(&self.steps)?;
-        self.steps.clear();
-        self.overlay.clear();
-        Ok(())
+        self.store.commit()
     }
 
     /// Takes the last entries back, until the room stands at `length`.
@@ -385,7 +363,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
     }
 
     /// Looks at the room as it was at an earlier length, with the feed whose blocks came next there. It checks blocks,
-    /// and takes none. What was not committed yet is out of reach.
+    /// and takes none.
     ///
     /// # Errors
     ///
@@ -403,10 +381,6 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         let store = Earlier::of(&self.store, length)?;
         let block_0 = (self.header.clone(), self.block_0.clone());
         Room::stand(self.id, block_0, store, self.rules.beside(), part, prefix)
-    }
-
-    fn view(&self) -> View<'_, S> {
-        View { overlay: &self.overlay, store: &self.store }
     }
 }
 

@@ -5,7 +5,8 @@
 //!
 //! * A participant submits entries and sees them *appended*, *refused* or *expired*; until then they are *submitted*.
 //! * A peer in between passes entries on towards the host and receipts back the way the entries came.
-//! * The host gets each entry once as [`Output::Offer`], and answers; the answer goes out as a signed receipt.
+//! * The host gets each entry once as [`Output::Offer`], and answers; the answer goes out as a signed receipt. What is no
+//!   entry of the room it refuses itself, by the hash of the bytes ([`submission_digest`]).
 //!
 //! Whatever is lost on the way is healed by the participant, who tries again. Everything that peers can make it hold is
 //! bounded ([`limits`]).
@@ -24,5 +25,5 @@ mod status;
 mod traffic;
 
 pub use event::{Answer, Fault, Input, Output, Peer, SubmissionState, SubmitError};
-pub use receipt::{RECEIPT_CONTEXT, receipt_bytes};
+pub use receipt::{RECEIPT_CONTEXT, SUBMISSION_CONTEXT, receipt_bytes, submission_digest};
 pub use relay::Relay;

@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_millis(1500);
 
 async fn say(node: &Node, payload: &str) -> Result<()> {
     let payloads = vec![BASE64.encode(payload.as_bytes())];
-    node.node.say("money", Say { identity: None, payloads, patience_ms: 5000 }).await?;
+    node.node.say("money", Say { identity: None, payloads, patience_ms: 5000, call: 0 }).await?;
     Ok(())
 }
 

@@ -140,6 +140,7 @@ async fn certificates_go_through_a_stock_peer(generation: Generation) -> Result<
         identity: None,
         payloads: vec![data_encoding::BASE64.encode(b"{\"pay\":1}")],
         patience_ms: 5000,
+        call: 0,
     };
     // The header is committed by itself, and a certificate says so.
     assert!(soon("commit", stream.committed(1)).await?? >= 1);
@@ -191,6 +192,7 @@ async fn a_stock_peer_clones_the_feed_of_the_next_host(generation: Generation) -
         identity: None,
         payloads: vec![data_encoding::BASE64.encode(b"{\"pay\":1}")],
         patience_ms: 1,
+        call: 0,
     };
     let name = copy.name().to_owned();
     next.node.say(&name, say).await?;

@@ -13,8 +13,8 @@ use quorate_node::model::{Content, Encoding, StreamInfo};
 use quorate_node::{Code, Failure};
 use quorate_types::limits::MAX_BLOCK_BYTES;
 
-use super::only_writer;
 use super::submitted::{self, Speaker};
+use super::{ended, only_writer};
 use crate::args::{AppendArgs, Wait};
 use crate::backend::Backend;
 use crate::context::Context;
@@ -45,6 +45,12 @@ pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
                 "expected no --batch in a room, whose actions are appended one by one; nothing was appended";
             return Err(Stop::usage(message, "leave --batch out"));
         }
+        _ if !matches!(info.content, Content::Room { .. })
+            && !info.writable
+            && let Some(why) = &info.unchecked =>
+        {
+            return Err(unknown(&info, why).into());
+        }
         Content::Room { .. } => Some(Speaker::new(&backend, &info, &args, context.timeout).await?),
         _ if args.identity.is_some() || args.wait.is_some() => {
             let message = format!(
@@ -65,20 +71,33 @@ pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
         )
         .into());
     }
-    let mut appender = Appender { backend, info, context, room, blocks: 0, group: Group::default() };
+    let mut appender = Appender { backend, info, context, room, blocks: 0, said: 0, group: Group::default() };
     let result = match args.message {
         Some(message) if message != "-" => appender.message(message).await,
         _ if !args.files.is_empty() => appender.files(&args.files, args.batch).await,
         _ => appender.lines(args.batch).await,
     };
     // A program has read so in the objects before.
-    if result.is_err() && appender.blocks > 0 && !appender.context.output.json {
+    let has_ended = matches!(&result, Err(Stop::Failed(failure)) if failure.code == Code::NodeEnded);
+    if result.is_err() && !has_ended && appender.blocks > 0 && !appender.context.output.json {
         let done = text::count(appender.blocks, "block");
         appender.context.output.warn(&format!("{done} before it: appended and on disk"));
     }
     let closed = appender.backend.close().await;
     result?;
     Ok(closed?)
+}
+
+/// Says of what is not here that nobody knows what would be appended to it.
+fn unknown(info: &StreamInfo, why: &str) -> Failure {
+    let name = text::clean(&info.name);
+    let message = format!(
+        "expected to know whether {name} is a room, to which others than its writer append, found that {why}; nothing was \
+         appended"
+    );
+    let how = if info.sparse { "without --sparse, which checks nothing" } else { "fetches it" };
+    Failure::new(Code::BlockNotHere, message)
+        .next(format!("quorate clone {} --peer HOST:PORT    # {how}", info.link))
 }
 
 /// Blocks that are to be appended together.
@@ -106,6 +125,8 @@ struct Appender<'a> {
     /// Who signs, where the stream is a room.
     room: Option<Speaker>,
     blocks: u64,
+    /// Actions that were brought to the host of a room, or kept for it.
+    said: u64,
     group: Group,
 }
 
@@ -189,15 +210,35 @@ impl Appender<'_> {
         }
         let count = group.blocks.len() as u64;
         if let Some(room) = &self.room {
-            let said = room.say(&self.backend, &self.info, &group.blocks).await?;
-            submitted::tell(&said, room.wait, &mut self.context.output)?;
+            let interrupt = self.context.interrupt.clone();
+            let said = match room.say(&self.backend, &self.info, &group.blocks, &interrupt).await {
+                Err(Stop::Failed(failure)) if failure.code == Code::NodeEnded => {
+                    return Err(ended::unsure(&self.info.name, self.said, count, "action", &failure).into());
+                }
+                Err(Stop::Interrupted) => {
+                    let them = if count == 1 { "the action" } else { "the actions" };
+                    let message = format!("interrupted: whether {them} will be appended is not known");
+                    self.context.output.note(&message);
+                    return Err(Stop::Interrupted);
+                }
+                said => said?,
+            };
+            self.said += count;
+            submitted::tell(&said, room.wait, &interrupt, &mut self.context.output)?;
             if room.wait == Wait::Committed {
-                return submitted::commit(&self.backend, &self.info.name, said, &mut self.context.output)
-                    .await;
+                let told = (&interrupt, &mut self.context.output);
+                return submitted::commit(&self.backend, &self.info.name, said, told).await;
             }
             return Ok(());
         }
-        let appended = self.backend.append(&self.info.name, group.blocks).await?;
+        let appended = match self.backend.append(&self.info.name, group.blocks.clone()).await {
+            Err(failure) if failure.code == Code::NodeEnded => {
+                let failure = ended::settled(self.context, &self.info, self.blocks, &group.blocks, &failure);
+                return Err(failure.await.into());
+            }
+            appended => appended?,
+        };
+        self.info.length = appended.length;
         self.blocks += count;
         let output = &mut self.context.output;
         if output.json {

@@ -1,23 +1,21 @@
-//! `quorate cat`, `quorate get` and `quorate log`: what is in a stream.
+//! `quorate cat` and `quorate get`: what is in a stream.
 
 use std::collections::BTreeSet;
 
-use quorate_node::model::{BlockInfo, Content, Encoding, EntryInfo, Policy, StreamInfo, Verdict};
+use quorate_node::model::{Content, Encoding, Policy, StreamInfo};
 use quorate_node::{Code, Failure, message_of};
 use quorate_types::{BlockRange, PublicKey};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::args::{CatArgs, GetArgs, LogArgs, RangeArgs};
+use crate::args::{CatArgs, GetArgs, RangeArgs};
 use crate::backend::Backend;
 use crate::context::Context;
+use crate::exposed::Exposed;
 use crate::follow::Follow;
 use crate::output::Output;
 use crate::stop::Outcome;
 use crate::text;
-
-/// Blocks that one request for `log` asks for.
-const PAGE: u64 = 1024;
 
 /// `quorate cat STREAM`.
 pub(crate) async fn cat(args: CatArgs, context: &mut Context) -> Outcome {
@@ -40,7 +38,15 @@ async fn print_payloads(follow: &mut Follow, args: &CatArgs, output: &mut Output
     let mut index = wanted.start;
     let mut end = wanted.end;
     let mut muted = Muted::load(&follow.backend).await?;
+    let mut exposed = Exposed::default();
     loop {
+        if range.live {
+            for exposure in
+                exposed.news(&follow.backend, &follow.info, follow.other_history.as_deref()).await?
+            {
+                exposure.warn(output);
+            }
+        }
         while index < end {
             let feed = feed_at(&follow.info, index);
             match follow.backend.get(&follow.info.name, index).await {
@@ -188,8 +194,9 @@ fn committed_length(info: &StreamInfo) -> Outcome<u64> {
 /// Says that more is committed than is here.
 fn tell_missing(info: &StreamInfo, output: &Output) {
     let Some(room) = &info.room else { return };
-    let committed = room.quorum.as_ref().map_or(0, |quorum| quorum.committed);
-    let missing = committed.saturating_sub(room.checked);
+    let known = room.quorum.as_ref().map_or(0, |quorum| quorum.known);
+    let here = room.quorum.as_ref().map_or(0, |quorum| quorum.committed.min(room.checked));
+    let missing = known.saturating_sub(here);
     if missing > 0 {
         output.note(&format!(
             "{} more committed, and not here yet: quorate info {}",
@@ -296,98 +303,8 @@ fn one_line(block: &[u8]) -> Option<String> {
     Some(text.replace(['\n', '\r'], " "))
 }
 
-/// `quorate log STREAM`.
-pub(crate) async fn log(args: LogArgs, context: &mut Context) -> Outcome {
-    let mut follow = Follow::open(context, &args.stream.stream, args.range.live).await?;
-    let result = print_log(&mut follow, args.range, &mut context.output).await;
-    let closed = follow.close().await;
-    result?;
-    closed
-}
-
-async fn print_log(follow: &mut Follow, range: RangeArgs, output: &mut Output) -> Outcome {
-    let wanted = resolve(range, &follow.info)?;
-    let mut index = wanted.start;
-    let mut end = wanted.end;
-    if !output.json && output.terminal && index < end {
-        let head = format!("{:>8}  {:>8}  {:8}  state", "height", "bytes", "hash");
-        let head = output.paint.dim(&head);
-        output.line(&head)?;
-    }
-    loop {
-        while index < end {
-            let page = BlockRange::new(index, end.min(index.saturating_add(PAGE)));
-            for block in &page_of(&follow.backend, &follow.info, page).await? {
-                print_block(output, block)?;
-            }
-            index = page.end;
-        }
-        output.flush()?;
-        if !range.live {
-            return Ok(());
-        }
-        follow.changed().await?;
-        end = follow.info.length;
-    }
-}
-
-async fn page_of(backend: &Backend, info: &StreamInfo, page: BlockRange) -> Outcome<Vec<BlockInfo>> {
-    let blocks = backend.blocks(&info.name, page).await?;
-    if blocks.len() as u64 == page.len() {
-        Ok(blocks)
-    } else {
-        Err(Failure::new(
-            Code::Internal,
-            format!(
-                "expected {} of the log for {page}, found {}",
-                text::count(page.len(), "line"),
-                blocks.len()
-            ),
-        )
-        .into())
-    }
-}
-
-fn print_block(output: &mut Output, block: &BlockInfo) -> Outcome {
-    if output.json {
-        return output.object(block);
-    }
-    let size = block.size.map_or_else(|| "?".to_string(), |size| size.to_string());
-    let hash = block.hash.map_or_else(|| "?".to_string(), |hash| hash.short());
-    let state = if block.here { output.paint.green("here") } else { output.paint.yellow("missing") };
-    let entry = block.entry.as_ref().map_or_else(String::new, |entry| entry_words(entry, output));
-    let muted = match &block.muted {
-        Some(key) => format!("  {}", output.paint.yellow(&format!("muted: key {}", key.short()))),
-        None => String::new(),
-    };
-    output.line(&format!("{:>8}  {size:>8}  {hash:8}  {state}{entry}{muted}", block.index))
-}
-
-/// Says what stands in a block of a room: `  action 5d0e1f22 #3  accepted`.
-fn entry_words(entry: &EntryInfo, output: &Output) -> String {
-    let paint = output.paint;
-    let who = match (&entry.author, entry.sequence) {
-        (Some(author), Some(sequence)) => format!("{} #{sequence}", author.short()),
-        _ => String::new(),
-    };
-    let verdict = match (entry.verdict, &entry.reason) {
-        (Verdict::Accepted, _) => paint.green("accepted"),
-        (Verdict::Refused, reason) => {
-            let reason = text::clean(reason.as_deref().unwrap_or("refused"));
-            paint.red(&format!("{reason}  ({})", text::clean(entry.code.as_deref().unwrap_or_default())))
-        }
-        (Verdict::Unchecked, _) => paint.yellow("not checked"),
-    };
-    let committed = match entry.committed {
-        Some(true) => format!("  {}", paint.green("committed")),
-        Some(false) => format!("  {}", paint.yellow("not committed")),
-        None => String::new(),
-    };
-    format!("  {:<11}  {who:<13}  {verdict}{committed}", entry.kind)
-}
-
 /// Works out which blocks are meant.
-fn resolve(range: RangeArgs, info: &StreamInfo) -> Outcome<BlockRange> {
+pub(super) fn resolve(range: RangeArgs, info: &StreamInfo) -> Outcome<BlockRange> {
     let length = info.length;
     if let Some(tail) = range.tail {
         return Ok(BlockRange::new(length.saturating_sub(tail), length));
@@ -436,6 +353,7 @@ mod tests {
             directory: String::new(),
             peers: 0,
             remote_length: 0,
+            other_history: 0,
             sparse: false,
             recovery: None,
             recovering: None,

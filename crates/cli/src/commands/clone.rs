@@ -24,7 +24,10 @@ use crate::watch::{Verdict, Watch};
 /// Time between two looks at the content of an archive.
 const LOOK_AT_CONTENT: Duration = Duration::from_millis(50);
 
-/// Time between two looks at a stream that another process fetches.
+/// Time between two looks at a room whose peers know more of it.
+const LOOK_AT_ROOM: Duration = Duration::from_millis(50);
+
+/// Time between two looks at a stream that is fetched.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// `quorate clone LINK [NAME]`.
@@ -96,10 +99,9 @@ async fn follow(
     }
     let started = Instant::now();
     let before = info.here;
-    wait(backend, &name, wanted, events, context).await?;
-    // A room is only as good as the verdicts on its blocks.
-    check(backend, &name, context).await?;
-    let info = backend.info(&name).await?;
+    let mut watch = Watch::new(&name, &wanted.peers);
+    wait(backend, &name, &mut watch, events, context).await?;
+    let info = catch_up(backend, &name, &mut watch, events, context).await?;
     let archive = match info.content {
         Content::Hyperdrive { content } if !info.sparse => {
             Some(content_of(backend, &name, &content, events, context).await?)
@@ -119,9 +121,7 @@ async fn follow(
     if live {
         return print_events(events, context).await;
     }
-    if let Some(evidence) =
-        info.evidence.iter().find(|one| one.culprit == info.key && one.policy == Policy::Warn)
-    {
+    if let Some(evidence) = against_writer(&info) {
         return Err(found_out(&info, evidence).into());
     }
     let name = text::shell(&name);
@@ -129,6 +129,16 @@ async fn follow(
     let next = [context.command(&look), context.command(&format!("share {name}"))];
     context.output.next(&next);
     Ok(())
+}
+
+/// Finds evidence about which nothing is decided yet against a key that writes the stream: its own, or in a room that of a
+/// host that came later.
+fn against_writer(info: &StreamInfo) -> Option<&EvidenceInfo> {
+    let quorum = info.room.as_ref().and_then(|room| room.quorum.as_ref());
+    let later =
+        |key: &PublicKey| quorum.is_some_and(|quorum| quorum.feeds.iter().any(|feed| feed.key == *key));
+    let mut open = info.evidence.iter().filter(|one| one.policy == Policy::Warn);
+    open.find(|one| one.culprit == info.key || later(&one.culprit))
 }
 
 /// What is here is here; but whoever wrote it has signed something else as well.
@@ -204,17 +214,7 @@ async fn content_of(
         }
         let look = Instant::now() + LOOK_AT_CONTENT;
         loop {
-            let interrupt = context.interrupt.clone();
-            let ended = async move {
-                interrupt.wait().await;
-                Err(Stop::Interrupted)
-            };
-            let late = async {
-                sleep(look).await;
-                Ok(None)
-            };
-            let news = async { Ok(Some(events.next().await?)) };
-            let Some(event) = future::or(ended, future::or(late, news)).await? else { break };
+            let Some(event) = next_until(look, events, context).await? else { break };
             tell(&event, &progress, context);
             let Some(watch) = &mut watch else { continue };
             match watch.take(&event) {
@@ -234,11 +234,10 @@ async fn content_of(
 async fn wait(
     backend: &Backend,
     name: &str,
-    wanted: &CloneStream,
+    watch: &mut Watch,
     events: &mut Events,
     context: &mut Context,
 ) -> Outcome {
-    let mut watch = Watch::new(name, &wanted.peers);
     let mut progress = Progress::new(&context.output, "cloning", Unit::Blocks);
     let mut heard = Instant::now();
     let mut look = Instant::now() + LOOK;
@@ -256,8 +255,12 @@ async fn wait(
         let news = async { Ok(Some(events.next().await?)) };
         let Some(event) = future::or(ended, future::or(news, late)).await? else {
             look = Instant::now() + LOOK;
-            if backend.is_remote() && is_complete(&backend.info(name).await?) {
+            let info = backend.info(name).await?;
+            if backend.is_remote() && is_complete(&info) {
                 return Ok(());
+            }
+            if let Some(end) = end_apart(&info) {
+                return end;
             }
             if Instant::now() < give_up {
                 continue;
@@ -276,6 +279,102 @@ async fn wait(
             Verdict::Failed(failure) => return Err(failure.into()),
         }
     }
+}
+
+/// Waits until a room stands where the peers say it does: they know of hosts that followed the first one, and of what is
+/// committed. Other streams are all here by now.
+async fn catch_up(
+    backend: &Backend,
+    name: &str,
+    watch: &mut Watch,
+    events: &mut Events,
+    context: &mut Context,
+) -> Outcome<StreamInfo> {
+    let mut progress = Progress::new(&context.output, "cloning", Unit::Blocks);
+    let mut give_up = Instant::now() + context.timeout;
+    let mut before = None;
+    loop {
+        let mut info = backend.info(name).await?;
+        if lacking(&info).is_none() {
+            // A room is only as good as the verdicts on its blocks, and these may show more of it.
+            check(backend, name, context).await?;
+            info = backend.info(name).await?;
+        }
+        let Some(lacking) = lacking(&info) else { return Ok(info) };
+        let moved = Some((info.here, info.length, lacking.clone()));
+        if before != moved {
+            before = moved;
+            give_up = Instant::now() + context.timeout;
+            progress.update(info.here, info.length);
+        }
+        if Instant::now() >= give_up {
+            return Err(behind(&info, &lacking).into());
+        }
+        let look = Instant::now() + LOOK_AT_ROOM;
+        while let Some(event) = next_until(look, events, context).await? {
+            tell(&event, &progress, context);
+            if let Verdict::Failed(failure) = watch.take(&event) {
+                return Err(failure.into());
+            }
+        }
+    }
+}
+
+/// Says what peers know of a room and is not here.
+fn lacking(info: &StreamInfo) -> Option<String> {
+    let room = info.room.as_ref()?;
+    let quorum = room.quorum.as_ref()?;
+    if room.behind.is_some() {
+        return room.behind.clone();
+    }
+    let is_whole = info.here == info.length || quorum.feeds.is_empty();
+    (!is_whole).then(|| format!("{} of {} blocks are here", info.here, info.length))
+}
+
+/// Ends a clone whose room does not come to where peers say it is.
+fn behind(info: &StreamInfo, lacking: &str) -> Failure {
+    if let Some(evidence) = against_writer(info) {
+        return found_out(info, evidence);
+    }
+    let message = format!("expected {} as far as connected peers know it, found that {lacking}", info.name);
+    Failure::new(Code::TimedOut, message)
+        .next("repeat the command: it resumes; name a peer that has more: --peer HOST:PORT")
+}
+
+/// Waits for an event, no longer than until then.
+async fn next_until(until: Instant, events: &mut Events, context: &Context) -> Outcome<Option<Event>> {
+    let interrupt = context.interrupt.clone();
+    let ended = async move {
+        interrupt.wait().await;
+        Err(Stop::Interrupted)
+    };
+    let late = async {
+        sleep(until).await;
+        Ok(None)
+    };
+    let news = async { Ok(Some(events.next().await?)) };
+    future::or(ended, future::or(late, news)).await
+}
+
+/// Ends a clone where every peer carries another history of the feed, which its user has decided to hear no more of: all of
+/// the one that is here is here, or nobody has the rest of it.
+fn end_apart(info: &StreamInfo) -> Option<Outcome> {
+    if info.other_history == 0 || info.other_history < info.peers {
+        return None;
+    }
+    if info.length > 0 && info.here == info.length && info.durable == info.length {
+        return Some(Ok(()));
+    }
+    let message = format!(
+        "expected a peer with the history of {} that is here, found only the other one that its writer signed: {} of {} \
+         blocks are here",
+        info.name, info.here, info.length
+    );
+    let next = format!(
+        "quorate fork ls {} --all\nname a peer that has the history that is here: --peer HOST:PORT",
+        text::shell(&info.name)
+    );
+    Some(Err(Failure::new(Code::ForkFound, message).next(next).into()))
 }
 
 /// Tells whether everything that connected peers announce is here.

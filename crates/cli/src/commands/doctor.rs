@@ -4,7 +4,7 @@ mod machine;
 mod network;
 mod stock;
 
-use quorate_node::model::{CloneStream, UnreadableStream};
+use quorate_node::model::{CloneStream, StreamInfo, UnreadableStream};
 use quorate_node::{Code, Failure};
 use serde::Serialize;
 
@@ -14,6 +14,9 @@ use crate::context::Context;
 use crate::names;
 use crate::stop::{Outcome, Stop};
 use crate::text;
+
+/// What looks at the blocks themselves.
+const AUDIT: &str = "quorate audit STREAM hashes the blocks again";
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -131,20 +134,23 @@ async fn examine(args: &DoctorArgs, context: &Context) -> Vec<Finding> {
 async fn streams(backend: &Backend) -> Vec<Finding> {
     if backend.is_remote() {
         return vec![match backend.streams().await {
-            Ok(found) => match found.unreadable.into_iter().next() {
-                Some(UnreadableStream { name, failure }) => {
+            Ok(found) => {
+                let unreadable = found.unreadable.into_iter().map(|UnreadableStream { name, failure }| {
                     let failure = Failure::from(failure);
-                    let failure = Failure { message: format!("{name}: {}", failure.message), ..failure };
-                    Finding::failed("streams", failure)
-                }
-                None => Finding::good(
-                    "streams",
-                    format!(
-                        "a node runs on this home, answers, and has {}",
-                        text::count(found.streams.len() as u64, "stream")
+                    Failure { message: format!("{name}: {}", failure.message), ..failure }
+                });
+                let damaged = found.streams.iter().filter_map(damage);
+                match unreadable.chain(damaged).next() {
+                    Some(failure) => Finding::failed("streams", failure),
+                    None => Finding::good(
+                        "streams",
+                        format!(
+                            "a node runs on this home, answers, and has {}; {AUDIT}",
+                            text::count(found.streams.len() as u64, "stream")
+                        ),
                     ),
-                ),
-            },
+                }
+            }
             Err(failure) => Finding::failed("streams", failure),
         }];
     }
@@ -164,10 +170,19 @@ async fn streams(backend: &Backend) -> Vec<Finding> {
         let count = text::count(opened as u64, "stream");
         findings.push(Finding::good(
             "streams",
-            format!("{count}, none damaged and none held by another program"),
+            match opened {
+                0 => count,
+                _ => format!("{count}: can be opened, nothing of the files is missing; {AUDIT}"),
+            },
         ));
     }
     findings
+}
+
+/// Says what is damaged of a stream that can be opened.
+fn damage(info: &StreamInfo) -> Option<Failure> {
+    let next = format!("quorate audit {}", text::shell(&info.name));
+    info.damage().map(|failure| failure.next(next))
 }
 
 /// Looks for somebody who carries a stream, from a home of its own, and fetches the newest signed head.

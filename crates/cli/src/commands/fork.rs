@@ -106,14 +106,17 @@ async fn ls(args: ForkLsArgs, context: &mut Context) -> Outcome {
     match (shown.first(), shown.iter().find(|one| !one.resolved)) {
         (None, _) if left.is_empty() => output.note("no evidence is here"),
         (None, _) => {}
-        (Some(first), None) => output.next(&[format!("quorate fork show {name} {}", first.id.short())]),
+        (Some(first), None) => {
+            output.next(&[output.on_home(&format!("quorate fork show {name} {}", first.id.short()))]);
+        }
         (_, Some(open)) => {
             let id = open.id.short();
-            output.next(&[
+            let next = [
                 format!("quorate fork show {name} {id}"),
                 format!("quorate fork publish {name} {id}"),
                 format!("quorate fork resolve {name} {id} --policy POLICY"),
-            ]);
+            ];
+            output.next(&next.map(|command| output.on_home(&command)));
         }
     }
     Ok(())
@@ -154,7 +157,7 @@ fn show(proven: &Proven, context: &mut Context) -> Outcome {
         ("kind", proven.kind.clone()),
         ("key", proven.culprit.to_string()),
         ("signed", text::clean(&proven.what)),
-        ("room id", proven.room.to_string()),
+        ("room id", room_words(proven)),
         ("size", text::bytes(proven.bytes as u64)),
     ];
     let rows: Vec<Vec<String>> =
@@ -166,6 +169,15 @@ fn show(proven: &Proven, context: &mut Context) -> Outcome {
     }
     output.note("usual cause: the same key on two machines, or a restored backup");
     Ok(())
+}
+
+/// Names the room, and says whether anybody has signed that it is about that one.
+fn room_words(proven: &Proven) -> String {
+    match (proven.room_proven, proven.room.as_bytes().iter().all(|byte| *byte == 0)) {
+        (true, _) => proven.room.to_string(),
+        (false, true) => "none is named".into(),
+        (false, false) => format!("{}  (named, not proven: nothing that was signed names it)", proven.room),
+    }
 }
 
 async fn publish(args: ForkPublishArgs, context: &mut Context) -> Outcome {
@@ -184,11 +196,11 @@ async fn publish(args: ForkPublishArgs, context: &mut Context) -> Outcome {
     if published.peers == 0 {
         let stream = text::shell(&args.stream.stream);
         let message = format!(
-            "expected a quorate node that carries {stream} to tell, found none connected; evidence {} is kept here",
-            published.id.short()
+            "expected a quorate node that carries {stream} to tell, found none connected; {}",
+            kept_words(&published)
         );
         return Err(Failure::new(Code::NotCarried, message)
-            .next(format!("quorate share {stream} --peer HOST:PORT, and then again"))
+            .next(format!("quorate share {stream} --peer HOST:PORT    # and meanwhile the same again"))
             .into());
     }
     if output.json {
@@ -196,7 +208,24 @@ async fn publish(args: ForkPublishArgs, context: &mut Context) -> Outcome {
     }
     let peers = text::count(published.peers as u64, "peer");
     let room = if published.in_room { "; the host of the room puts it into a block" } else { "" };
-    output.line(&format!("evidence {} sent to {peers}{room}", published.id.short()))
+    output.line(&format!("evidence {} sent to {peers}{room}", published.id.short()))?;
+    if published.kept != Some(published.id) {
+        output.note(&kept_words(&published));
+    }
+    Ok(())
+}
+
+/// Says whether evidence is kept here, and as what.
+fn kept_words(published: &Published) -> String {
+    let id = published.id.short();
+    match published.kept {
+        Some(kept) if kept == published.id => format!("evidence {id} is kept here"),
+        Some(kept) => {
+            let kept = kept.short();
+            format!("evidence {id} is not kept: {kept}, which is kept here, proves the same")
+        }
+        None => format!("evidence {id} is not kept: as much as is of use is kept here already"),
+    }
 }
 
 /// Sends evidence; where this process is the node, it looks for the peers of the stream first.
@@ -243,10 +272,11 @@ async fn resolve(args: ForkResolveArgs, context: &mut Context) -> Outcome {
         output.note(
             "a room that began with this feed is not followed any further; a validator votes no more in it",
         );
-        output.next(&[format!(
-            "quorate fork resolve {name} {} --policy warn    (takes it up again)",
+        let again = format!(
+            "quorate fork resolve {name} {} --policy warn    # takes it up again",
             decision.evidence.short()
-        )]);
+        );
+        output.next(&[output.on_home(&again)]);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use quorate_node::model::{
 };
 
 use quorate_node::Archive;
+use quorate_types::PublicKey;
 use serde::Serialize;
 
 use super::archive::summary;
@@ -176,7 +177,7 @@ fn facts(info: &StreamInfo, output: &Output) -> Vec<(&'static str, String)> {
         Content::Other { name } => facts.push(("content", format!("header of type {}", text::clean(name)))),
     }
     match (&info.room, &info.unchecked) {
-        (Some(room), _) => room_facts(&mut facts, room, info.length, output),
+        (Some(room), _) => room_facts(&mut facts, room, (&info.key, info.length), output),
         (None, Some(why)) => facts.push(("room", format!("not checked: {}", text::clean(why)))),
         (None, None) => {}
     }
@@ -201,11 +202,42 @@ fn facts(info: &StreamInfo, output: &Output) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn room_facts(facts: &mut Vec<(&'static str, String)>, room: &RoomInfo, length: u64, output: &Output) {
+/// Names the host, and who is next. Each turn begins with an epoch, and the number of the epoch says whose turn it is.
+fn host_facts(facts: &mut Vec<(&'static str, String)>, first: &PublicKey, quorum: Option<&QuorumInfo>) {
+    let Some(quorum) = quorum else {
+        facts.push(("host", format!("feed {first}")));
+        return;
+    };
+    let turn = |epoch: u64| {
+        let count = u64::try_from(quorum.hosts.len()).ok()?;
+        quorum.hosts.get(usize::try_from(epoch.checked_rem(count)?).ok()?)
+    };
+    let (began, feed) = quorum.feeds.last().map_or((0, first), |feed| (feed.epoch, &feed.key));
+    let identity = began.checked_sub(1).and_then(turn);
+    let who = identity.map_or_else(String::new, |identity| format!("identity {identity}, "));
+    facts.push(("host", format!("{who}feed {feed}")));
+    facts.push(("epoch", quorum.epoch.to_string()));
+    for feed in &quorum.feeds {
+        let end = feed.end.map_or_else(|| "on".to_owned(), |end| format!("to {}", end.saturating_sub(1)));
+        facts.push(("feed", format!("{}, from epoch {}, blocks {} {end}", feed.key, feed.epoch, feed.start)));
+    }
+    for place in 0..quorum.hosts.len() as u64 {
+        let Some(key) = turn(quorum.epoch.saturating_add(place)) else { continue };
+        facts.push((if place == 0 { "next host" } else { "after it" }, key.to_string()));
+    }
+}
+
+fn room_facts(
+    facts: &mut Vec<(&'static str, String)>,
+    room: &RoomInfo,
+    (key, length): (&PublicKey, u64),
+    output: &Output,
+) {
     let paint = output.paint;
-    let host = if room.host { "this node is the host" } else { "the host is the writer of the feed" };
+    let host = if room.host { "this node is the host" } else { "another node is the host" };
     facts.push(("room", format!("{}, {host}", text::clean(&room.title))));
     facts.push(("room id", room.id.to_string()));
+    host_facts(facts, key, room.quorum.as_ref());
     let checked = format!("{} of {length} blocks are as the rules say", room.checked);
     match &room.quorum {
         None => facts.push(("checked", format!("{checked}; no validators, so appended is all there is"))),
@@ -235,7 +267,11 @@ fn room_facts(facts: &mut Vec<(&'static str, String)>, room: &RoomInfo, length: 
 
 fn quorum_facts(facts: &mut Vec<(&'static str, String)>, quorum: &QuorumInfo, length: u64, output: &Output) {
     let paint = output.paint;
-    facts.push(("appended / committed", format!("{length} / {}", quorum.committed)));
+    let more = match quorum.known.saturating_sub(quorum.committed) {
+        0 => String::new(),
+        _ => format!("; {} are committed, and not all of them are known to be here", quorum.known),
+    };
+    facts.push(("appended / committed", format!("{length} / {}{more}", quorum.committed)));
     let voting = quorum.validators.iter().filter(|validator| validator.voted > 0).count();
     let n = quorum.validators.len();
     facts.push((

@@ -6,9 +6,11 @@ mod cat;
 mod change;
 mod clone;
 mod doctor;
+mod ended;
 mod fork;
 mod key;
 pub(crate) mod list;
+mod log;
 mod new;
 mod only_writer;
 mod proof;
@@ -35,7 +37,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         // These end in an orderly way by themselves.
         Command::Append(args) => append::append(args, context).await,
         Command::Cat(args) if args.range.live => cat::cat(args, context).await,
-        Command::Log(args) if args.range.live => cat::log(args, context).await,
+        Command::Log(args) if args.range.live => log::log(args, context).await,
         Command::Share(args) => share::share(args, None, context).await,
         Command::Validator(ValidatorCommand::Serve(args)) => quorum::serve(args, context).await,
         Command::Clone(args) => clone::clone(args, context).await,
@@ -45,7 +47,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         // These change nothing that an end in the middle could harm.
         Command::New(args) => or_end(new::new(args, context), &interrupt).await,
         Command::Cat(args) => or_end(cat::cat(args, context), &interrupt).await,
-        Command::Log(args) => or_end(cat::log(args, context), &interrupt).await,
+        Command::Log(args) => or_end(log::log(args, context), &interrupt).await,
         Command::Get(args) => or_end(cat::get(args, context), &interrupt).await,
         Command::Proof(args) => or_end(proof::proof(args, context), &interrupt).await,
         Command::Verify(args) => proof::verify(&args, context),
@@ -61,6 +63,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Validator(command) => or_end(quorum::validator(command, context), &interrupt).await,
         Command::Votes(args) => or_end(quorum::votes(args, context), &interrupt).await,
         Command::Fork(command) => or_end(fork::fork(command, context), &interrupt).await,
+        Command::Rule(command) if rule::is_change(&command) => rule::rule(command, context).await,
         Command::Rule(command) => or_end(rule::rule(command, context), &interrupt).await,
         Command::Completions(args) => system::completions(&args, &mut context.output),
         Command::Man(args) => system::man(&args, &mut context.output),

@@ -29,6 +29,7 @@ pub(crate) async fn new(args: NewArgs, context: &mut Context) -> Outcome {
     }
     context.output.flush()?;
     let first = match encoding {
+        _ if is_room && !args.rules.is_empty() => context.command(&first_words(&args.rules, &name)),
         Encoding::Json => context.command(&format!("append {name} '{{\"hello\":\"world\"}}'")),
         Encoding::Utf8 => context.command(&format!("append {name} 'hello world'")),
         Encoding::Binary => context.command(&format!("append {name} --files FILE")),
@@ -37,9 +38,23 @@ pub(crate) async fn new(args: NewArgs, context: &mut Context) -> Outcome {
     if !running {
         next.push(context.command(&format!("share {name}")));
     }
-    next.push(format!("quorate clone {} --peer HOST:PORT    (elsewhere; share prints HOST:PORT)", info.link));
+    next.push(format!("quorate clone {} --peer HOST:PORT    # elsewhere; share prints HOST:PORT", info.link));
     context.output.next(&next);
     Ok(())
+}
+
+/// Writes the command that appends something which the rules take, as far as that is known: of a rule that is somebody's
+/// own only they know it.
+fn first_words(rules: &[String], name: &str) -> String {
+    let [rule] = rules else { return format!("append {name} MESSAGE") };
+    let payload = match rule.strip_prefix("builtin:").and_then(|rule| rule.split(':').next()) {
+        Some("rate-limit") => r#"'{"hello":"world"}'"#,
+        // Who may say what in these is in their params.
+        Some("chess") => r#"'{"move":"e2e4"}' --as WHITE"#,
+        Some("ledger") => r#"'{"mint":{"to":"KEY","amount":10}}' --as ISSUER"#,
+        _ => "MESSAGE",
+    };
+    format!("append {name} {payload}")
 }
 
 /// Puts together the rules of a new room.
@@ -50,7 +65,7 @@ fn room_of(args: &NewArgs) -> Outcome<NewRoom> {
         if rules.iter().any(|other: &NewRule| other.name == name) {
             return Err(Stop::usage(
                 format!("expected a name for each rule, found {name} twice"),
-                format!("--rule {rule}:OTHER-NAME"),
+                format!("--rule {}:OTHER-NAME", Named::module_of(rule)),
             ));
         }
         let module = BASE64.encode(module.bytes());

@@ -50,7 +50,7 @@ pub(super) fn refused(info: &StreamInfo, recovering: &RecoveringInfo, context: &
     let share = context.command(&format!("share {name}"));
     let only = context.command(&format!("append {name} MESSAGE --unsafe-only-writer --yes"));
     Failure::new(Code::Recovering, message).next(format!(
-        "{share} until {} peers that carry it have answered; or, if it was never written anywhere else: {only}",
+        "{share}    # until {} peers that carry it have answered\n{only}    # if it was never written anywhere else",
         recovering.needed
     ))
 }

@@ -145,8 +145,12 @@ pub(crate) async fn audit(args: StreamArg, context: &mut Context) -> Outcome {
     if output.json {
         output.object(&summary)?;
     } else {
+        let feeds = match summary.feeds {
+            0 | 1 => String::new(),
+            feeds => format!(" of the {feeds} feeds of the room"),
+        };
         output.line(&format!(
-            "{} of {} hashed again ({}), {}, {}",
+            "{} of {}{feeds} hashed again ({}), {}, {}",
             summary.blocks,
             text::count(summary.length, "block"),
             text::bytes(summary.bytes),

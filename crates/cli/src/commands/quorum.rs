@@ -110,7 +110,7 @@ fn vote_key(offer: bool, context: &mut Context) -> Outcome {
         Some(offer) => format!("quorate validator add ROOM {offer}"),
         None => format!("quorate new NAME --validator {key}"),
     };
-    context.output.next(&[format!("{words}    (on the machine of the room's host)")]);
+    context.output.next(&[format!("{words}    # on the machine of the room's host")]);
     Ok(())
 }
 
@@ -224,16 +224,31 @@ fn row(quorum: &QuorumInfo, length: u64, paint: text::Paint) -> Vec<String> {
 }
 
 fn note_waiting(quorum: &QuorumInfo, length: u64, output: &mut Output) {
-    let waiting = quorum.validators.iter().filter(|validator| validator.voted < length).count();
     output.note(&format!(
-        "appended {length}, committed {}; {waiting} of {} validators have not voted for the newest block; {} votes commit",
+        "appended {length}, committed {}; {}; {} votes commit",
         quorum.committed,
-        quorum.validators.len(),
+        votes_words(quorum),
         quorum.needed
     ));
 }
 
-/// What a validator said of a length: yes, two votes that contradict each other, nothing yet, or passed over.
+/// Says who has voted for the newest block of those that anybody voted for. Behind it there may be a certificate, which is
+/// voted for together with the next block only.
+fn votes_words(quorum: &QuorumInfo) -> String {
+    let newest = quorum.validators.iter().map(|validator| validator.voted).max().unwrap_or(0);
+    if newest == 0 {
+        return "no vote is known here".to_owned();
+    }
+    let voted = quorum.validators.iter().filter(|validator| validator.voted >= newest).count();
+    let all = quorum.validators.len();
+    // Votes that have led to no certificate are not kept: others hold them.
+    let more = if quorum.heard { "" } else { ", as far as is known here: no peer says more" };
+    format!("the longest length that is voted for is {newest}, by {voted} of {all} validators{more}")
+}
+
+/// What a validator said of a length: yes, two votes that contradict each other, nothing yet, or passed over. A certificate
+/// holds the votes of a quorum, so that others' for what it is for may have been given and not kept; of what is above it
+/// only peers know.
 fn cell(quorum: &QuorumInfo, key: &PublicKey, length: u64, paint: text::Paint) -> String {
     let mut votes: Vec<_> = quorum
         .votes
@@ -251,6 +266,8 @@ fn cell(quorum: &QuorumInfo, key: &PublicKey, length: u64, paint: text::Paint) -
     let later = quorum.validators.iter().any(|validator| validator.key == *key && validator.voted > length);
     match votes.len() {
         0 if later => "later".to_owned(),
+        0 if length <= quorum.committed.max(quorum.certified) => "not kept".to_owned(),
+        0 if !quorum.heard => "unknown".to_owned(),
         0 => paint.yellow("missing"),
         1 => paint.green("yes"),
         _ => paint.red("two votes"),
@@ -275,4 +292,58 @@ fn quorum_in(info: &StreamInfo) -> Outcome<QuorumInfo> {
             format!("expected a room with validators, found that nobody commits what is appended to {name}");
         Failure::new(Code::NoValidators, message).next(format!("quorate info {name}")).into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_node::model::VoteInfo;
+    use quorate_types::Hash;
+
+    use super::*;
+
+    #[test]
+    fn a_vote_is_missing_only_where_it_would_be_known() {
+        let keys = [1, 2, 3].map(|byte| PublicKey::new([byte; 32]));
+        let voted = [(keys[0], 7), (keys[1], 5)];
+        let vote = |(validator, length)| VoteInfo {
+            validator,
+            length,
+            tree_hash: Hash::new([7; 32]),
+            acknowledged: 0,
+        };
+        let validator = |key: PublicKey| ValidatorInfo {
+            key,
+            voted: voted.iter().find(|(voter, _)| *voter == key).map_or(0, |(_, length)| *length),
+            acknowledged: 0,
+            sealed: false,
+        };
+        let mut quorum = QuorumInfo {
+            epoch: 0,
+            needed: 2,
+            validators: keys.map(validator).to_vec(),
+            committed: 3,
+            known: 3,
+            certified: 5,
+            votes: voted.map(vote).to_vec(),
+            silent: None,
+            rejects: Vec::new(),
+            evidence: Vec::new(),
+            hosts: Vec::new(),
+            feeds: Vec::new(),
+            heard: false,
+        };
+        let row = |quorum: &QuorumInfo, length| {
+            keys.map(|key| cell(quorum, &key, length, text::Paint::plain())).join(", ")
+        };
+        assert_eq!(row(&quorum, 5), "later, yes, not kept");
+        assert_eq!(row(&quorum, 7), "yes, unknown, unknown");
+        assert_eq!(
+            votes_words(&quorum),
+            "the longest length that is voted for is 7, by 1 of 3 validators, as far as is known here: no peer says more"
+        );
+        quorum.heard = true;
+        assert!(votes_words(&quorum).ends_with("by 1 of 3 validators"));
+        assert_eq!(row(&quorum, 5), "later, yes, not kept");
+        assert_eq!(row(&quorum, 7), "yes, missing, missing");
+    }
 }

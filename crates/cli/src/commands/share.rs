@@ -1,5 +1,7 @@
 //! `quorate share`.
 
+use std::time::Instant;
+
 use futures_lite::future;
 use quorate_node::event::Event;
 use quorate_node::model::{Content, Gate, Policy, RecoveringInfo, StreamInfo, Streams, UnreadableStream};
@@ -11,7 +13,7 @@ use super::list::all_are_readable;
 use crate::args::ShareArgs;
 use crate::backend::{Events, Serving, sleep};
 use crate::context::Context;
-use crate::news;
+use crate::news::{self, Restless};
 use crate::screen::{REDRAW, Screen};
 use crate::stop::{Outcome, Stop};
 use crate::text;
@@ -41,10 +43,12 @@ pub(crate) async fn share(args: ShareArgs, vote_key: Option<PublicKey>, context:
     }
 }
 
-/// Refuses a gate that nothing would ever open. Of a clone that has just begun nobody knows yet.
+/// Refuses a gate that nothing would ever open. Of a clone that has just begun nobody knows yet; a room that is made here
+/// has its first block from the beginning.
 fn refuse_gate(info: &StreamInfo) -> Outcome {
     let has_quorum = info.room.as_ref().is_some_and(|room| room.quorum.is_some());
-    if info.gate.is_none() || has_quorum || info.here == 0 {
+    let is_own = info.writable && info.length == 0;
+    if info.gate.is_none() || has_quorum || (info.here == 0 && !is_own) {
         return Ok(());
     }
     let name = crate::text::shell(&info.name);
@@ -191,6 +195,7 @@ fn host_of(address: std::net::SocketAddr) -> String {
 
 /// Prints one line, or one object, for each event until Ctrl-C.
 pub(crate) async fn print_events(events: &mut Events, context: &mut Context) -> Outcome {
+    let mut restless = Restless::default();
     loop {
         let interrupt = context.interrupt.clone();
         let ended = async move {
@@ -198,7 +203,8 @@ pub(crate) async fn print_events(events: &mut Events, context: &mut Context) -> 
             Err(Stop::Interrupted)
         };
         let event = future::or(ended, async { Ok(events.next().await?) }).await?;
-        if !matches!(event, Event::Listening { .. }) {
+        let is_told = context.output.json || restless.tells(&event, Instant::now());
+        if !matches!(event, Event::Listening { .. }) && is_told {
             print_news(&event, context)?;
         }
     }

@@ -1,18 +1,24 @@
 //! What is said in a room: signed, brought to the host, and what became of it.
 
-use std::time::Duration;
+use std::future::Future;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
+use futures_lite::future;
 use quorate_node::model::{Said, SaidState, Say, Settled, StreamInfo};
 use quorate_node::{Code, Failure};
 use serde::Serialize;
 
 use crate::args::{AppendArgs, Wait};
-use crate::backend::Backend;
+use crate::backend::{Backend, sleep};
+use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::stop::{Outcome, Stop};
 use crate::text;
+
+/// Time that what was interrupted gets to be signed and kept.
+const KEEPING: Duration = Duration::from_secs(3);
 
 /// That everything up to a length is committed.
 #[derive(Serialize)]
@@ -53,11 +59,71 @@ impl Speaker {
         backend: &Backend,
         info: &StreamInfo,
         payloads: &[Bytes],
+        interrupt: &Interrupt,
     ) -> Outcome<Vec<Said>> {
         let payloads = payloads.iter().map(|payload| BASE64.encode(payload)).collect();
-        let say = Say { identity: self.identity.clone(), payloads, patience_ms: self.patience_ms };
-        Ok(backend.say(&info.name, say).await?)
+        let (patience_ms, call) = (self.patience_ms, call());
+        let say = Say { identity: self.identity.clone(), payloads, patience_ms, call };
+        until_interrupted(backend, &info.name, call, interrupt, backend.say(&info.name, say)).await
     }
+}
+
+/// Returns the number by which what this process says can be told to stop waiting: one that no other process on the home
+/// has.
+pub(super) fn call() -> u64 {
+    u64::from(std::process::id())
+}
+
+/// Waits for what becomes of what is said. Ctrl-C ends the waiting, and what is said is kept.
+///
+/// # Errors
+///
+/// Those of the work; that it was interrupted, where not even then anything was heard.
+pub(super) async fn until_interrupted(
+    backend: &Backend,
+    stream: &str,
+    call: u64,
+    interrupt: &Interrupt,
+    work: impl Future<Output = Result<Vec<Said>, Failure>>,
+) -> Outcome<Vec<Said>> {
+    let hurried = async {
+        interrupt.wait().await;
+        // Where the node does not even take this, what is said is unknown.
+        let _ = future::or(async { backend.hurry(stream, call).await.is_ok() }, async {
+            sleep(Instant::now() + KEEPING).await;
+            false
+        })
+        .await;
+        sleep(Instant::now() + KEEPING).await;
+        None
+    };
+    match future::or(async { Some(work.await) }, hurried).await {
+        Some(said) => Ok(said?),
+        None => Err(Stop::Interrupted),
+    }
+}
+
+/// Says what stands when Ctrl-C has ended the waiting, and ends.
+fn interrupted(said: &[Said], wait: Wait, output: &Output) -> Stop {
+    let of = |fits: fn(&SaidState) -> bool| said.iter().filter(|one| fits(&one.state)).count() as u64;
+    let appended = of(|state| matches!(state, SaidState::Appended { .. }));
+    let submitted = of(|state| *state == SaidState::Submitted);
+    let mut words = Vec::new();
+    if appended > 0 {
+        let more = match wait {
+            Wait::Committed => ", not known to be committed; it stays appended, and may be committed later",
+            _ => "",
+        };
+        words.push(format!("{} appended{more}", text::count(appended, "action")));
+    }
+    if submitted > 0 {
+        let count = text::count(submitted, "action");
+        words.push(format!(
+            "{count} submitted: kept, and brought to the host whenever quorate runs on this home"
+        ));
+    }
+    output.note(&format!("interrupted: {}", words.join("; ")));
+    Stop::Interrupted
 }
 
 /// Works out how long to wait for the host of a room, in milliseconds, and dials whoever leads to it.
@@ -89,7 +155,10 @@ pub(super) async fn patience(
 /// # Errors
 ///
 /// The first refusal, or that the host was not reached although it was waited for.
-pub(super) fn tell(said: &[Said], wait: Wait, output: &mut Output) -> Outcome {
+pub(super) fn tell(said: &[Said], wait: Wait, interrupt: &Interrupt, output: &mut Output) -> Outcome {
+    let is_interrupted = interrupt.is_set();
+    // Nobody waits any longer.
+    let awaited = if is_interrupted { Wait::Submitted } else { wait };
     let mut stop: Option<Stop> = None;
     for one in said {
         if output.json {
@@ -101,11 +170,13 @@ pub(super) fn tell(said: &[Said], wait: Wait, output: &mut Output) -> Outcome {
             _ => {}
         }
         if stop.is_none() {
-            stop = why_not(&one.state, wait);
+            stop = why_not(&one.state, awaited);
         }
     }
     output.flush()?;
-    let Some(stop) = stop else { return Ok(()) };
+    let Some(stop) = stop else {
+        return if is_interrupted { Err(interrupted(said, wait, output)) } else { Ok(()) };
+    };
     if said.len() > 1 && matches!(stop, Stop::Refused { .. }) {
         let appended =
             said.iter().filter(|one| matches!(one.state, SaidState::Appended { .. })).count() as u64;
@@ -115,12 +186,27 @@ pub(super) fn tell(said: &[Said], wait: Wait, output: &mut Output) -> Outcome {
 }
 
 /// Waits until what was said is committed, and tells so.
-pub(super) async fn commit(backend: &Backend, stream: &str, said: Vec<Said>, output: &mut Output) -> Outcome {
-    let Settled { length, said: settled } = backend.committed(stream, said.clone()).await?;
+pub(super) async fn commit(
+    backend: &Backend,
+    stream: &str,
+    said: Vec<Said>,
+    (interrupt, output): (&Interrupt, &mut Output),
+) -> Outcome {
+    let ended = async {
+        interrupt.wait().await;
+        None
+    };
+    let work = async { Some(backend.committed(stream, said.clone()).await) };
+    let Some(settled) = future::or(work, ended).await else {
+        return Err(interrupted(&said, Wait::Committed, output));
+    };
+    let Settled { length, said: settled } = settled?;
     // Another host may have gone on from fewer blocks meanwhile, and have taken it elsewhere, or not at all.
     let moved: Vec<Said> =
         settled.into_iter().zip(&said).filter(|(now, before)| now != *before).map(|(now, _)| now).collect();
-    tell(&moved, Wait::Committed, output)?;
+    if !moved.is_empty() {
+        tell(&moved, Wait::Committed, interrupt, output)?;
+    }
     if output.json {
         output.object(&Committed { schema: Committed::SCHEMA, length })?;
     } else {
@@ -141,9 +227,8 @@ fn why_not(state: &SaidState, wait: Wait) -> Option<Stop> {
         }
         SaidState::Submitted if wait != Wait::Submitted => {
             let message = "expected the host to append it, found no way to the host; it is kept, and brought to the \
-                           host whenever quorate runs on this home";
-            let next = "quorate share    (tries again; quorate info STREAM shows what waits)";
-            Some(Failure::new(Code::NoPeers, message).next(next).into())
+                           host whenever quorate runs on this home; quorate info shows what waits";
+            Some(Failure::new(Code::NoPeers, message).next("quorate share    # tries again").into())
         }
         SaidState::Submitted | SaidState::Appended { .. } => None,
     }

@@ -1,6 +1,7 @@
 //! `quorate demo`: the commands that a newcomer would type, played on this machine.
 
 mod board;
+mod chat;
 mod chess;
 mod child;
 mod fork;
@@ -31,7 +32,7 @@ struct StockReport {
     sent: u64,
 }
 
-/// `quorate demo [share|chess|ledger]`.
+/// `quorate demo [share|chess|ledger|chat]`.
 pub(crate) async fn demo(args: &DemoArgs, context: &mut Context) -> Outcome {
     if args.fork && args.scenario != Scenario::Ledger {
         return Err(Stop::usage(
@@ -44,6 +45,7 @@ pub(crate) async fn demo(args: &DemoArgs, context: &mut Context) -> Outcome {
         Scenario::Chess => chess::chess(context),
         Scenario::Ledger if args.fork => fork::fork(context),
         Scenario::Ledger => ledger::ledger(context),
+        Scenario::Chat => chat::chat(context),
     }
 }
 

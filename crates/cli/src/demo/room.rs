@@ -1,5 +1,7 @@
 //! What the demos of rooms share: a host, participants with homes of their own, and stock clients that read along.
 
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -9,6 +11,12 @@ use super::{StockReport, compare, expect, first, number_of, say, text_of, wrong}
 use crate::output::Output;
 use crate::stop::Outcome;
 use crate::text;
+
+/// Time between two looks at a node.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Time that blocks get to come.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came out.
 #[derive(Debug, Default, Serialize)]
@@ -154,6 +162,18 @@ impl<'a> Room<'a> {
     pub(super) fn read(&self, who: &str) -> Outcome<Vec<(String, Value)>> {
         let read = self.run(who, "quorate cat", &["cat", self.name])?;
         read.iter().map(|line| Ok((text_of(line, "author")?, line["payload"].clone()))).collect()
+    }
+
+    /// Reads like [`read`](Self::read), and waits until so many actions have come.
+    pub(super) fn read_all(&self, who: &str, count: usize) -> Outcome<Vec<(String, Value)>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let read = self.read(who)?;
+            if read.len() >= count || Instant::now() >= until {
+                return Ok(read);
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Waits until everybody has checked every block, and compares the states; then stock clients read the feed.

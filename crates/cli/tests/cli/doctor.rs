@@ -72,3 +72,40 @@ fn a_stream_that_nobody_carries_is_told() {
     assert_eq!(state(&serde_json::from_str(said.text()).unwrap(), "link"), "bad");
     said.failure_after_data("E1021", 1);
 }
+
+#[test]
+fn a_file_of_blocks_that_is_too_short_is_damage() {
+    let world = World::new();
+    world.ok("home", &["new", "feed"]);
+    let lines: String = (0..100).map(|number| format!("block {number}\n")).collect();
+    world.run_with("home", &["append", "feed", "--batch"], lines.as_bytes());
+    world.ok("home", &["new", "room", "--room"]);
+    world.ok("home", &["append", "room", "\"x\""]);
+    let text = world.ok("home", &["doctor"]);
+    assert!(text.contains("quorate audit STREAM hashes the blocks again"), "{text}");
+    for stream in ["feed", "room"] {
+        fs::write(world.path("home/streams").join(stream).join("data"), "").unwrap();
+        // As often as it is tried.
+        for _ in 0..2 {
+            let failure = world.run("home", &["--json", "append", stream, "\"y\""]).failure("E2002", 9);
+            assert!(failure["message"].as_str().unwrap().contains("nothing was appended"), "{failure}");
+            assert_eq!(failure["next"], format!("quorate audit {stream}"));
+        }
+        let said = world.run("home", &["--json", "doctor"]);
+        let failure = said.failure_after_data("E1021", 1);
+        assert!(failure["message"].as_str().unwrap().contains(&format!("{stream} is damaged")), "{failure}");
+        assert!(failure["next"].as_str().unwrap().contains(&format!("quorate audit {stream}")), "{failure}");
+        world.run("home", &["--json", "audit", stream]).failure_after_data("E2002", 9);
+        let (_node, _) = world.share("home", &[]);
+        world.run("home", &["--json", "append", stream, "\"y\""]).failure("E2002", 9);
+        world.run("home", &["--json", "doctor"]).failure_after_data("E1021", 1);
+        drop(_node);
+        fs::rename(world.path("home/streams").join(stream), world.path(stream)).unwrap();
+    }
+    // What was cleared is not lost.
+    world.ok("home", &["new", "short"]);
+    world.run_with("home", &["append", "short", "--batch"], b"one\ntwo\nthree\n");
+    world.ok("home", &["clear", "short", "1", "3", "--yes"]);
+    assert_eq!(world.ok("home", &["append", "short", "four"]), "appended 1, length 4\n");
+    assert_eq!(state(&world.json("home", &["doctor"]), "streams"), "good");
+}

@@ -3,12 +3,43 @@
 use std::io::Write;
 
 use crate::help::snapshot;
-use crate::support::{Said, World};
+use crate::support::{Said, World, bare, finish};
 
 fn told(said: &Said, exit: i32) -> String {
     assert_eq!(said.code, Some(exit), "{said:?}");
     assert_eq!(said.text(), "", "a failure prints no data");
     said.stderr.clone()
+}
+
+#[test]
+fn commands_to_type_next_name_the_home_that_was_given() {
+    let world = World::new();
+    let home = world.path("elsewhere").display().to_string();
+    let run = |words: &[&str]| finish(&mut bare(&[&["--home", &home], words].concat()), b"");
+    let white = "1".repeat(64);
+    let params = format!("{{\"white\":\"{white}\",\"black\":\"{}\"}}", "2".repeat(64));
+    let made = run(&["new", "room", "--rule", "builtin:chess", "--params", &params]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(
+        made.stderr.contains(&format!(
+            "next: quorate --home {home} append room '{{\"move\":\"e2e4\"}}' --as WHITE\n"
+        ))
+    );
+    assert!(made.stderr.contains("      quorate clone dat://"), "it is for another home: {made:?}");
+    for (words, next) in [
+        (&["info", "nowhere"][..], "ls"),
+        (&["votes", "room"], "info room"),
+        (&["fork", "show", "room", "0000"], "fork ls room"),
+    ] {
+        let said = run(words);
+        assert!(said.stderr.contains(&format!("next: quorate --home {home} {next}\n")), "{said:?}");
+    }
+    assert!(!run(&["rule", "check", "nowhere"]).stderr.contains("--home "));
+    std::fs::write(world.path("t.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    let file = world.path("t.wasm").display().to_string();
+    let twice = format!("{file}:a");
+    let said = run(&["new", "two", "--rule", &twice, "--rule", &twice]);
+    assert!(said.stderr.contains(&format!("next: --rule {file}:OTHER-NAME\n")), "{said:?}");
 }
 
 #[test]
@@ -85,6 +116,83 @@ fn another_wire_has_an_exit_code_of_its_own() {
     let link = format!("dat://{}", "7".repeat(64));
     let said = world.run("home", &["--json", "clone", &link, "--peer", &address]);
     said.failure("E4003", 10);
+}
+
+/// What answers in text is no peer, however short the answer is, and however it ends.
+#[test]
+fn a_short_answer_is_another_wire_too() {
+    let world = World::new();
+    for answer in ["HTTP/1.0 400 Bad Request\r\n\r\n", "500\r\n"] {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            for mut connection in server.incoming().map_while(Result::ok) {
+                // All that was sent is read first: else the answer may be lost with the connection.
+                let mut bytes = [0; 512];
+                let _ = std::io::Read::read(&mut connection, &mut bytes);
+                let _ = connection.write_all(answer.as_bytes());
+            }
+        });
+        let link = format!("dat://{}", "7".repeat(64));
+        let said = world.run("home", &["--json", "clone", &link, "--peer", &address]);
+        said.failure("E4003", 10);
+    }
+}
+
+#[test]
+fn wrong_usage_has_its_code_in_words_too() {
+    let world = World::new();
+    for words in [
+        &["ls", "--nope"][..],
+        &["cat"],
+        &["nonsense"],
+        &["cat", "a", "--start", "x"],
+        &["ls", "-q", "-v"],
+        &[],
+    ] {
+        let said = world.run("home", words);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        let first = said.stderr.split("\n\n").next().unwrap();
+        assert!(first.starts_with("error: ") && first.ends_with("  (E1011)"), "{words:?}: {first}");
+        world.run("home", &[&["--json"], words].concat()).failure("E1011", 2);
+    }
+}
+
+#[test]
+fn what_is_kept_about_a_stream_is_told_with_its_line() {
+    let world = World::new();
+    world.ok("home", &["new", "chess"]);
+    let file = world.path("home/streams/chess/quorate.json");
+    std::fs::write(&file, "{\n  \"schema\": \"quorate.stream/1\",\n  \"peers\": 3\n}\n").unwrap();
+    for words in [&["info", "chess"][..], &["append", "chess", "e4"], &["ls"]] {
+        let failure = world.run("home", &[&["--json"], words].concat()).failure("E2002", 9);
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.contains("line 3 of") && message.contains("chess/quorate.json"), "{message}");
+        assert!(message.contains("expected a sequence"), "{message}");
+        let next = failure["next"].as_str().unwrap();
+        assert!(next.contains("correct the line") && next.contains("no block is lost"), "{next}");
+    }
+    // As it says.
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(world.ok("home", &["append", "chess", "e4"]), "appended 1, length 1\n");
+}
+
+#[test]
+fn a_home_without_room_for_its_socket_is_told_so() {
+    let world = World::new();
+    let home = "h".repeat(110);
+    world.ok(&home, &["new", "chess"]);
+    for words in [&["share", "--host", "127.0.0.1", "--port", "0"][..], &["cat", "chess", "--live"]] {
+        let failure = world.run(&home, &[&["--json"], words].concat()).failure("E1011", 2);
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.contains("107 bytes") && message.contains(&home), "{message}");
+        assert!(failure["next"].as_str().unwrap().contains("symbolic link"), "{failure}");
+    }
+    // What needs no socket works, and so does what is told to be done.
+    world.ok(&home, &["append", "chess", "e4"]);
+    std::os::unix::fs::symlink(world.path(&home), world.path("short")).unwrap();
+    let (_node, _) = world.share("short", &[]);
+    assert_eq!(world.ok("short", &["append", "chess", "e5"]), "appended 1, length 2\n");
 }
 
 #[test]

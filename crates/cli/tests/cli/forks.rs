@@ -127,6 +127,19 @@ fn a_fork_stays_known_and_is_told_to_others() {
     let failure = world.run("fourth", &words).failure("E3405", 1);
     assert!(failure["message"].as_str().unwrap().contains("found writer-fork by key"), "{failure}");
     let mut bytes = std::fs::read(file).unwrap();
+    // Whoever writes it down may name any room: nothing that was signed does.
+    let said = world.run("third", &["--json", "fork", "verify", file]);
+    let proven: Value = serde_json::from_str(said.text()).unwrap();
+    assert_eq!((said.code, &proven["room_proven"]), (Some(7), &json!(false)), "{said:?}");
+    bytes[10] ^= 1;
+    std::fs::write(file, &bytes).unwrap();
+    let said = world.run("third", &["fork", "verify", file]);
+    assert!(said.code == Some(7) && said.text().contains("named, not proven"), "{said:?}");
+    let failure = world.run("third", &words).failure("E4007", 4);
+    let told = format!("{}, which is kept here, proves the same", &id[..8]);
+    assert!(failure["message"].as_str().unwrap().contains(&told), "{failure}");
+    assert_eq!(world.ndjson("third", &["fork", "ls", "log", "--all"]).len(), 1);
+    bytes[10] ^= 1;
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(file, bytes).unwrap();
     world.run("third", &words).failure("E3405", 1);
@@ -254,6 +267,11 @@ fn the_writer_says_that_it_was_a_backup() {
     let decision = forked.world.json("host", &["fork", "resolve", "log", &id[..6], "--own-backup"]);
     assert_eq!((&decision["policy"], &decision["own_backup"]["length"]), (&json!("ignore"), &json!(3)));
     drop(host);
+    let since = Instant::now();
+    let link = forked.link.clone();
+    let said = forked.world.run("host", &["--json", "clone", &link, "log", "--peer", &twin]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
     let listed = forked.world.ndjson("host", &["fork", "ls", "log", "--all"]);
     let tree_hash = forked.world.json("host", &["info", "log"])["tree_hash"].clone();
     assert_eq!((&listed[0]["resolved"], &listed[0]["own_backup"]["tree_hash"]), (&json!(true), &tree_hash));
@@ -280,6 +298,36 @@ fn a_fork_that_is_known_is_told_until_something_is_decided() {
     assert_eq!(forked.world.run("reader", &again).code, Some(0));
 }
 
+/// What was set out to be fetched is here, or it is nowhere: no other history takes its place.
+#[test]
+fn a_clone_that_meets_the_other_history_alone_comes_to_an_end() {
+    let mut forked = Forked::new();
+    let id = forked.reader("reader");
+    forked.resolve("reader", &id, "ignore");
+    let twin = forked.start_twin();
+    let link = forked.link.clone();
+    let again = ["--json", "clone", &link, "log", "--peer", &twin];
+    let since = Instant::now();
+    let said = forked.world.run("reader", &again);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(forked.length("reader"), 3);
+    // A block that only the other one could give.
+    forked.world.ok("reader", &["clear", "log", "2", "3", "--yes"]);
+    let failure = forked.world.run("reader", &again).failure("E5001", 7);
+    assert!(failure["message"].as_str().unwrap().contains("2 of 3 blocks are here"), "{failure}");
+    // Through a node that runs as well, which dials the host, too.
+    forked.host = None;
+    {
+        let (_node, _) = forked.world.share("reader", &["--peer", &twin]);
+        forked.world.run("reader", &again).failure("E5001", 7);
+    }
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+    forked.host = Some(forked.world.share("host", &[]));
+    let from_host = ["--json", "clone", &link, "log", "--peer", forked.address()];
+    assert_eq!(forked.world.run("reader", &from_host).code, Some(0));
+    assert_eq!(forked.world.ok("reader", &["cat", "log", "--encoding", "utf-8"]), "one\ntwo\nthree\n");
+}
+
 #[test]
 fn a_fork_parts_nobody_from_other_streams() {
     let mut forked = Forked::new();
@@ -300,4 +348,56 @@ fn a_fork_parts_nobody_from_other_streams() {
         });
     }
     forked.twin = None;
+}
+
+#[test]
+fn who_follows_a_stream_is_told_of_a_fork() {
+    let mut forked = Forked::new();
+    forked.world.json("reader", &["clone", &forked.link, "log", "--peer", forked.address()]);
+    let twin = forked.start_twin();
+    let world = &forked.world;
+    let (_node, _) = world.share("reader", &[]);
+    let mut log = world.start("reader", &["log", "log", "--live"]);
+    let mut objects = world.start("reader", &["--json", "log", "log", "--live"]);
+    let mut cat = world.start("reader", &["cat", "log", "--live", "--encoding", "utf-8"]);
+    for index in 0..3 {
+        assert!(log.line().trim_start().starts_with(&index.to_string()));
+        objects.object(|object| object["schema"] == "quorate.block/1" && object["index"] == index);
+        cat.line();
+    }
+    let said = world.run("reader", &["--json", "clone", &forked.link, "--peer", &twin]);
+    said.failure("E5001", 7);
+    let told: Vec<String> = (0..5).map(|_| log.line()).collect();
+    assert!(told[0].starts_with("FORK in log at height ") && told[0].contains(": key "), "{told:?}");
+    assert!(told[1].starts_with("  A ") && told[1].ends_with(&format!("seen at {twin}")), "{told:?}");
+    assert_eq!(told[2], "  what is here is kept, 3 blocks");
+    assert!(told[3].contains("saved") && told[3].contains("next: quorate fork show log "), "{told:?}");
+    assert_eq!(told[4], "  usual cause: the same key on two machines, or a restored backup");
+    let fork = objects.object(|object| object["schema"] != "quorate.block/1");
+    assert_eq!((&fork["schema"], &fork["stream"]), (&json!("quorate.fork/1"), &json!("log")));
+    assert_eq!((&fork["kind"], &fork["peer"]), (&json!("writer-fork"), &json!(twin)));
+    assert_eq!(fork["heads"].as_array().unwrap().len(), 2, "{fork}");
+    let evidence = world.ndjson("reader", &["fork", "ls", "log"]);
+    assert_eq!((&fork["id"], &fork["culprit"]), (&evidence[0]["id"], &evidence[0]["culprit"]));
+
+    // Beside the payloads, not among them, and only once.
+    let until = Instant::now() + PATIENCE;
+    let mut warnings = Vec::new();
+    while warnings.is_empty() {
+        assert!(Instant::now() < until, "cat says nothing");
+        std::thread::sleep(Duration::from_millis(20));
+        warnings = cat.warnings();
+    }
+    assert!(warnings[0].starts_with("FORK in log "), "{warnings:?}");
+    world.ok("host", &["append", "log", "four"]);
+    assert_eq!(cat.line(), "four");
+    assert!(log.line().trim_start().starts_with('3'));
+    assert!(cat.warnings().iter().all(|line| !line.contains("FORK")));
+
+    // Who begins later is told at once, until something is decided.
+    let mut late = world.start("reader", &["log", "log", "--live"]);
+    assert!(late.line().starts_with("FORK in log "));
+    world.json("reader", &["fork", "resolve", "log", fork["id"].as_str().unwrap(), "--policy", "ignore"]);
+    let mut late = world.start("reader", &["log", "log", "--live"]);
+    assert!(late.line().trim_start().starts_with('0'));
 }

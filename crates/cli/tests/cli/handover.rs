@@ -56,6 +56,14 @@ impl Room {
         self.nodes.retain(|(name, _, _)| *name != home);
     }
 
+    /// Ends a node as Ctrl-C does.
+    pub(crate) fn interrupt(&mut self, home: &str) {
+        for (_, node, _) in self.nodes.extract_if(.., |(name, _, _)| *name == home) {
+            node.interrupt();
+            node.wait();
+        }
+    }
+
     pub(crate) fn say(&self, home: &str, text: &str, wait: &str, seconds: &str) -> Said {
         let action = json!({ "said": text }).to_string();
         let words = ["--json", "append", "talk", &action, "--wait", wait, "--timeout", seconds];
@@ -185,7 +193,17 @@ fn the_next_host_goes_on_when_the_host_is_gone() {
     let info = room.until("eve", |info| quorum(info)["committed"].as_u64() > Some(index + 2));
     assert_eq!(quorum(&info)["feeds"], quorum(&room.info("dave"))["feeds"]);
     assert_eq!(room.committed("eve"), room.committed("dave"));
-    assert_eq!(room.world.json("eve", &["audit", "talk"])["faults"], json!([]));
+    // Counts are of both feeds: the first has blocks behind those that the next host went on from.
+    for home in ["bob", "eve"] {
+        let audit = room.world.json(home, &["audit", "talk"]);
+        assert_eq!((&audit["faults"], &audit["feeds"]), (&json!([]), &json!(2)), "{audit}");
+        let [blocks, missing, length] =
+            ["blocks", "missing", "length"].map(|field| audit[field].as_u64().unwrap());
+        assert_eq!(blocks + missing, length, "{audit}");
+        assert!(length >= audit["room"]["checked"].as_u64().unwrap(), "{audit}");
+        let said = room.world.ok(home, &["audit", "talk"]);
+        assert!(said.contains("blocks of the 2 feeds of the room hashed again"), "{said}");
+    }
 
     // The host that was gone comes back as one among others.
     room.start("host");
@@ -213,6 +231,13 @@ fn the_next_host_goes_on_when_the_host_is_gone() {
             (&json!(1), &json!(home == "bob")),
             "{info:#}"
         );
+        let words = room.world.ok(home, &["info", info["name"].as_str().unwrap()]);
+        let hosts = quorum(&info)["hosts"].as_array().unwrap();
+        let feeds = quorum(&info)["feeds"].as_array().unwrap();
+        let (host, feed) = (hosts[0].as_str().unwrap(), feeds[1]["key"].as_str().unwrap());
+        assert!(words.contains(&format!("identity {host}, feed {feed}")), "{words}");
+        let next = words.lines().find(|line| line.trim_start().starts_with("next host")).unwrap();
+        assert!(next.ends_with(hosts[1 % hosts.len()].as_str().unwrap()), "{words}");
         assert!(room.committed(home).contains("six"));
     }
 }
@@ -288,7 +313,16 @@ fn a_host_that_signs_two_histories_is_replaced() {
     for home in ["bob", "carol", "dave"] {
         room.until(home, |info| quorum(info)["committed"].as_u64() >= Some(committed));
     }
+    let mut log = room.world.start("dave", &["log", "talk", "--live", "--tail", "0"]);
     room.start("twin");
+    let told = loop {
+        let line = log.line();
+        if line.starts_with("FORK in talk at height ") {
+            break [log.line(), log.line(), log.line(), log.line()];
+        }
+    };
+    assert!(told[0].starts_with("  A ") && told[1].ends_with(" are committed and not touched"), "{told:?}");
+    assert!(told[2].contains(" saved and sent to the peers"), "{told:?}");
     for home in ["bob", "carol", "dave"] {
         let info = room.until(home, |info| quorum(info)["epoch"] == 1 && quorum(info)["feeds"].is_array());
         assert_eq!(quorum(&info)["evidence"][0]["kind"], "writer-fork", "{info:#}");
@@ -300,6 +334,70 @@ fn a_host_that_signs_two_histories_is_replaced() {
         room.until(home, |_| room.committed(home).contains("three"));
         let text = room.committed(home);
         assert!(text.contains("one") && text.contains("two") && !text.contains("never"), "{text}");
+    }
+
+    // Who fetches the room hears of it.
+    let address = |room: &Room, of: &str| room.nodes.iter().find(|(home, ..)| *home == of).unwrap().2.clone();
+    let words = ["--json", "clone", &room.link, "talk", "--peer", &address(&room, "carol")];
+    room.world.run("fresh", &words).failure_after_data("E5001", 7);
+    assert!(room.committed("fresh").contains("three"));
+
+    // Who stops the replication of the first feed gets nothing of the later ones either.
+    let words = ["--json", "clone", &room.link, "talk", "--peer", &address(&room, "bob")];
+    room.world.run("eve", &words).failure_after_data("E5001", 7);
+    room.start("eve");
+    room.until("eve", |_| room.committed("eve").contains("three"));
+    let id = quorum(&room.info("eve"))["evidence"][0]["id"].as_str().unwrap().to_owned();
+    room.world.json("eve", &["fork", "resolve", "talk", &id, "--policy", "stop-replicating"]);
+    std::thread::sleep(Duration::from_secs(1));
+    let length = room.info("eve")["length"].clone();
+    let has_stopped = |room: &Room, text: &str| {
+        let said = room.say("dave", text, "committed", "60");
+        assert_eq!(said.code, Some(0), "{said:?}");
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(room.info("eve")["length"], length);
+    };
+    has_stopped(&room, "four");
+    room.kill("eve");
+    room.start("eve");
+    has_stopped(&room, "five");
+    room.world.json("eve", &["fork", "resolve", "talk", &id, "--policy", "warn"]);
+    room.until("eve", |_| room.committed("eve").contains("five"));
+}
+
+/// The first feed is all here long before anything is heard of the hosts after the first.
+#[test]
+fn a_clone_ends_where_the_peers_of_the_room_are() {
+    let mut room = Room::open();
+    room.until("dave", |info| quorum(info)["committed"].as_u64() >= Some(1));
+    assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
+    room.until("host", |info| quorum(info)["committed"].as_u64() >= Some(2));
+    // What the host takes alone is dropped by the next one, and comes again when the host is back.
+    room.kill("host");
+    for text in ["lost", "lost too"] {
+        room.say("host", text, "appended", "5");
+    }
+    assert_eq!(room.say("dave", "two", "committed", "60").code, Some(0));
+    room.start("eve");
+    room.start("host");
+    // Nothing but certificates comes behind it.
+    room.until("eve", |_| {
+        ["two", "lost", "lost too"].iter().all(|text| room.committed("eve").contains(&format!("\"{text}\"")))
+    });
+    let (eve, text) = (room.info("eve"), room.committed("eve"));
+    let lengths = |info: &Value| {
+        let numbers = [&info["length"], &info["here"], &quorum(info)["committed"]];
+        numbers.map(|number| number.as_u64().unwrap())
+    };
+    let address = room.nodes.iter().find(|(home, ..)| *home == "eve").unwrap().2.clone();
+    for home in ["one", "two", "three", "four", "five"] {
+        let info = room.world.json(home, &["clone", &room.link, "talk", "--peer", &address]);
+        let is_all = |info: &Value| lengths(info).iter().zip(lengths(&eve)).all(|(its, all)| *its >= all);
+        assert!(is_all(&info) && info["here"] == info["length"], "{info:#}\n{eve:#}");
+        // It is on disk.
+        let info = room.info(home);
+        assert!(is_all(&info), "{info:#}\n{eve:#}");
+        assert_eq!(room.committed(home), text);
     }
 }
 
@@ -362,6 +460,60 @@ fn who_holds_a_history_that_does_not_count_goes_over_to_the_other_one() {
         let hers = votes.filter(|one| one["key"] == key);
         hers.into_iter().any(|one| one["voted"].as_u64() >= committed)
     });
+}
+
+/// The other history ends before the length that is committed, so that its end alone does not contradict what was voted
+/// for.
+#[test]
+fn a_shorter_history_that_nobody_voted_for_is_never_shown_as_committed() {
+    let mut room = Room::open();
+    for home in VALIDATORS {
+        room.until(home, |info| quorum(info)["committed"].as_u64() >= Some(1));
+    }
+    assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
+    room.kill("host");
+    let copy = room.world.path("copy");
+    room.world.ok("host", &["export", "talk", copy.to_str().unwrap(), "--with-secret-key"]);
+    room.world.ok("twin", &["import", copy.to_str().unwrap(), "talk"]);
+    let never = json!({ "said": "never" }).to_string();
+    room.world.ok("twin", &["append", "talk", &never, "--unsafe-only-writer", "--yes"]);
+    room.start("host");
+    for text in ["two", "three"] {
+        let said = room.say("host", text, "committed", "30");
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    let committed = quorum(&room.info("host"))["committed"].as_u64().unwrap();
+    room.until("bob", |info| quorum(info)["committed"].as_u64() >= Some(committed));
+    room.kill("host");
+    {
+        let (_twin, address) = room.world.share("twin", &[]);
+        room.world.json("reader", &["clone", &room.link, "talk", "--peer", &address]);
+        assert!(room.world.ok("reader", &["cat", "talk"]).contains("never"));
+    }
+    assert!(room.info("reader")["length"].as_u64() < Some(committed));
+
+    for home in ["reader", "twin"] {
+        room.start(home);
+    }
+    room.until("reader", |_| {
+        let text = room.committed("reader");
+        assert!(!text.contains("never"), "{text}");
+        text.contains("three")
+    });
+    assert!(!room.world.ok("reader", &["cat", "talk"]).contains("never"));
+    let info = room.until("twin", |info| {
+        assert!(!room.committed("twin").contains("never"), "{}", room.committed("twin"));
+        quorum(info)["known"].as_u64() >= Some(committed)
+    });
+    assert!(quorum(&info)["committed"].as_u64() < Some(committed), "{info:#}");
+    let log = room.world.ndjson("twin", &["log", "talk"]);
+    let last = log.iter().rfind(|block| block["entry"]["kind"] == "action").unwrap();
+    assert_eq!(last["entry"]["committed"], false, "{last}");
+    // It stays so after a start.
+    room.kill("twin");
+    assert!(!room.committed("twin").contains("never"), "{}", room.committed("twin"));
+    let words = ["append", "talk", &never, "--wait", "committed", "--timeout", "3"];
+    assert_ne!(room.world.run("twin", &words).code, Some(0));
 }
 
 #[test]

@@ -290,3 +290,89 @@ fn what_a_writer_cleared_comes_back_from_whoever_has_it() {
     assert_eq!(cloned["here"], json!(6));
     assert_eq!(world.ok("alice", &["append", "chess", "more"]), "appended 1, length 7\n");
 }
+
+#[test]
+fn a_stream_that_is_here_keeps_its_name() {
+    let world = World::new();
+    let link = with_blocks(&world, "alice", "chess", 3);
+    let (_alice, address) = world.share("alice", &[]);
+    let unnamed = world.json("bob", &["clone", &link, "--peer", &address]);
+    let name = unnamed["name"].as_str().unwrap().to_owned();
+    world.ok("alice", &["append", "chess", "more"]);
+    for beside in [false, true] {
+        let _node = beside.then(|| world.share("bob", &[]));
+        let said = world.run("bob", &["--json", "clone", &link, "copy", "--peer", &address]);
+        let failure = said.failure("E1002", 2);
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.contains("copy") && message.contains(&format!("here as {name}")), "{failure}");
+        assert!(failure["next"].as_str().unwrap().contains(&link), "{failure}");
+    }
+    assert_eq!(world.json("bob", &["clone", &link, &name, "--peer", &address])["here"], 4);
+    assert_eq!(world.ndjson("bob", &["ls"]).len(), 1);
+}
+
+#[test]
+fn a_peer_that_is_remembered_and_named_has_one_connection() {
+    let world = World::new();
+    let links = ["chess", "diary"].map(|name| (with_blocks(&world, "alice", name, 3), name));
+    let (mut alice, address) = world.share("alice", &[]);
+    for (link, name) in &links {
+        world.json("bob", &["clone", link, name, "--peer", &address]);
+        alice.object(|event| event["event"] == "disconnected");
+    }
+    let (mut bob, _) = world.share("bob", &["--peer", &address]);
+    let mut joined: Vec<String> = Vec::new();
+    while joined.len() < 2 {
+        let event = bob.object(|event| event["event"] == "joined");
+        joined.push(event["stream"].as_str().unwrap().to_owned());
+    }
+    joined.sort();
+    assert_eq!(joined, ["chess", "diary"]);
+    // Longer than a second connection takes.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    for home in ["alice", "bob"] {
+        let peers = world.ndjson(home, &["peers"]);
+        assert_eq!(peers.len(), 1, "{home}: {peers:?}");
+        assert_eq!(peers[0]["streams"].as_array().unwrap().len(), 2, "{peers:?}");
+    }
+    // What is asked for later goes over it, too.
+    let link = with_blocks(&world, "alice", "third", 2);
+    assert_eq!(world.json("bob", &["clone", &link, "third", "--peer", &address])["here"], 2);
+    assert_eq!(world.ndjson("bob", &["peers"]).len(), 1);
+}
+
+#[test]
+fn who_appends_through_a_node_that_ends_learns_what_was_appended() {
+    let world = World::new();
+    with_blocks(&world, "home", "chess", 1);
+    for kill in [false, true] {
+        let before = world.json("home", &["info", "chess"])["length"].as_u64().unwrap();
+        let (node, _) = world.share("home", &[]);
+        let mut append = world.start("home", &["--json", "append", "chess", "-"]);
+        append.send("one\n");
+        assert_eq!(append.object(|_| true)["length"], before + 1);
+        if kill {
+            drop(node);
+        } else {
+            node.interrupt();
+            assert_eq!(node.wait(), Some(130));
+        }
+        append.send("two\n");
+        append.close_input();
+        let mut failure = None;
+        let until = std::time::Instant::now() + PATIENCE;
+        while failure.is_none() && std::time::Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            failure = append.warnings().pop();
+        }
+        let failure = objects(&failure.unwrap()).remove(0);
+        assert_eq!((&failure["code"], &failure["exit"]), (&json!("E4008"), &json!(4)), "{failure}");
+        let message = failure["message"].as_str().unwrap();
+        assert!(
+            message.contains("appended and on disk: 1 block; not appended: 1 block and what comes behind"),
+            "{message}"
+        );
+        assert_eq!(append.wait(), Some(4));
+        assert_eq!(world.json("home", &["info", "chess"])["length"], before + 1);
+    }
+}

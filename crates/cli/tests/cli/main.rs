@@ -6,6 +6,7 @@ mod forks;
 mod handover;
 mod help;
 mod home;
+mod interrupted;
 mod live;
 mod membership;
 mod quorum;

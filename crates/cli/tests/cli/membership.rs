@@ -1,5 +1,7 @@
 //! Rooms whose validators change: the same host goes on in the same feed, or another one follows.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::handover::{Room, quorum};
@@ -134,7 +136,101 @@ fn a_newcomer_who_is_needed_is_waited_for() {
     assert_eq!((&quorum(&info)["epoch"], &quorum(&info)["needed"]), (&json!(1), &json!(2)), "{info:#}");
     let text = world.ok("bob", &["cat", "talk"]);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!((lines.first(), lines.last()), (Some(&"one"), Some(&"three")), "{text}");
+    assert_eq!(lines, ["one", "two", "three"]);
+}
+
+/// A room in which the change that removes dave waits for him and carol.
+fn waiting_for_a_change() -> Room {
+    let mut room = Room::open();
+    says(&room, "dave", "one");
+    room.kill("carol");
+    room.kill("dave");
+    let dave = vote_key(&room.world, "dave");
+    room.world.json("host", &["validator", "remove", "talk", &dave]);
+    room
+}
+
+fn waits(room: &Room, home: &str, text: &str, count: u64) {
+    let said = room.say(home, text, "appended", "3");
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_eq!(room.info(home)["room"]["waiting"], count, "{home}");
+}
+
+/// Waits until nothing that a home said is on its way.
+fn waits_no_longer(room: &Room, home: &str, within: Duration) {
+    let until = Instant::now() + within;
+    let mut info = room.info(home);
+    while info["room"]["waiting"] != 0 {
+        assert!(Instant::now() < until, "{home}: {info:#}");
+        std::thread::sleep(Duration::from_millis(200));
+        info = room.info(home);
+    }
+}
+
+#[test]
+fn what_is_said_while_a_change_waits_follows_it() {
+    let mut room = waiting_for_a_change();
+    waits(&room, "host", "two", 1);
+    waits(&room, "bob", "three", 1);
+    waits(&room, "host", "four", 2);
+    room.start("carol");
+    room.start("dave");
+    for home in ["host", "bob", "carol"] {
+        in_epoch(&room, home, 1, 3, 0);
+    }
+    let began = Instant::now();
+    waits_no_longer(&room, "host", Duration::from_secs(8));
+    waits_no_longer(&room, "bob", Duration::from_secs(8));
+    // Their authors go on.
+    says(&room, "bob", "five");
+    says(&room, "host", "six");
+    // Nobody has anything against the host, which took all of it as soon as it might.
+    while began.elapsed() < Duration::from_secs(15) {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let six = says(&room, "host", "seven");
+    for home in ["host", "bob", "carol"] {
+        let info = room.until(home, |info| quorum(info)["committed"].as_u64() > Some(six));
+        assert_eq!(quorum(&info)["epoch"], 1, "{home}: {info:#}");
+        let text = room.committed(home);
+        for word in ["one", "two", "three", "four", "five", "six", "seven"] {
+            assert_eq!(text.matches(word).count(), 1, "{home}: {text}");
+        }
+        assert!(text.find("two") < text.find("four"), "{text}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_change_outlasts_the_node_of_the_host() {
+    let mut room = waiting_for_a_change();
+    waits(&room, "host", "two", 1);
+    waits(&room, "bob", "three", 1);
+    room.kill("host");
+    assert_eq!(room.info("host")["room"]["waiting"], 1);
+    // No node runs on the home.
+    waits(&room, "host", "four", 2);
+    room.start("host");
+    assert_eq!(room.info("host")["room"]["waiting"], 2);
+    waits(&room, "host", "five", 3);
+    // It ends in good order this time.
+    room.interrupt("host");
+    room.start("host");
+    assert_eq!(room.info("host")["room"]["waiting"], 3);
+    room.start("carol");
+    room.start("dave");
+    for home in ["host", "bob", "carol"] {
+        in_epoch(&room, home, 1, 3, 0);
+        waits_no_longer(&room, home, Duration::from_secs(8));
+    }
+    let six = says(&room, "host", "six");
+    for home in ["host", "bob", "carol"] {
+        let info = room.until(home, |info| quorum(info)["committed"].as_u64() > Some(six));
+        assert_eq!(quorum(&info)["epoch"], 1, "{home}: {info:#}");
+        let text = room.committed(home);
+        for word in ["one", "two", "three", "four", "five", "six"] {
+            assert_eq!(text.matches(word).count(), 1, "{home}: {text}");
+        }
+    }
 }
 
 #[test]
@@ -162,4 +258,71 @@ fn rules_decide_who_validates() {
     world.ok("host", &["new", "open", "--room"]);
     let offered = offer(&world, "dave");
     world.run("host", &["--json", "validator", "add", "open", &offered]).failure("E3401", 3);
+}
+
+#[test]
+fn a_host_that_may_take_nothing_is_not_given_up() {
+    let world = World::new();
+    let [host, bob] = ["host", "bob"].map(|home| vote_key(&world, home));
+    let next = world.json("bob", &["key", "new", "host"])["key"].as_str().unwrap().to_owned();
+    let words = ["new", "talk", "--validator", &host, "--validator", &bob, "--next-host", &next];
+    world.ok("host", &words);
+    let link = world.json("host", &["info", "talk"])["link"].as_str().unwrap().to_owned();
+    let (_host, address) = world.share("host", &[]);
+    world.json("bob", &["clone", &link, "talk", "--peer", &address]);
+    let (_bob, _) = world.share("bob", &["--peer", &address]);
+    let append = |home: &str, text: &str, seconds: &str| {
+        let action = json!({ "said": text }).to_string();
+        let words = ["--json", "append", "talk", &action, "--wait", "committed", "--timeout", seconds];
+        world.run(home, &words).code
+    };
+    assert_eq!(append("bob", "one", "30"), Some(0));
+    // All three commit from then on, and the third one does not come for longer than the patience with a host lasts.
+    let carol = offer(&world, "carol");
+    world.json("host", &["validator", "add", "talk", &carol]);
+    assert_eq!(append("bob", "two", "14"), Some(4));
+    assert_eq!(append("host", "three", "1"), Some(4));
+    world.json("carol", &["clone", &link, "talk", "--peer", &address]);
+    let (_carol, _) = world.share("carol", &["--peer", &address]);
+    assert_eq!(append("bob", "four", "30"), Some(0));
+    assert_eq!(append("host", "five", "30"), Some(0));
+    let info = world.json("bob", &["info", "talk"]);
+    assert_eq!((&quorum(&info)["epoch"], &info["room"]["waiting"]), (&json!(1), &json!(0)), "{info:#}");
+    assert!(quorum(&info)["validators"].as_array().unwrap().iter().all(|one| one["sealed"] == false));
+    let text = world.ok("carol", &["cat", "talk"]);
+    for word in ["one", "two", "three", "four", "five"] {
+        assert_eq!(text.matches(word).count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn what_waits_at_a_host_that_is_replaced_goes_to_the_next_one() {
+    let mut room = Room::open();
+    says(&room, "dave", "one");
+    let eve = offer(&room.world, "eve");
+    room.start("eve");
+    room.kill("carol");
+    room.kill("dave");
+    room.world.json("host", &["validator", "add", "talk", &eve]);
+    waits(&room, "host", "two", 1);
+    room.kill("host");
+    waits(&room, "host", "three", 2);
+    // Four of five go on without it.
+    room.start("carol");
+    room.start("dave");
+    let four = says(&room, "bob", "four");
+    let info = room.until("bob", |info| quorum(info)["committed"].as_u64() > Some(four));
+    let last = quorum(&info)["feeds"].as_array().unwrap().last().unwrap().clone();
+    assert_ne!(last["key"], info["key"], "{info:#}");
+    // It is the host no longer, and its actions go to the one that is.
+    room.start("host");
+    waits_no_longer(&room, "host", Duration::from_secs(30));
+    let five = says(&room, "host", "five");
+    for home in ["host", "bob", "carol"] {
+        room.until(home, |info| quorum(info)["committed"].as_u64() > Some(five));
+        let text = room.committed(home);
+        for word in ["one", "two", "three", "four", "five"] {
+            assert_eq!(text.matches(word).count(), 1, "{home}: {text}");
+        }
+    }
 }

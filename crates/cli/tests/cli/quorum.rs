@@ -82,7 +82,10 @@ fn a_quorum_commits_and_less_does_not() {
     let mut bank = Bank::open(2);
     // Two of four: appended, and no more.
     let said = bank.mint(10, &["--wait", "committed", "--timeout", "3"]);
-    said.failure_after_data("E3402", 6);
+    let failure = said.failure_after_data("E3402", 6);
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.contains("committed 0, ") && message.contains("waiting for 1 more vote"), "{message}");
+    assert_eq!(failure["next"], "quorate votes money");
     assert_eq!(crate::support::objects(said.text())[0]["state"], "appended");
     assert_eq!(bank.world.ok("host", &["cat", "money", "--committed"]), "");
     let votes = bank.world.ok("host", &["votes", "money"]);
@@ -313,7 +316,8 @@ fn what_is_no_quorum_is_refused() {
     assert_eq!(world.ndjson("host", &["fork", "ls", "room"]), Vec::<Value>::new());
 
     // Nor is there anything for a gate to open for; what was refused is not kept.
-    for stream in ["plain", "room"] {
+    world.ok("host", &["new", "empty"]);
+    for stream in ["empty", "plain", "room"] {
         if stream == "plain" {
             world.ok("host", &["append", "plain", "one"]);
         }
@@ -336,6 +340,26 @@ fn copy_directory(from: &std::path::Path, to: &std::path::Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+#[test]
+fn a_copy_of_a_home_is_told_from_a_peer() {
+    let world = World::new();
+    let link = world.json("home", &["new", "log"])["link"].as_str().unwrap().to_string();
+    world.ok("home", &["append", "log", "one"]);
+    // The network key is made by the first node.
+    world.ok("home", &["key", "ls"]);
+    copy_directory(&world.path("home"), &world.path("copy"));
+    let (_node, address) = world.share("home", &[]);
+    let words = ["--json", "clone", &link, "log", "--peer", &address, "--timeout", "20"];
+    let failure = world.run("copy", &words).failure("E4009", 4);
+    assert!(
+        failure["message"].as_str().unwrap().contains("one of the two is a copy of the other"),
+        "{failure}"
+    );
+    // With another key it is a peer like any other.
+    std::fs::remove_file(world.path("copy").join("noise_key")).unwrap();
+    assert_eq!(world.run("copy", &words).code, Some(0));
 }
 
 #[test]

@@ -2,9 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use quorate_feed::{Feed, FeedConfig};
+use quorate_net::runtime::AsyncStd;
+use quorate_store::{FeedDirectory, Home};
+use quorate_stream::action::UnsignedAction;
+use quorate_stream::identity::{Anchor, Author, room_id};
+use quorate_types::Hash;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, World};
+use crate::support::{PATIENCE, World, objects};
 
 /// Makes an identity, and returns its key.
 fn key(world: &World, home: &str, name: &str) -> String {
@@ -237,8 +243,134 @@ fn blocks_of_a_room_can_be_carried_without_a_verdict() {
     let audit = world.json("carrier", &["audit", "money"]);
     assert_eq!(audit["room"], Value::Null);
     assert!(audit["unchecked"].as_str().unwrap().contains("asked for"), "{audit}");
+    // A sparse copy has not even the block that says whether it is a room, and neither has a clone that met nobody.
+    world.json("sparse", &["clone", &link, "money", "--peer", &address, "--sparse"]);
+    let nobody = ["--json", "clone", &link, "money", "--peer", "127.0.0.1:1", "--timeout", "2"];
+    assert_eq!(world.run("early", &nobody).code, Some(4));
+    for (home, why) in [("sparse", "block 0, which says"), ("early", "nothing of it is here yet")] {
+        let audit = world.json(home, &["audit", "money"]);
+        assert!(audit["unchecked"].as_str().unwrap().contains(why), "{audit}");
+        assert!(world.ok(home, &["audit", "money"]).contains("the rules of the room were not run"));
+        for more in [&[][..], &["--wait", "submitted"]] {
+            let said = world.run(home, &[&["--json", "append", "money", "1"], more].concat());
+            let failure = said.failure("E1005", 3);
+            assert!(failure["message"].as_str().unwrap().contains(why), "{failure}");
+            assert!(failure["next"].as_str().unwrap().starts_with(&format!("quorate clone {link}")));
+        }
+    }
     // Without the flag they are checked after all.
     let info = world.json("carrier", &["clone", &link, "money", "--peer", &address]);
     assert_eq!((&info["room"]["checked"], &info["unchecked"]), (&json!(3), &Value::Null));
     assert_eq!(world.json("carrier", &["audit", "money"])["room"]["checked"], json!(3));
+}
+
+/// Signs an action by an identity of the host and appends it behind the back of its program, which would check it.
+fn append_unchecked(world: &World, stream: &str, identity: &str, sequence: u64, payload: &str) {
+    let home = Home::open(world.path("host")).unwrap();
+    let author = home.identity(&identity.parse().unwrap()).unwrap();
+    let author = Author::from_secret(&author.secret).unwrap();
+    let stored = home.find(stream).unwrap();
+    AsyncStd::block_on(async {
+        let FeedDirectory { keys, storage, lock, .. } = FeedDirectory::open(&stored.files).await.unwrap();
+        let (mut feed, _) = Feed::open(keys, storage, FeedConfig::default()).await.unwrap();
+        let room = room_id(&stored.key, &feed.get(0).await.unwrap().unwrap());
+        let anchor = Anchor::new(0, Hash::new([0; 32]));
+        let action = UnsignedAction { sequence, anchor, valid_until: 0, payload: payload.to_owned().into() };
+        feed.append(&[action.sign(&room, &author).unwrap().encode()]).await.unwrap();
+        feed.flush().await.unwrap();
+        drop(lock);
+    });
+}
+
+#[test]
+fn a_room_is_shown_up_to_the_block_that_its_rules_refuse() {
+    let world = World::new();
+    let (link, bank) = money(&world);
+    let minted = mint(&bank, 10);
+    world.ok("host", &["append", "money", &minted, "--as", "bank"]);
+    let nobody = key(&world, "host", "nobody");
+    // The host takes what its rule refuses, and goes on behind it.
+    append_unchecked(&world, "money", "bank", 1, &pay(&nobody, 11));
+    append_unchecked(&world, "money", "bank", 2, &pay(&nobody, 1));
+    let shown = format!("{minted}\n");
+    for home in ["host", "reader"] {
+        let _serving = (home == "reader").then(|| {
+            let (host, address) = world.share("host", &[]);
+            let said = world.run("reader", &["--json", "clone", &link, "money", "--peer", &address]);
+            said.failure("E3302", 5);
+            host
+        });
+        let said = world.run(home, &["cat", "money"]);
+        assert_eq!((said.code, said.text()), (Some(5), shown.as_str()), "{home}: {said:?}");
+        assert!(
+            said.stderr.contains("block 3 refused by rule ledger: ") && said.stderr.contains("(E3302)"),
+            "{said:?}"
+        );
+        assert!(said.stderr.contains("next: quorate log money --start 3"), "{said:?}");
+        let said = world.run(home, &["--json", "cat", "money"]);
+        said.failure_after_data("E3302", 5);
+        assert_eq!(objects(said.text()).len(), 1, "{said:?}");
+        // Whoever asks for what stands before it has it; the bytes of the block itself are kept as proof.
+        assert_eq!(world.ok(home, &["cat", "money", "--end", "3"]), shown);
+        let said = world.run(home, &["--json", "cat", "money", "--start", "3"]);
+        said.failure("E3302", 5);
+        let live = world.run(home, &["--json", "cat", "money", "--live"]);
+        live.failure_after_data("E3302", 5);
+        world.json(home, &["get", "money", "3"]);
+        let log = world.ndjson(home, &["log", "money", "--start", "2", "--end", "4"]);
+        let verdicts: Vec<&Value> = log.iter().map(|block| &block["entry"]["verdict"]).collect();
+        assert_eq!(verdicts, ["accepted", "refused"], "{log:?}");
+        world.run(home, &["--json", "audit", "money"]).failure_after_data("E3302", 5);
+    }
+}
+
+#[test]
+fn who_follows_the_log_of_a_room_sees_each_block_with_its_verdict() {
+    let world = World::new();
+    let link = world.json("host", &["new", "talk", "--room"])["link"].as_str().unwrap().to_owned();
+    let (_host, address) = world.share("host", &[]);
+    let mut reader = world.start("reader", &["--json", "clone", &link, "talk", "--peer", &address, "--live"]);
+    reader.object(|object| object["schema"] == "quorate.stream/1");
+    let mut log = world.start("reader", &["log", "talk", "--live"]);
+    let mut objects = world.start("reader", &["--json", "log", "talk", "--live", "--start", "1"]);
+    assert!(log.line().ends_with("accepted"));
+    for number in 0..20 {
+        let lines: String = (0..50).map(|line| format!("\"{number} {line}\"\n")).collect();
+        assert_eq!(world.run_with("host", &["append", "talk"], lines.as_bytes()).code, Some(0));
+        for _ in 0..50 {
+            let line = log.line();
+            assert!(line.ends_with("accepted"), "{line}");
+            let object = objects.object(|_| true);
+            assert_eq!(object["entry"]["verdict"], "accepted", "{object}");
+        }
+    }
+    // Where nothing is checked the line says so, and does not wait.
+    drop(reader);
+    drop(log);
+    world.json("carrier", &["clone", &link, "talk", "--peer", &address, "--no-check"]);
+    let mut log = world.start("carrier", &["log", "talk", "--live", "--tail", "1"]);
+    assert!(log.line().ends_with("not checked"));
+    world.ok("host", &["append", "talk", "\"more\""]);
+    assert!(log.line().ends_with("not checked"));
+}
+
+#[test]
+fn the_demo_of_a_chat_admits_and_removes() {
+    let world = World::new();
+    let shown = world.json("home", &["demo", "chat"]);
+    assert_eq!((&shown["schema"], &shown["scenario"]), (&json!("quorate.demo/1"), &json!("chat")));
+    assert_eq!(shown["actions"], json!(10));
+    let refused = shown["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), 2, "{shown}");
+    for one in refused {
+        assert_eq!((&one["who"], &one["code"]), (&json!("carol"), &json!("E3101")), "{one}");
+        assert!(one["reason"].as_str().unwrap().contains("is not a member"), "{one}");
+    }
+    let text = world.ok("home", &["demo", "chat"]);
+    for words in
+        ["makes carol a member", "nothing was appended", "removes carol", "only members spoke: 10 actions"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!world.path("home").exists(), "it plays in temporary directories");
 }

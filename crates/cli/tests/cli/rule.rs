@@ -325,8 +325,17 @@ fn entries_get_verdicts() {
         let said = world.run_with("home", &json_words, spend(amount).as_bytes());
         assert_eq!(objects(said.text())[0]["verdict"], "reject", "{said:?}");
     }
-    fs::write(world.path("state.json"), "{\"key\": 1}").unwrap();
-    world.run_with("home", &with_state, b"").failure("E1011", 2);
+    // What no rule's state can hold, and what says two things.
+    let (long, large) = ("6b".repeat(257), "00".repeat(65_537));
+    for wrong in [
+        "{\"key\": 1}".to_owned(),
+        format!("{{\"{long}\": \"\"}}"),
+        format!("{{\"6b\": \"{large}\"}}"),
+        "{\"6b\": \"01\", \"6B\": \"02\"}".to_owned(),
+    ] {
+        fs::write(world.path("state.json"), wrong).unwrap();
+        world.run_with("home", &with_state, b"").failure("E1011", 2);
+    }
 }
 
 #[test]
@@ -388,6 +397,21 @@ fn entries_and_params_that_are_none_are_told() {
     world.run("home", &["--json", "rule", "run", &path, "--entries", "nowhere"]).failure("E1011", 2);
     world.run("home", &["--json", "rule", "run", "nowhere", "--entries", "-"]).failure("E1011", 2);
     world.run("home", &[&words[..], &["--params", "{"]].concat()).failure("E1011", 2);
+    // Params that no room takes, directories, and a field that nobody reads.
+    let large = format!("\"{}\"", "x".repeat(16 * 1024));
+    let with_params = [&words[..], &["--params", &large]].concat();
+    let failure = world.run_with("home", &with_params, b"").failure("E1011", 2);
+    assert!(failure["message"].as_str().unwrap().contains("at most 16384 bytes"), "{failure}");
+    world.run("home", &["--json", "rule", "run", ".", "--entries", "-"]).failure("E1011", 2);
+    world.run("home", &["--json", "rule", "run", &path, "--entries", "."]).failure("E1011", 2);
+    let entries = b"{\"payload\":1}\n{\"payload\":1,\"autor\":\"bob\"}\n{\"payload\":1,\"autor\":\"bob\"}\n";
+    let said = world.run_with("home", &words[1..], entries);
+    assert_eq!((said.code, said.text().lines().count()), (Some(0), 3), "{said:?}");
+    assert_eq!(
+        said.stderr.matches("the field \"autor\" in line 2 of standard input is passed over").count(),
+        1
+    );
+    assert_eq!(said.stderr.lines().count(), 1, "{said:?}");
     let ledger = ["--json", "rule", "run", "builtin:ledger", "--entries", "-"];
     let failure = world.run("home", &[&ledger[..], &["--params", "{}"]].concat()).failure("E3209", 5);
     assert!(failure["message"].as_str().unwrap().contains("refuses its params"), "{failure}");

@@ -224,8 +224,19 @@ impl Running {
         self.stdin = None;
     }
 
+    /// Waits for the end, and returns the exit code and what was said on standard error.
+    pub(crate) fn wait_and_hear(mut self) -> (Option<i32>, Vec<String>) {
+        let code = self.ended();
+        // The pipe ends with the process.
+        (code, self.errors.iter().collect())
+    }
+
     /// Waits for the end, and returns the exit code.
     pub(crate) fn wait(mut self) -> Option<i32> {
+        self.ended()
+    }
+
+    fn ended(&mut self) -> Option<i32> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {

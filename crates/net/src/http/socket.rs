@@ -13,6 +13,9 @@ use crate::runtime::{Runtime, UnixAcceptor};
 /// Mode of the socket file: whoever may open it may write to the streams.
 const SOCKET_MODE: u32 = 0o600;
 
+/// Longest path of a socket, bytes: what `sockaddr_un` has on Linux, without the zero at its end.
+pub const MAX_SOCKET_PATH_BYTES: usize = 107;
+
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
 
@@ -32,7 +35,7 @@ pub enum SocketError {
         path: PathBuf,
     },
     /// The path does not fit into a socket address.
-    #[error("expected a socket path of at most 107 bytes, found {path} with {}", path.as_os_str().len())]
+    #[error("expected a socket path of at most {MAX_SOCKET_PATH_BYTES} bytes, found {path} with {}", path.as_os_str().len())]
     PathTooLong {
         /// Socket file.
         path: PathBuf,

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::MAX_APPEND_BYTES;
-use super::wire::{AuditLine, Blocks, Checked, Cleared, Copied, Range};
+use super::wire::{AuditLine, Blocks, Checked, Cleared, Copied, Hurry, Range};
 use crate::event::Event;
 use crate::model::{
     Appended, AuditSummary, BlockInfo, ChangeRules, CloneStream, Decision, DiscoveryInfo, NewStream,
@@ -79,6 +79,11 @@ impl RemoteNode {
     /// Signs payloads and brings them to the host of the room.
     pub async fn say(&self, stream: &str, say: &Say) -> Result<Vec<Said>, Failure> {
         self.post_json(path(stream, "/actions")?, say).await
+    }
+
+    /// Ends the waiting of what is said with this call.
+    pub async fn hurry(&self, stream: &str, call: u64) -> Result<(), Failure> {
+        self.post_json(path(stream, "/hurry")?, &Hurry { call }).await
     }
 
     /// Waits until every block that is here has a verdict.
@@ -297,6 +302,14 @@ fn failure_of(body: &[u8]) -> Failure {
 }
 
 fn broken(error: CallError) -> Failure {
-    Failure::new(Code::Internal, format!("expected an answer of the running node: {error}"))
-        .next("see whether the node still runs: quorate info")
+    match error {
+        CallError::NotRunning { .. } | CallError::Connect { .. } | CallError::Http(_) => Failure::new(
+            Code::NodeEnded,
+            format!("expected an answer of the node on this home, found that it has ended: {error}"),
+        )
+        .next("look how far it came, and repeat the command: it works without that node, too"),
+        CallError::Target { .. } | CallError::TooLong { .. } => {
+            Failure::new(Code::Internal, format!("expected an answer of the running node: {error}"))
+        }
+    }
 }

@@ -10,7 +10,7 @@ use quorate_types::limits::MAX_BLOCK_BYTES;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::wire::{AuditLine, Blocks, Checked, Cleared, Copied, Range};
+use super::wire::{AuditLine, Blocks, Checked, Cleared, Copied, Hurry, Range};
 use crate::model::{CloneStream, NewStream};
 use crate::{Code, Failure, FailureBody, FailureKind, Node};
 
@@ -47,6 +47,10 @@ async fn answer(node: &Node, request: &Request) -> Result<Response, Failure> {
             json(&node.open_stream(stream).await?.trust_only_writer().await?)
         }
         ("POST", ["v1", "streams", stream, "actions"]) => json(&node.say(stream, body(request)?).await?),
+        ("POST", ["v1", "streams", stream, "hurry"]) => {
+            let Hurry { call } = body(request)?;
+            json(&node.hurry(stream, call).await?)
+        }
         ("POST", ["v1", "streams", stream, "checked"]) => {
             json(&Checked { length: node.open_stream(stream).await?.checked().await? })
         }

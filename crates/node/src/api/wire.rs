@@ -50,3 +50,9 @@ pub(super) enum AuditLine {
     /// The audit could not be carried out.
     Failure(FailureBody),
 }
+
+/// Whose waiting ends.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hurry {
+    pub(super) call: u64,
+}

@@ -124,7 +124,7 @@ impl Finder {
             .inner
             .streams()
             .values()
-            .filter(|stream| !self.inner.decisions.stops(stream.key()))
+            .filter(|stream| !self.inner.stops(stream.key()))
             .map(|stream| Feed { key: *stream.key(), discovery_key: *stream.discovery_key() })
             .map(|feed| (Topic::of(&feed.discovery_key), feed))
             .collect();

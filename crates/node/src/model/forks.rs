@@ -62,6 +62,10 @@ pub struct Published {
     pub peers: usize,
     /// The stream is a room whose host puts evidence into a block.
     pub in_room: bool,
+    /// Id of the evidence that is kept here: its own, or that of another piece that proves the same. Absent where as much
+    /// is kept already as is of use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Hash>,
 }
 
 impl Published {

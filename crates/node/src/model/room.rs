@@ -42,8 +42,12 @@ pub struct QuorumInfo {
     pub needed: usize,
     /// Who votes, by key.
     pub validators: Vec<ValidatorInfo>,
-    /// Blocks that are committed.
+    /// Blocks that are committed, as far as they are here.
     pub committed: u64,
+    /// Blocks that are committed, here or not. More than `committed` while what is here is not known to be what was
+    /// committed.
+    #[serde(default)]
+    pub known: u64,
     /// Blocks that a quorum has voted for.
     pub certified: u64,
     /// Votes of the epoch that are known here.
@@ -62,6 +66,10 @@ pub struct QuorumInfo {
     /// Feeds of the room, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feeds: Vec<RoomFeedInfo>,
+    /// A peer that is connected has said where it is in the room: a vote that is not here, and for more than a quorum is
+    /// known to have voted for, is missing there, too.
+    #[serde(default)]
+    pub heard: bool,
 }
 
 /// A feed of a room.
@@ -160,6 +168,9 @@ pub struct RoomInfo {
     /// Why no verdict can be given now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unable: Option<String>,
+    /// What connected peers know of the room and this node has not, yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<String>,
 }
 
 /// A rule of a room.
@@ -206,6 +217,9 @@ pub struct Say {
     /// How long to wait for the host, milliseconds.
     #[serde(default)]
     pub patience_ms: u64,
+    /// Number by which the waiting can be ended; 0 where it never is.
+    #[serde(default)]
+    pub call: u64,
 }
 
 /// A change of rules that is to be signed and appended.
@@ -226,6 +240,9 @@ pub struct ChangeRules {
     /// How long to wait for the host, milliseconds.
     #[serde(default)]
     pub patience_ms: u64,
+    /// Number by which the waiting can be ended; 0 where it never is.
+    #[serde(default)]
+    pub call: u64,
 }
 
 /// What a change of rules does. A rule that is there is named by its name, or the first digits of its id.
@@ -323,7 +340,8 @@ pub enum SaidState {
         code: String,
         /// Who refuses it and why, in words.
         reason: String,
-        /// Rule and height, for people: `rule 3f9a1c, height 3`.
+        /// Rule and height, for people: `rule 3f9a1c, height 3`, and of another host, which does not tell the height, `rule
+        /// 3f9a1c, at the host`.
         place: String,
         /// What the rule returned.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use quorate_quorum::certificate::{Change, Inclusion};
 use quorate_quorum::engine::Closes;
 use quorate_quorum::head::Head;
 use quorate_rules::engine::Engine;
+use quorate_rules::engine::with_stack;
 use quorate_rules::state::{Position, RoomStore};
 use quorate_store::room_state::RedbStore;
 use quorate_stream::chunk::split;
@@ -238,19 +239,21 @@ impl<S: RoomStore> Checker<S> {
         known: &Known,
     ) -> Replay {
         let mut replay = Replay::default();
-        for (block, entry) in blocks.iter().zip(entries) {
-            match self.take(block, entry.as_ref(), known) {
-                Ok(noted) => replay.noted.extend(noted),
-                Err(stop) => {
-                    replay.stop = Some(stop);
+        with_stack(|| {
+            for (block, entry) in blocks.iter().zip(entries) {
+                match self.take(block, entry.as_ref(), known) {
+                    Ok(noted) => replay.noted.extend(noted),
+                    Err(stop) => {
+                        replay.stop = Some(stop);
+                        break;
+                    }
+                }
+                // What follows is of another epoch, whose validators are to be known first.
+                if self.room.is_closed() {
                     break;
                 }
             }
-            // What follows is of another epoch, whose validators are to be known first.
-            if self.room.is_closed() {
-                break;
-            }
-        }
+        });
         self.end_replay(replay)
     }
 

@@ -10,7 +10,8 @@ use quorate_feed::{Feed, FeedConfig, Keys};
 use quorate_store::{DirectoryError, FeedDirectory, FeedFiles};
 use quorate_types::{DiscoveryKey, PublicKey};
 
-use crate::node::random;
+use crate::model::Policy;
+use crate::node::{Inner, random};
 use crate::open::{host_key, recovery_text};
 use crate::store_failures::directory_failure;
 use crate::stream::{Stream, StreamIdentity, Writer, open_failure};
@@ -21,16 +22,40 @@ const DIRECTORY: &str = "feeds";
 
 /// Which feeds belong to which room.
 #[derive(Debug, Default)]
-pub(crate) struct RoomFeeds(Mutex<BTreeMap<DiscoveryKey, BTreeSet<PublicKey>>>);
+pub(crate) struct RoomFeeds(Mutex<Belonging>);
+
+#[derive(Debug, Default)]
+struct Belonging {
+    /// Later feeds that are open, by the first feed.
+    open: BTreeMap<DiscoveryKey, BTreeSet<PublicKey>>,
+    /// Key of the first feed, by that of a later one. It is here before the feed is open: peers that ask for it then are told
+    /// what holds for the room.
+    first: BTreeMap<PublicKey, PublicKey>,
+}
 
 impl RoomFeeds {
     /// Finds the later feeds that go with the first feed of a room.
     pub(crate) fn beside(&self, first: &DiscoveryKey) -> Vec<PublicKey> {
-        self.lock().get(first).into_iter().flatten().copied().collect()
+        self.lock().open.get(first).into_iter().flatten().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DiscoveryKey, BTreeSet<PublicKey>>> {
+    fn lock(&self) -> MutexGuard<'_, Belonging> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Tells whether the feed of a key is neither fetched nor served.
+    pub(crate) fn stops(&self, key: &PublicKey) -> bool {
+        self.stopped_by(key).is_some()
+    }
+
+    /// Finds the key because of which a feed is neither fetched nor served: its own, or that by which the room is known
+    /// whose later feed it is.
+    pub(crate) fn stopped_by(&self, key: &PublicKey) -> Option<PublicKey> {
+        let first = self.room_feeds.lock().first.get(key).copied();
+        let stops = |key: &PublicKey| self.decisions.policy(key) == Policy::StopReplicating;
+        [Some(*key), first].into_iter().flatten().find(stops)
     }
 }
 
@@ -52,13 +77,16 @@ impl Node {
         keys: Keys,
     ) -> Result<Stream, Failure> {
         let key = keys.public;
+        self.inner.room_feeds.lock().first.insert(key, room.key);
         let open = self.inner.stream(&key.discovery_key());
         let stream = match open {
             Some(stream) => stream,
             None => self.open_room_feed(room, epoch, keys).await?,
         };
-        self.inner.room_feeds.lock().entry(room.discovery_key).or_default().insert(key);
-        self.inner.peers.offer_beside(&room.discovery_key, &key);
+        self.inner.room_feeds.lock().open.entry(room.discovery_key).or_default().insert(key);
+        if !self.inner.stops(&key) {
+            self.inner.peers.offer_beside(&room.discovery_key, &key);
+        }
         Ok(stream)
     }
 
@@ -99,6 +127,7 @@ impl Node {
             gate: room.gate,
             directory: files.directory().display().to_string(),
             recovery,
+            lost: None,
         };
         Ok(self.start(identity, feed, writer, lock))
     }

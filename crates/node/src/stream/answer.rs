@@ -36,7 +36,8 @@ impl StreamTask {
         let own = self.feed.length();
         let length = whole.as_ref().map_or(own, |whole| whole.length);
         let own_hash = (own > 0).then(|| self.feed.roots().tree_hash(quorate_feed::Flavour::Dat));
-        let remote = self.peers.values().map(Joined::remote_length).max().unwrap_or(0);
+        let sources = self.peers.values().filter(|joined| !joined.has_other_history);
+        let remote = sources.map(Joined::remote_length).max().unwrap_or(0);
         let identity = &self.identity;
         Ok(StreamInfo {
             schema: StreamInfo::SCHEMA.into(),
@@ -61,13 +62,14 @@ impl StreamTask {
             content,
             directory: identity.directory.clone(),
             peers: self.peers.len(),
+            other_history: self.peers.values().filter(|joined| joined.has_other_history).count(),
             remote_length: whole.as_ref().map_or(remote, |whole| whole.remote),
             sparse: identity.sparse,
             recovery: identity.recovery.clone(),
             recovering: self.recovering_info(),
             room: self.room_info(),
             unchecked: self.unchecked(),
-            damaged: self.room_damage().map(str::to_owned),
+            damaged: self.identity.lost.clone().or_else(|| self.room_damage().map(str::to_owned)),
             fork: self.fork_sentence(),
             evidence: self.evidence_infos(),
             gate: self.gate_info(),
@@ -130,16 +132,20 @@ impl StreamTask {
             self.feed.audit(&mut told).await.map_err(|error| read_failure(&self.identity, &error))?;
         // The last figure of the progress is read before the answer.
         future::yield_now().await;
-        let length = self.feed.length();
+        let own = self.feed.length();
         let mut faults: Vec<String> = report.findings.listed().iter().map(ToString::to_string).collect();
+        faults.extend(self.identity.lost.clone());
         if let Some(why) = self.room_damage() {
             faults.push(format!("the records of the room cannot be read: {why}"));
         }
         let room = self.audit_room(&mut faults).await?;
         let (mut blocks, mut bytes) = (report.blocks, report.bytes);
         let (mut parents, mut signatures) = (report.parents, report.signatures);
-        let mut missing = length - self.feed.bitfield().count(BlockRange::new(0, length));
+        let mut missing = own - self.feed.bitfield().count(BlockRange::new(0, own));
+        let (mut length, mut feeds) = (own, 1);
         for later in self.audit_later(progress).await? {
+            length += later.length;
+            feeds += later.feeds;
             blocks += later.blocks;
             bytes += later.bytes;
             parents += later.parents;
@@ -150,7 +156,8 @@ impl StreamTask {
         Ok(AuditSummary {
             schema: AuditSummary::SCHEMA.into(),
             key: self.identity.key,
-            length: self.room_length(),
+            length,
+            feeds,
             blocks,
             bytes,
             parents,

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Append { blocks: Vec<Bytes>, reply: Reply<Appended> },
     /// Sign payloads and bring them to the host of the room; answered when all have come to an end, or in time.
     Say(Box<Utterance>),
+    /// Answer those who say something with this call as it stands, without waiting any longer.
+    Hurry { call: u64 },
     /// Append a change of the room's validators, as its host; answered when it is durable.
     ChangeValidators(ChangeValidators),
     /// Answered when every block that is here has a verdict, where the stream is a room.

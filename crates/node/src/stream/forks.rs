@@ -1,10 +1,11 @@
 //! Evidence about the writer of a feed, where no quorum of a room keeps it; and what the user's decisions do to a stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use quorate_feed::Flavour;
 use quorate_feed::fork::VerifiedForkProof;
 use quorate_proto::quorate1::{Frame, Frames, Message as WireMessage, QuorumMessage};
 use quorate_quorum::evidence::{Claim, Evidence, EvidenceKind, NoOracle, VerifiedEvidence};
@@ -20,6 +21,9 @@ use crate::{Code, EXTENSION, Failure};
 /// Evidence against the writer of one feed that is kept (quorum.md, section 8).
 const MAX_EVIDENCE_OF_FEED: usize = 8;
 
+/// Forks of one feed that are told, before a node starts again.
+const MAX_TOLD: usize = 1024;
+
 /// Checks in a second of evidence that peers send: two signatures each.
 const CHECKS_PER_SECOND: u32 = 10;
 
@@ -32,6 +36,8 @@ pub(super) struct Forks {
     held: BTreeMap<Hash, VerifiedEvidence>,
     /// When the second began in which so many were checked.
     checked: Option<(Instant, u32)>,
+    /// Tree hashes of the two histories of the forks that were told: they are met again with every connection.
+    told: BTreeSet<(Hash, Hash)>,
 }
 
 impl Forks {
@@ -43,6 +49,13 @@ impl Forks {
         };
         self.checked = Some((since, count.saturating_add(1)));
         count < CHECKS_PER_SECOND
+    }
+
+    /// Notes that a fork is told; false when it was before, or so many were that it is of no use.
+    pub(super) fn tells(&mut self, proof: &VerifiedForkProof) -> bool {
+        let proof = proof.proof();
+        let (a, b) = (proof.a.roots.tree_hash(Flavour::Dat), proof.b.roots.tree_hash(Flavour::Dat));
+        self.told.len() < MAX_TOLD && self.told.insert((a, b))
     }
 
     fn knows(&self, evidence: &VerifiedEvidence) -> bool {
@@ -95,7 +108,7 @@ impl StreamTask {
             return;
         }
         let room = self.room_id().unwrap_or(NO_ROOM);
-        let claim = Claim::WriterFork(Box::new(proof.proof().clone()));
+        let claim = Claim::writer_fork(proof.proof().clone());
         match (Evidence { room, claim }).verify(&room, &NoOracle) {
             Ok(evidence) => drop(self.keep_fork(&evidence).await),
             Err(error) => tracing::error!(stream = self.identity.name, "the fork is no evidence: {error}"),
@@ -170,7 +183,18 @@ impl StreamTask {
         };
         let peers = self.send_evidence(&bytes, None);
         let id = quorate_quorum::evidence::id_of(&bytes);
-        Ok(Published { schema: Published::SCHEMA.into(), id, peers, in_room: self.has_quorum() })
+        let kept = self.kept_as(&id, &bytes);
+        Ok(Published { schema: Published::SCHEMA.into(), id, peers, in_room: self.has_quorum(), kept })
+    }
+
+    /// Finds the evidence that is kept here and proves what these bytes do.
+    fn kept_as(&self, id: &Hash, bytes: &Bytes) -> Option<Hash> {
+        let mut all = self.quorum_evidence().chain(self.forks.held.values());
+        if all.any(|held| held.id() == id) {
+            return Some(*id);
+        }
+        let evidence = self.check_fork(bytes.clone()).ok()?;
+        self.forks.held.values().find(|held| held.topic() == evidence.topic()).map(|held| *held.id())
     }
 
     /// Takes evidence that came some other way than from a peer; returns what is kept.
@@ -273,7 +297,7 @@ impl StreamTask {
 
     /// Tells whether the feed is neither fetched nor served.
     pub(super) fn is_stopped(&self) -> bool {
-        self.policy(&self.identity.key) == Policy::StopReplicating
+        self.node.upgrade().is_some_and(|node| node.stops(&self.identity.key))
     }
 
     /// Lets go of every peer where the user has stopped the replication. Their connections stay: nobody is blamed for

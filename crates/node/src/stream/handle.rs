@@ -39,6 +39,8 @@ pub(crate) struct StreamIdentity {
     pub(crate) directory: String,
     /// What opening after a crash has found.
     pub(crate) recovery: Option<String>,
+    /// What is lost of the blocks that were here, which no crash can do.
+    pub(crate) lost: Option<String>,
 }
 
 impl StreamIdentity {
@@ -132,6 +134,11 @@ impl Stream {
         patience: Patience,
     ) -> Result<Vec<Said>, Failure> {
         self.ask(|reply| Command::Say(Box::new(Utterance { author, wish, reply, patience }))).await
+    }
+
+    /// Ends the waiting of [`utter`](Self::utter) with this call: what it says is signed and kept, and told as it stands.
+    pub(crate) async fn hurry(&self, call: u64) -> Result<(), Failure> {
+        self.tell(Command::Hurry { call }).await
     }
 
     /// Appends a change of the room's validators, as its host: a key comes with its proof of possession, or one goes, or

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use bytes::Bytes;
 use quorate_net::Command as Wire;
 use quorate_proto::dat::FeedMessage;
 use quorate_wire::Channel;
@@ -25,6 +27,12 @@ pub(crate) struct Joined {
     pub(crate) id: String,
     /// The peer is a quorate node.
     pub(crate) is_quorate: bool,
+    /// When it was found to be one.
+    pub(crate) quorate_since: Option<Instant>,
+    /// What it said last of the quorum of the room: it may say so before the room is known here.
+    pub(crate) said: Option<Bytes>,
+    /// It carries another history of the feed that the writer signed.
+    pub(crate) has_other_history: bool,
     remote_length: Arc<AtomicU64>,
     channel: Channel,
     outbox: WireOutbox,
@@ -38,6 +46,9 @@ impl Joined {
             id: opened.id.unwrap_or_else(|| opened.address.clone()),
             address: opened.address,
             is_quorate: false,
+            quorate_since: None,
+            said: None,
+            has_other_history: false,
             remote_length: opened.remote_length,
             channel: opened.channel,
             outbox: opened.outbox,
@@ -85,7 +96,7 @@ impl Joined {
     }
 
     /// Sends an extension message; the connection drops it when the peer does not list the name.
-    pub(crate) fn extension(&mut self, name: &str, payload: bytes::Bytes) -> bool {
+    pub(crate) fn extension(&mut self, name: &str, payload: Bytes) -> bool {
         self.ship();
         self.outbox
             .try_send(Wire::Extension { channel: Some(self.channel), name: name.to_owned(), payload })

@@ -70,10 +70,10 @@ impl StreamTask {
         self.handle(Input::Investigated { peer, result });
     }
 
-    async fn report_fork(&mut self, peer: Peer, proof: &quorate_feed::fork::VerifiedForkProof) {
-        self.take_fork(proof).await;
-        self.show_fork(proof);
-        let proof = proof.proof();
+    async fn report_fork(&mut self, peer: Peer, verified: &quorate_feed::fork::VerifiedForkProof) {
+        self.take_fork(verified).await;
+        self.show_fork(verified);
+        let proof = verified.proof();
         // Either history of the proof may be the longer one; what does not stand here is the peer's.
         let here = self.feed.roots_at(proof.a.roots.length()).await.ok().flatten();
         let a_is_ours = here.is_some_and(|roots| roots == proof.a.roots);
@@ -83,7 +83,7 @@ impl StreamTask {
             "key {} signed two different histories, of lengths {ours} and {theirs}",
             self.identity.key.short(),
         ));
-        if self.policy(&self.identity.key) == Policy::Ignore {
+        if self.policy(&self.identity.key) == Policy::Ignore || !self.forks.tells(verified) {
             return;
         }
         let address = self.address(peer);

@@ -1,6 +1,7 @@
 //! What a stream's task does for a room: checks its blocks in their order, appends what passes, carries submissions.
 
 mod audit;
+mod behind;
 mod branch;
 mod epochs;
 mod gate;
@@ -11,12 +12,13 @@ mod open;
 mod past;
 mod pending;
 mod quorum;
+mod recall;
 mod say;
 mod settle;
 mod tell;
 mod validators;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +28,7 @@ use quorate_quorum::head::Head;
 use quorate_replicate::{Input, Peer, Selection};
 use quorate_store::outbox::Outbox;
 use quorate_store::room_state::ROOM_STATE_FILE;
-use quorate_stream::entry::Proof;
+use quorate_stream::entry::{Proof, VerifiedEntry};
 use quorate_stream::refusal::Refusal;
 use quorate_stream::room::Lacking;
 use quorate_stream::submit::{Input as RelayInput, Output as RelayOutput, Relay};
@@ -36,8 +38,9 @@ use self::branch::Branches;
 use self::epochs::Epochs;
 use self::jobs::{Batch, Done, Job, Offer};
 use self::log::Log;
-use self::pending::Pending;
+use self::pending::{Pending, Taking};
 use self::quorum::Quorum;
+use self::recall::Recall;
 use self::say::{Kept, Waiting};
 use self::settle::Settlement;
 use self::tell::refused_block;
@@ -89,6 +92,8 @@ pub(super) enum RoomState {
 pub(super) struct Waiters {
     utterances: VecDeque<Utterance>,
     waiting: Vec<Waiting>,
+    /// What others brought to the host, which this node was.
+    held: Vec<VerifiedEntry>,
     settlements: Vec<Settlement>,
     checks: Vec<Reply<u64>>,
     commits: Vec<(u64, Reply<u64>)>,
@@ -114,6 +119,10 @@ pub(super) struct RoomKeeper {
     relay: Relay,
     known: Known,
     offers: VecDeque<Offer>,
+    /// Where the newest entries stand.
+    recall: Recall,
+    /// Heights at which this node, as the host, refuses its own entries.
+    refused_at: BTreeMap<Hash, u64>,
     /// Certificates and evidence that are to be appended, at the host.
     proofs: Vec<Proof>,
     /// Changes of validators that are to be appended, at the host.
@@ -136,8 +145,12 @@ pub(super) struct RoomKeeper {
     is_lost: bool,
     utterances: VecDeque<Utterance>,
     waiting: Vec<Waiting>,
-    /// Entries of this node on disk, where the host is somebody else.
+    /// Entries of this node on disk, as long as they wait.
     outbox: Option<Arc<Outbox>>,
+    /// Entries of this node that are not on disk: as the host it appends most of them at once.
+    unkept: BTreeSet<Hash>,
+    /// Entries that were on their way when this node became the host, and that the room is still to be asked about.
+    taken_up: Vec<VerifiedEntry>,
     /// Author and number of each entry of this node that waits for an outcome.
     own: BTreeMap<Hash, (PublicKey, u64)>,
     /// No connection leads towards the host.
@@ -209,6 +222,7 @@ impl StreamTask {
         }
         self.take_wanted(&mut keeper).await;
         if keeper.job.is_none() {
+            keeper.take_up(self.runtime.now());
             self.next_job(&mut keeper).await;
         }
         if keeper.job.is_some() {
@@ -220,10 +234,13 @@ impl StreamTask {
             keeper.relay.handle(now, RelayInput::Timeout);
         }
         self.work_relay(&mut keeper).await;
+        self.keep_unanswered(&mut keeper, now).await;
         let ended = keeper.advance_waiting(now);
         self.forget_kept(&mut keeper, ended).await;
         self.work_relay(&mut keeper).await;
         self.tell_pending(&mut keeper, now);
+        self.recall(&mut keeper).await;
+        self.work_relay(&mut keeper).await;
         self.judge(&mut keeper).await;
         self.work_quorum(&mut keeper).await;
         self.settle(&mut keeper).await;
@@ -244,19 +261,23 @@ impl StreamTask {
             let done = job.await;
             self.room_job_done(done).await;
         }
-        if let RoomState::Open(keeper) = &mut self.rooms {
+        if let RoomState::Open(mut keeper) = std::mem::replace(&mut self.rooms, RoomState::Plain) {
+            self.work_relay(&mut keeper).await;
+            self.keep_own_or_warn(&mut keeper).await;
             keeper.come_to_rest().await;
         }
-        self.rooms = RoomState::Plain;
     }
 
     /// Lets go of a room whose state cannot follow its history any more: it is met again, and checked from block 0.
     async fn lose_room(&mut self, mut keeper: Box<RoomKeeper>) {
+        self.work_relay(&mut keeper).await;
+        self.keep_own_or_warn(&mut keeper).await;
         keeper.come_to_rest().await;
         // What they wait for is kept on the disk.
         self.waiters = Waiters {
             utterances: std::mem::take(&mut keeper.utterances),
             waiting: std::mem::take(&mut keeper.waiting),
+            held: keeper.relay.held().chain(&keeper.taken_up).cloned().collect(),
             settlements: std::mem::take(&mut keeper.settlements),
             checks: std::mem::take(&mut keeper.checks),
             commits: keeper.quorum.as_mut().map(Quorum::take_commits).unwrap_or_default(),
@@ -288,6 +309,7 @@ impl StreamTask {
         let RoomState::Open(keeper) = &mut self.rooms else { return };
         keeper.utterances.extend(waiters.utterances);
         keeper.waiting.extend(waiters.waiting);
+        keeper.taken_up.extend(waiters.held);
         keeper.settlements.extend(waiters.settlements);
         keeper.checks.extend(waiters.checks);
         if let Some(quorum) = &mut keeper.quorum {
@@ -469,7 +491,14 @@ impl StreamTask {
         }
         keeper.pending.committed(keeper.committed().unwrap_or(0));
         if let Some(checker) = &mut keeper.checker {
-            keeper.pending.look(now, checker);
+            let entered = keeper.quorum.as_ref().map(|quorum| quorum.engine.epoch().number());
+            let has_begun = entered > Some(keeper.log.part(keeper.place).epoch);
+            let taking = match keeper.closed {
+                None => Taking::Entries,
+                Some(_) if has_begun => Taking::Start,
+                Some(_) => Taking::Nothing,
+            };
+            keeper.pending.look(now, checker, taking);
         }
         if let (Some(since), Some(quorum)) = (keeper.pending.news(), &mut keeper.quorum) {
             quorum.tell_pending(now, since);
@@ -548,6 +577,26 @@ impl RoomKeeper {
     /// Tells whether others may host the room one day.
     fn may_change_host(&self) -> bool {
         self.epochs.as_ref().is_some_and(Epochs::may_change)
+    }
+
+    /// Lets go of what was offered to the host before: another relay of this node knows nothing of it, or another node is
+    /// the host now. Where this node `is_host` from now on, what is on its way comes to it.
+    fn come_to_host(&mut self, is_host: bool) {
+        self.offers.clear();
+        self.taken_up.clear();
+        if is_host {
+            self.taken_up.extend(self.relay.held().chain(self.pending.heard()).cloned());
+        }
+    }
+
+    /// Has the room asked about what was on its way when this node became the host. The job before has come to its end:
+    /// what it appended in a feed that does not count is no answer.
+    fn take_up(&mut self, now: Instant) {
+        let mut entries = std::mem::take(&mut self.taken_up);
+        entries.sort_unstable_by_key(|entry| (*entry.author(), entry.sequence()));
+        for entry in entries {
+            self.relay.take_up(now, entry);
+        }
     }
 
     /// Notes that an entry of this node stands in a block; returns it when it need not be kept any longer.

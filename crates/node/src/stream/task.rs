@@ -320,8 +320,10 @@ impl StreamTask {
                 self.handle(Input::PeerOpened { peer, profile });
             }
             Command::PeerIsQuorate { peer } => {
+                let now = self.runtime.now();
                 if let Some(joined) = self.peers.get_mut(&peer) {
                     joined.is_quorate = true;
+                    joined.quorate_since.get_or_insert(now);
                     self.tell_relay(RelayInput::PeerOpened { peer: RelayPeer(peer.0) });
                     self.tell_quorum(QuorumInput::PeerOpened { peer: Voter(peer.0) });
                 }
@@ -338,14 +340,14 @@ impl StreamTask {
             }
             Command::Append { reply, .. } if self.is_room() => {
                 let name = &self.identity.name;
-                let failure = Failure::new(
-                    Code::EntryNotAllowed,
-                    format!(
+                let no_entry = || {
+                    let message = format!(
                         "expected signed actions, found plain blocks: {name} is a room; nothing was appended"
-                    ),
-                )
-                .next(format!("quorate append {name} MESSAGE signs it"));
-                let _ = reply.try_send(Err(failure));
+                    );
+                    Failure::new(Code::EntryNotAllowed, message)
+                        .next(format!("quorate append {name} MESSAGE signs it"))
+                };
+                let _ = reply.try_send(Err(self.refuse_writing().unwrap_or_else(no_entry)));
             }
             Command::Append { blocks, reply } => self.appends.push((blocks, reply)),
             Command::Say(utterance) => {
@@ -357,6 +359,7 @@ impl StreamTask {
                 }
                 self.take_utterance(*utterance);
             }
+            Command::Hurry { call } => self.hurry(call),
             Command::TrustWriter { reply } => {
                 let trusted = self.trust_writer().await;
                 let _ = reply.try_send(trusted);
@@ -518,7 +521,11 @@ impl StreamTask {
                 );
             }
             ReplicationEvent::ForkFound { peer, index } => {
-                tracing::warn!(peer = self.address(peer), index, "fork found");
+                // What is new of it is told when it is proven; it is found again with every connection.
+                tracing::info!(peer = self.address(peer), index, "fork found");
+                if let Some(joined) = self.peers.get_mut(&peer) {
+                    joined.has_other_history = true;
+                }
             }
             ReplicationEvent::CorruptPeer { peer, index } => {
                 let told = self.corruption.take().filter(|&(of, _)| of == peer);
@@ -628,6 +635,7 @@ impl StreamTask {
     async fn take_extension(&mut self, peer: Peer, name: String, payload: Bytes) {
         let Some(joined) = self.peers.get(&peer) else { return };
         if name == EXTENSION {
+            self.keep_status(peer, &payload);
             self.take_evidence(peer, &payload).await;
             self.tell_relay(RelayInput::Message { peer: RelayPeer(peer.0), payload: payload.clone() });
             self.tell_quorum(QuorumInput::Message { peer: Voter(peer.0), payload });

@@ -85,7 +85,9 @@ impl StreamTask {
             return;
         }
         let length = self.feed.length();
-        let remote = self.peers.values().map(Joined::remote_length).max().unwrap_or(0);
+        // What a peer with another history has is of no use.
+        let sources = self.peers.values().filter(|joined| !joined.has_other_history);
+        let remote = sources.map(Joined::remote_length).max().unwrap_or(0);
         for watch in &self.watches {
             // What was here once was read by then, or is read as missing.
             let rest = BlockRange::new(watch.view.contiguous().min(length), length);

@@ -96,8 +96,12 @@ impl StreamTask {
 
     /// Says why nothing may be appended yet, where that is so.
     pub(super) fn refuse_writing(&self) -> Option<Failure> {
-        let doubt = self.doubt()?;
         let name = &self.identity.name;
+        if let Some(lost) = &self.identity.lost {
+            let message = format!("expected {name} as it was left, found that {lost}; nothing was appended");
+            return Some(Failure::new(Code::Damaged, message).next(format!("quorate audit {name}")));
+        }
+        let doubt = self.doubt()?;
         let failure = Failure::new(
             Code::Recovering,
             format!(
@@ -105,10 +109,9 @@ impl StreamTask {
                  nothing was appended"
             ),
         );
-        Some(
-            failure
-                .next(format!("quorate share {name} until {PEERS_NEEDED} peers that carry it have answered")),
-        )
+        Some(failure.next(format!(
+            "quorate share {name}    # until {PEERS_NEEDED} peers that carry it have answered"
+        )))
     }
 
     /// Says how far recovering has come.

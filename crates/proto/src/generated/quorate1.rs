@@ -29,7 +29,8 @@ pub struct Receipt {
     /// Room id, 32 bytes.
     #[prost(bytes = "bytes", tag = "1")]
     pub room: ::prost::bytes::Bytes,
-    /// Hash of what the author of the entry signed, 32 bytes.
+    /// Hash of what the author of the entry signed, 32 bytes. Where what was submitted is no entry, is forged, or is for
+    /// another room: b2b256("quorate/1 submission\0" | room | entry), room and entry as they stand in Submit.
     #[prost(bytes = "bytes", tag = "2")]
     pub digest: ::prost::bytes::Bytes,
     /// 64 bytes, by the host's feed key over

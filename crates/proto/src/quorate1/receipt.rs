@@ -13,7 +13,7 @@ use crate::{ProtoError, pb_quorate1 as pb};
 pub struct Receipt {
     /// Room of the entry.
     pub room: RoomId,
-    /// Hash of what the author of the entry signed.
+    /// Hash of what the author of the entry signed, or of bytes that are no entry.
     pub digest: Hash,
     /// What became of it.
     pub outcome: Outcome,

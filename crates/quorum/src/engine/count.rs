@@ -5,6 +5,7 @@ use super::disk::After;
 use super::event::{Alarm, Output, Peer, Slot};
 use super::limits::MAX_QCS;
 use crate::certificate::{Certified, VerifiedFinal, VerifiedQc, qc_rank};
+use crate::key::Signer;
 use crate::statement::{Ack, Verified, Vote};
 
 impl Engine {
@@ -48,19 +49,42 @@ impl Engine {
             return false;
         };
         debug_assert_eq!(key.public(), vote.common.signer);
-        let own = self.here.last_vote;
-        let is_own = own.is_some_and(|own| {
+        if !self.is_recorded(vote) {
+            self.fall_silent();
+        }
+        // What is its own was counted when it was signed.
+        true
+    }
+
+    /// Tells whether the records show that this node signed a vote of its key, or may have.
+    fn is_recorded(&self, vote: &Verified<Vote>) -> bool {
+        self.here.last_vote.is_some_and(|own| {
             let (own_head, head) = (own.target.head, vote.target.head);
             own.feed == vote.feed
                 && (head.length() < own_head.length()
                     || own.target == vote.target
                         && vote.ack.map(|ack| ack.length) <= own.ack.map(|ack| ack.length))
-        });
-        if !is_own {
-            self.fall_silent();
+        })
+    }
+
+    /// Counts the votes that the certificates of this epoch hold, which were on the disk: others are heard again, or not.
+    pub(super) fn recover_votes(&mut self) {
+        let (epoch, number) = (&self.current.epoch, self.current.epoch.number());
+        let (room, validators) = (epoch.room(), epoch.validators());
+        let qc = self.longest.get(&number).map(|qc| qc.votes(room, validators));
+        let last = self.last_final.as_ref().filter(|last| last.certified().epoch == number);
+        let last = last.map(|last| last.votes(room, validators));
+        let key = self.vote_key.as_ref().map(Signer::public);
+        for vote in qc.into_iter().chain(last).flatten() {
+            if key == Some(*vote.signer()) && !self.is_recorded(&vote) {
+                continue;
+            }
+            let counted = self.here.tally.vote(vote);
+            self.claim_all(counted.claims);
+            if counted.is_new {
+                self.compare_votes(number, vote.signer(), &vote.feed);
+            }
         }
-        // What is its own was counted when it was signed.
-        true
     }
 
     /// Stops signing: the records were set back, or the key is in use elsewhere.

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
+use quorate_proto::quorate1::QuorumStatus;
 use quorate_types::{Hash, PublicKey};
 
 use crate::certificate::{
@@ -186,7 +187,18 @@ impl Engine {
         self.peers.values().filter_map(|remote| remote.status.as_ref()).map(|status| status.epoch).max()
     }
 
-    /// Returns the votes of this epoch that are known, by validator and length.
+    /// Returns what each peer says of itself, true or not; nothing of one that has not said anything.
+    pub fn statuses(&self) -> impl Iterator<Item = (Peer, &QuorumStatus)> {
+        self.peers.iter().filter_map(|(peer, remote)| Some((*peer, remote.status.as_ref()?)))
+    }
+
+    /// Returns the hash of the ids of all evidence, as it stands in a status; `None` when there is none.
+    pub fn evidence_digest(&self) -> Option<Hash> {
+        self.exposed.digest()
+    }
+
+    /// Returns the votes of this epoch that are known, by validator and length. After a start these are its own newest one, and
+    /// those that the newest certificates hold.
     pub fn votes(&self) -> impl Iterator<Item = &Verified<Vote>> {
         self.here.tally.votes()
     }

@@ -101,6 +101,7 @@ impl Engine {
         engine.recover_statements(&records)?;
         let entered = engine.entered();
         engine.out.push_back(entered);
+        engine.recover_votes();
         Ok(engine)
     }
 

@@ -54,7 +54,11 @@ impl Evidence {
             Claim::WriterFork(proof) => {
                 let verified = (**proof).clone().verify()?;
                 let proof = verified.proof();
-                hash(&[b"fork", &tree_hash(&proof.a.roots), &tree_hash(&proof.b.roots)])
+                let mut histories = [tree_hash(&proof.a.roots), tree_hash(&proof.b.roots)];
+                // Two of one length prove the same in either order.
+                histories.sort_unstable();
+                let [first, second] = &histories;
+                hash(&[b"fork", first, second])
             }
             Claim::WriterTruncate { key, signed, fork } => {
                 if *fork == 0 {

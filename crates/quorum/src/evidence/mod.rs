@@ -47,7 +47,7 @@ pub struct Evidence {
 /// What was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Two roots of which neither extends the other.
+    /// Two roots of which neither extends the other; [`Claim::writer_fork`] puts those of one length into their order.
     WriterFork(Box<ForkProof>),
     /// A root of a hypercore-10 feed that says that its history was rewritten, where none may be.
     WriterTruncate {
@@ -303,6 +303,16 @@ impl Claim {
             Self::BadVerdict(SignedVerdict::Reject(reject)) => &reject.statement.common.signer,
             Self::HaveRollback { have, .. } => &have.statement.common.signer,
         }
+    }
+
+    /// Puts two histories of one length into the order of their tree hashes: whichever was met first, it is one piece of
+    /// evidence with one id.
+    pub fn writer_fork(mut proof: ForkProof) -> Self {
+        let (a, b) = (&proof.a.roots, &proof.b.roots);
+        if a.length() == b.length() && a.tree_hash(proof.flavour) > b.tree_hash(proof.flavour) {
+            std::mem::swap(&mut proof.a, &mut proof.b);
+        }
+        Self::WriterFork(Box::new(proof))
     }
 
     /// Puts two votes of one feed and length, or of different feeds, into their order.

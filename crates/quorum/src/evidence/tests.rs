@@ -378,6 +378,38 @@ fn a_fork_of_a_long_feed_is_small_evidence() {
     assert!(check(Claim::WriterFork(Box::new(same))).is_err());
 }
 
+#[test]
+fn a_fork_of_one_length_has_one_id_and_its_other_order_proves_the_same() {
+    let (key, secret) = key_pair(&[5; 32]);
+    let writer = FeedSigner::new(&key, &secret).unwrap();
+    let signed = |tree: &MemoryTree| {
+        let hash = tree.roots().tree_hash(Flavour::Dat);
+        let signature = writer.sign(Form::Tree, &hash, tree.roots().length());
+        SignedRoots { roots: tree.roots().clone(), signature }
+    };
+    let (one, two) = (signed(&tree(30, 30)), signed(&tree(30, 7)));
+    let proof = |a: &SignedRoots, b: &SignedRoots| ForkProof {
+        key,
+        flavour: Flavour::Dat,
+        a: a.clone(),
+        b: b.clone(),
+        link: Vec::new(),
+    };
+    let made = |a, b| check(Claim::writer_fork(proof(a, b))).unwrap();
+    assert_eq!(made(&one, &two), made(&two, &one));
+    // What was kept in the order in which it was met still holds, and says nothing new.
+    let kept = |a, b| check(Claim::WriterFork(Box::new(proof(a, b)))).unwrap();
+    let kept = [kept(&one, &two), kept(&two, &one)];
+    assert_ne!(kept[0].id(), kept[1].id());
+    assert!(kept.iter().all(|kept| kept.topic() == made(&one, &two).topic()));
+    assert!(kept.iter().any(|kept| kept.id() == made(&one, &two).id()));
+    // Of two lengths the shorter one stays first.
+    let (long, short) = (tree(31, 7), tree(30, 30));
+    let link = find_link(short.roots(), long.roots(), |node| long.node(node.get())).unwrap();
+    let proof = ForkProof { link, ..proof(&signed(&short), &signed(&long)) };
+    assert_eq!(Claim::writer_fork(proof.clone()), Claim::WriterFork(Box::new(proof)));
+}
+
 proptest! {
     /// Votes at two lengths are evidence exactly when their histories differ, and nothing else makes them so.
     #[test]

@@ -1,8 +1,11 @@
 //! What surrounds a rule: the blocks before the entry, and the rule's state.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
-use crate::state::StateError;
+use bytes::Bytes;
+use quorate_types::RuleId;
+
+use crate::state::{InMemory, StateError};
 
 /// The surroundings of one rule in one call.
 ///
@@ -29,6 +32,22 @@ pub trait Host {
     ///
     /// The state cannot be read.
     fn usage(&mut self) -> Result<Usage, StateError>;
+
+    /// Returns what can be answered without asking the host; `None` where nothing can.
+    fn at_hand(&mut self) -> Option<AtHand> {
+        None
+    }
+}
+
+/// What of a rule's surroundings can be read without its host.
+#[derive(Debug, Clone)]
+pub struct AtHand {
+    /// What of the room's state is in memory. It must not change as long as the call runs.
+    pub state: Arc<dyn InMemory>,
+    /// The rule's namespace.
+    pub space: RuleId,
+    /// What the rule's state holds.
+    pub usage: Usage,
 }
 
 /// A block that is not here.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::host::{Host, Usage};
+use super::host::{AtHand, Host, Usage};
 use crate::verdict::Unable;
 
 /// A question to the host.
@@ -48,6 +48,25 @@ impl Question {
     /// Puts the question to the host.
     pub fn put_to(self, host: &mut dyn Host) -> Answer {
         Answer(self.0.put_to(host).unwrap_or_else(Given::Unable))
+    }
+
+    /// Answers the question as the host would; `None` when it is the host who must be asked.
+    pub fn answer_at_hand(self, at_hand: &AtHand) -> Option<Answer> {
+        let get = |key: &[u8]| at_hand.state.get(&at_hand.space, key);
+        Some(Answer(match self.0 {
+            Ask::Block { .. } => return None,
+            Ask::Value { key, out } => {
+                let value = get(&key)?;
+                Given::Value { key, value, out }
+            }
+            Ask::Replaced { key, value, known, usage_too } => {
+                let old_len = match known {
+                    Some(known) => known,
+                    None => get(&key)?.map(|old| old.len()),
+                };
+                Given::Replaced { key, value, old_len, usage: usage_too.then_some(at_hand.usage) }
+            }
+        }))
     }
 }
 

@@ -5,14 +5,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::{Caller, Global, Memory, ResourceLimiter, Val};
 
 use super::drive::ask;
-use crate::abi::{Answer, Call, Guest, Question, Reply, Session, Stopped};
+use crate::abi::{Answer, AtHand, Call, Guest, Question, Reply, Session, Stopped};
 
 /// What belongs to one call.
 pub(super) struct Data {
     pub(super) session: Session,
-    pub(super) mailbox: Mailbox,
+    answers: Answers,
     handles: Option<Handles>,
 }
+
+/// Where a call finds the answers of its host.
+#[derive(Debug, Clone)]
+enum Answers {
+    /// Whoever drives the call has the host, and is asked.
+    Asked(Mailbox),
+    /// Here, or the call is given up.
+    AtHand(AtHand),
+}
+
+/// An answer is not at hand. The call has come to nothing, and is to be made again where the host can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the host is to be asked")]
+pub(super) struct NotAtHand;
 
 /// The parts of an instance that host calls touch.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +55,14 @@ impl Mailbox {
 }
 
 impl Data {
-    pub(super) fn new(call: &Call<'_>) -> Self {
-        Self { session: Session::new(call), mailbox: Mailbox::default(), handles: None }
+    /// Begins a call that leaves its questions in a mailbox.
+    pub(super) fn asking(call: &Call<'_>, mailbox: Mailbox) -> Self {
+        Self { session: Session::new(call), answers: Answers::Asked(mailbox), handles: None }
+    }
+
+    /// Begins a call that asks nobody.
+    pub(super) fn at_hand(call: &Call<'_>, at_hand: AtHand) -> Self {
+        Self { session: Session::new(call), answers: Answers::AtHand(at_hand), handles: None }
     }
 
     pub(super) fn attach(&mut self, handles: Handles) {
@@ -71,11 +91,43 @@ pub(super) async fn serve_with_host(
     let (handles, mut left) = begin(&mut caller)?;
     let mut result = with_guest(&mut caller, &handles, &mut left, act);
     if let Ok(Reply::Ask(question)) = result {
-        let answer = ask(caller.data().mailbox.clone(), question).await;
+        let Answers::Asked(mailbox) = &caller.data().answers else {
+            return Err(wasmtime::Error::new(NotAtHand));
+        };
+        let answer = ask(mailbox.clone(), question).await;
         result = with_guest(&mut caller, &handles, &mut left, |session, guest| {
             session.answer(guest, answer).map(Reply::Done)
         });
     }
+    done(caller, &handles, left, result)
+}
+
+/// Runs the host's side of a host call that may have a question, to which the answer must be at hand.
+pub(super) fn serve_at_hand(
+    mut caller: Caller<'_, Data>,
+    act: impl FnOnce(&mut Session, &mut Guest<'_>) -> Result<Reply, Stopped>,
+) -> wasmtime::Result<i32> {
+    let (handles, mut left) = begin(&mut caller)?;
+    let mut result = with_guest(&mut caller, &handles, &mut left, act);
+    if let Ok(Reply::Ask(question)) = result {
+        let answer = match &caller.data().answers {
+            Answers::AtHand(at_hand) => question.answer_at_hand(at_hand),
+            Answers::Asked(_) => None,
+        };
+        let answer = answer.ok_or_else(|| wasmtime::Error::new(NotAtHand))?;
+        result = with_guest(&mut caller, &handles, &mut left, |session, guest| {
+            session.answer(guest, answer).map(Reply::Done)
+        });
+    }
+    done(caller, &handles, left, result)
+}
+
+fn done(
+    mut caller: Caller<'_, Data>,
+    handles: &Handles,
+    left: i64,
+    result: Result<Reply, Stopped>,
+) -> wasmtime::Result<i32> {
     handles.gas.set(&mut caller, Val::I64(left))?;
     match result.map_err(wasmtime::Error::new)? {
         Reply::Done(result) => Ok(result),

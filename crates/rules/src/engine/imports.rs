@@ -2,16 +2,16 @@
 
 use wasmtime::{Caller, Linker, Result};
 
-use super::data::{Data, serve, serve_with_host};
+use super::data::{Data, serve, serve_at_hand, serve_with_host};
 use crate::abi::{Guest, Session, Stopped};
 
 const RULE: &str = "rule_v1";
 
 type Code<'a> = Caller<'a, Data>;
 
-/// Makes the linker with everything that a rule may import.
-pub(super) fn linker(engine: &wasmtime::Engine) -> Result<Linker<Data>> {
-    let mut linker = Linker::new(engine);
+/// Makes the linker for calls that may ask their host.
+pub(super) fn asking(engine: &wasmtime::Engine) -> Result<Linker<Data>> {
+    let mut linker = without_questions(engine)?;
     linker.func_wrap_async(RULE, "get_block", |code: Code<'_>, (index, out, cap): (i64, i32, i32)| {
         Box::new(serve_with_host(code, move |session, guest| session.get_block(guest, index, out, cap)))
     })?;
@@ -42,6 +42,37 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> Result<Linker<Data>> {
             del.await.map(drop)
         })
     })?;
+    Ok(linker)
+}
+
+/// Makes the linker for calls to which all is at hand.
+pub(super) fn at_hand(engine: &wasmtime::Engine) -> Result<Linker<Data>> {
+    let mut linker = without_questions(engine)?;
+    linker.func_wrap(RULE, "get_block", |code: Code<'_>, index: i64, out: i32, cap: i32| {
+        serve_at_hand(code, |session, guest| session.get_block(guest, index, out, cap))
+    })?;
+    linker.func_wrap(RULE, "state_get", |code: Code<'_>, key: i32, key_len: i32, out: i32, cap: i32| {
+        serve_at_hand(code, |session, guest| session.state_get(guest, key, key_len, out, cap))
+    })?;
+    linker.func_wrap(
+        RULE,
+        "state_set",
+        |code: Code<'_>, key: i32, key_len: i32, value: i32, value_len: i32| {
+            let set = |session: &mut Session, guest: &mut Guest<'_>| {
+                session.state_set(guest, key, key_len, value, value_len)
+            };
+            serve_at_hand(code, set).map(drop)
+        },
+    )?;
+    linker.func_wrap(RULE, "state_del", |code: Code<'_>, key: i32, key_len: i32| {
+        serve_at_hand(code, |session, guest| session.state_del(guest, key, key_len)).map(drop)
+    })?;
+    Ok(linker)
+}
+
+/// Makes a linker with the functions that have no question.
+fn without_questions(engine: &wasmtime::Engine) -> Result<Linker<Data>> {
+    let mut linker = Linker::new(engine);
     linker.func_wrap(RULE, "fail", |mut code: Code<'_>, pointer: i32, length: i32| {
         serve(&mut code, |session, guest| session.fail(guest, pointer, length))
     })?;

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use quorate_types::ModuleHash;
-use wasmtime::{Extern, Global, Instance, InstancePre, Module, ModuleExport, Store, Val};
+use wasmtime::{Extern, Global, Instance, InstancePre, Memory, Module, ModuleExport, Store, TypedFunc, Val};
 
-use super::data::{Data, Handles, left};
+use super::data::{Data, Handles, Mailbox, NotAtHand, left};
 use super::drive::drive;
-use super::{Shared, trap};
-use crate::abi::{Call, CallKind, Ended, Host, Meters, Stopped};
+use super::tries::Tries;
+use super::{Shared, stack, trap};
+use crate::abi::{AtHand, Call, CallKind, Ended, Host, Meters, Stopped};
 use crate::gate::RuleExports;
 use crate::meter::{DEPTH_EXPORT, GAS_EXPORT, MeteredModule};
 use crate::verdict::{Fault, Outcome, Verdict};
@@ -25,8 +26,20 @@ struct Code {
     hash: ModuleHash,
     exports: RuleExports,
     meter_version: u32,
-    instance: InstancePre<Data>,
+    /// For calls that may ask their host.
+    asking: InstancePre<Data>,
+    /// For calls to which all is at hand.
+    at_hand: InstancePre<Data>,
+    tries: Tries,
     places: Places,
+}
+
+/// What a call needs of an instance.
+struct Parts {
+    memory: Memory,
+    gas: Global,
+    alloc: TypedFunc<i32, i32>,
+    entry: TypedFunc<(i32, i32), i32>,
 }
 
 /// Where the exports are that a call needs.
@@ -57,9 +70,12 @@ impl Rule {
             alloc: needed("rule_alloc")?,
             entries: CallKind::ALL.map(|kind| module.get_export_index(kind.export())),
         };
-        let instance = shared.linker.instantiate_pre(&module)?;
+        let asking = shared.asking.instantiate_pre(&module)?;
+        let at_hand = shared.at_hand.instantiate_pre(&module)?;
         let (timeout_ticks, meter_version) = (shared.config.timeout_ticks, metered.version);
-        Ok(Self { code: Arc::new(Code { timeout_ticks, hash, exports, meter_version, instance, places }) })
+        let tries = Tries::default();
+        let code = Code { timeout_ticks, hash, exports, meter_version, asking, at_hand, tries, places };
+        Ok(Self { code: Arc::new(code) })
     }
 
     /// Returns the name of the module.
@@ -86,21 +102,39 @@ impl Rule {
     /// called on any thread; the host's methods are called on the same one.
     pub fn check(&self, call: &Call<'_>, host: &mut dyn Host) -> Outcome {
         let Some(entry) = self.entry(call.kind) else { return not_offered(call.kind) };
-        let data = Data::new(call);
-        let mailbox = data.mailbox.clone();
-        let mut store = Store::new(self.code.instance.module().engine(), data);
+        if let Some(at_hand) = self.may_be_at_hand(host)
+            && let Some(outcome) = self.check_at_hand(&entry, call, at_hand)
+        {
+            return outcome;
+        }
+        let mailbox = Mailbox::default();
+        let mut store = self.store(Data::asking(call, mailbox.clone()));
+        let mut globals = None;
+        let ended = drive(self.run(&mut store, &entry, call, &mut globals), &mailbox, host);
+        finish(store, call, ended, globals)
+    }
+
+    /// Returns what is at hand for a call that is worth trying at once.
+    fn may_be_at_hand(&self, host: &mut dyn Host) -> Option<AtHand> {
+        if stack::is_enough() && self.code.tries.is_due() { host.at_hand() } else { None }
+    }
+
+    /// Calls the rule on the stack of the thread; `None` when the host must be asked. The verdict is that of a call that
+    /// asks.
+    fn check_at_hand(&self, entry: &ModuleExport, call: &Call<'_>, at_hand: AtHand) -> Option<Outcome> {
+        let mut store = self.store(Data::at_hand(call, at_hand));
+        let mut globals = None;
+        let ended = self.run_at_hand(&mut store, entry, call, &mut globals);
+        let succeeded = !ended.as_ref().is_err_and(|error| error.is::<NotAtHand>());
+        self.code.tries.note(succeeded);
+        succeeded.then(|| finish(store, call, ended, globals))
+    }
+
+    fn store(&self, data: Data) -> Store<Data> {
+        let mut store = Store::new(self.code.asking.module().engine(), data);
         store.limiter(|data| data);
         store.set_epoch_deadline(self.code.timeout_ticks);
-        let mut globals = None;
-        let ended = match drive(self.run(&mut store, &entry, call, &mut globals), &mailbox, host) {
-            Ok(result) => Ended::Returned(result),
-            Err(error) => trap::ended(&error),
-        };
-        let meters = match globals {
-            Some((gas, depth)) => Meters { gas: left(&gas, &mut store), depth: left(&depth, &mut store) },
-            None => Meters { gas: gas_of(call), depth: 0 },
-        };
-        store.into_data().session.finish(call, ended, meters)
+        store
     }
 
     fn entry(&self, kind: CallKind) -> Option<ModuleExport> {
@@ -116,24 +150,75 @@ impl Rule {
         globals: &mut Option<(Global, Global)>,
     ) -> wasmtime::Result<i32> {
         let len = store.data_mut().session.input_len(call)?;
-        let instance = self.code.instance.instantiate_async(&mut *store).await?;
+        let instance = self.code.asking.instantiate_async(&mut *store).await?;
+        let parts = self.begin(&instance, store, entry, call, globals)?;
+        let pointer = parts.alloc.call_async(&mut *store, len).await?;
+        parts.write_input(store, pointer, call)?;
+        parts.entry.call_async(store, (pointer, len)).await
+    }
+
+    fn run_at_hand(
+        &self,
+        store: &mut Store<Data>,
+        entry: &ModuleExport,
+        call: &Call<'_>,
+        globals: &mut Option<(Global, Global)>,
+    ) -> wasmtime::Result<i32> {
+        let len = store.data_mut().session.input_len(call)?;
+        let instance = self.code.at_hand.instantiate(&mut *store)?;
+        let parts = self.begin(&instance, store, entry, call, globals)?;
+        let pointer = parts.alloc.call(&mut *store, len)?;
+        parts.write_input(store, pointer, call)?;
+        parts.entry.call(store, (pointer, len))
+    }
+
+    fn begin(
+        &self,
+        instance: &Instance,
+        store: &mut Store<Data>,
+        entry: &ModuleExport,
+        call: &Call<'_>,
+        globals: &mut Option<(Global, Global)>,
+    ) -> wasmtime::Result<Parts> {
         let Places { memory, gas, depth, alloc, .. } = &self.code.places;
-        let memory = get(&instance, store, memory, Extern::into_memory)?;
-        let gas = get(&instance, store, gas, Extern::into_global)?;
-        let depth = get(&instance, store, depth, Extern::into_global)?;
-        let alloc = get(&instance, store, alloc, Extern::into_func)?.typed::<i32, i32>(&mut *store)?;
-        let entry = get(&instance, store, entry, Extern::into_func)?.typed::<(i32, i32), i32>(&mut *store)?;
+        let memory = get(instance, store, memory, Extern::into_memory)?;
+        let gas = get(instance, store, gas, Extern::into_global)?;
+        let depth = get(instance, store, depth, Extern::into_global)?;
+        let alloc = get(instance, store, alloc, Extern::into_func)?.typed(&mut *store)?;
+        let entry = get(instance, store, entry, Extern::into_func)?.typed(&mut *store)?;
         gas.set(&mut *store, Val::I64(gas_of(call)))?;
         *globals = Some((gas, depth));
         store.data_mut().attach(Handles { memory, gas });
-        let pointer = alloc.call_async(&mut *store, len).await?;
-        if left(&gas, &mut *store) < 0 {
+        Ok(Parts { memory, gas, alloc, entry })
+    }
+}
+
+impl Parts {
+    /// Writes the input where `rule_alloc` said.
+    fn write_input(&self, store: &mut Store<Data>, pointer: i32, call: &Call<'_>) -> wasmtime::Result<()> {
+        if left(&self.gas, &mut *store) < 0 {
             return Err(Stopped.into());
         }
-        let (bytes, data) = memory.data_and_store_mut(&mut *store);
-        data.session.write_input(bytes, pointer, call)?;
-        entry.call_async(&mut *store, (pointer, len)).await
+        let (bytes, data) = self.memory.data_and_store_mut(store);
+        Ok(data.session.write_input(bytes, pointer, call)?)
     }
+}
+
+fn finish(
+    mut store: Store<Data>,
+    call: &Call<'_>,
+    ended: wasmtime::Result<i32>,
+    globals: Option<(Global, Global)>,
+) -> Outcome {
+    let ended = match ended {
+        Ok(result) => Ended::Returned(result),
+        Err(error) => trap::ended(&error),
+    };
+    let meters = match globals {
+        Some((gas, depth)) => Meters { gas: left(&gas, &mut store), depth: left(&depth, &mut store) },
+        None => Meters { gas: gas_of(call), depth: 0 },
+    };
+    store.into_data().session.finish(call, ended, meters)
 }
 
 impl fmt::Debug for Rule {

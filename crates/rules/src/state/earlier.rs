@@ -61,8 +61,12 @@ impl<S: RoomStore> RoomStore for Earlier<'_, S> {
         if length == self.position.length { Ok(WriteSet::new()) } else { Err(self.unchanging(length)) }
     }
 
-    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {
-        batch.last().map_or(Ok(()), |last| Err(self.unchanging(last.after().length)))
+    fn stage(&mut self, step: Step) -> Result<(), StateError> {
+        Err(self.unchanging(step.after().length))
+    }
+
+    fn commit(&mut self) -> Result<(), StateError> {
+        Ok(())
     }
 
     fn step_back(&mut self, length: u64) -> Result<(), StateError> {

@@ -102,21 +102,21 @@ impl RoomStore for MemoryStore {
         Ok(held)
     }
 
-    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {
-        for (step, expected) in batch.iter().zip(self.position.length..) {
-            if step.index != expected {
-                return Err(StateError::Index { expected, found: step.index });
-            }
+    fn stage(&mut self, step: Step) -> Result<(), StateError> {
+        let before = self.position;
+        if step.index != before.length {
+            return Err(StateError::Index { expected: before.length, found: step.index });
         }
-        for step in batch {
-            let before = self.position;
-            self.position = step.after();
-            let values = self.put(step.writes.clone());
-            self.undo.push_back(Undo { before, values });
-            while self.position.length.saturating_sub(self.oldest()) > self.undo_steps {
-                self.undo.pop_front();
-            }
+        self.position = step.after();
+        let values = self.put(step.writes);
+        self.undo.push_back(Undo { before, values });
+        while self.position.length.saturating_sub(self.oldest()) > self.undo_steps {
+            self.undo.pop_front();
         }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), StateError> {
         Ok(())
     }
 

@@ -78,8 +78,11 @@ proptest! {
             match one {
                 Move::Commit(batch) => {
                     let steps = steps(store.position(), batch);
-                    steps.iter().for_each(|step| model.commit(step));
-                    store.commit(&steps).unwrap();
+                    for step in steps {
+                        model.commit(&step);
+                        store.stage(step).unwrap();
+                    }
+                    store.commit().unwrap();
                     oldest = oldest.max((model.states.len() as u64).saturating_sub(undo_steps));
                 }
                 Move::Back(by) => {
@@ -136,12 +139,14 @@ proptest! {
 }
 
 #[test]
-fn a_batch_that_skips_an_index_changes_nothing() {
+fn a_step_that_skips_an_index_changes_nothing() {
     let mut store = MemoryStore::new();
     let write = WriteSet::from([((RuleId::new([1; 32]), b"key".to_vec()), Some(b"value".to_vec()))]);
-    let mut batch = steps(store.position(), vec![write.clone(), write]);
-    batch[1].index = 2;
-    assert_eq!(store.commit(&batch), Err(StateError::Index { expected: 1, found: 2 }));
-    assert_eq!(store.position(), Position::START);
-    assert_eq!(store.entries(&RuleId::new([1; 32])).count(), 0);
+    for found in [1, u64::MAX] {
+        let mut step = steps(store.position(), vec![write.clone()]).remove(0);
+        step.index = found;
+        assert_eq!(store.stage(step), Err(StateError::Index { expected: 0, found }));
+        assert_eq!(store.position(), Position::START);
+        assert_eq!(store.entries(&RuleId::new([1; 32])).count(), 0);
+    }
 }

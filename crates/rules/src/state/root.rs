@@ -6,6 +6,9 @@ use super::WriteSet;
 
 const DOMAIN: &[u8] = b"quorate state root 1";
 
+/// What is collected before it is hashed, about, bytes.
+const PIECE_BYTES: usize = 1024;
+
 /// Computes the root after an entry. One that writes nothing changes the root as well.
 ///
 /// ```text
@@ -17,15 +20,29 @@ const DOMAIN: &[u8] = b"quorate state root 1";
 /// Keys and values are within [`limits`](crate::limits), so lengths fit.
 pub fn state_root(before: &StateRoot, index: u64, writes: &WriteSet) -> StateRoot {
     let mut state = blake2b_simd::Params::new().hash_length(StateRoot::LEN).to_state();
-    state.update(DOMAIN).update(before.as_bytes()).update(&index.to_le_bytes());
-    state.update(&length(writes.len()));
-    for ((space, key), value) in writes {
-        state.update(space.as_bytes()).update(&length(key.len())).update(key);
-        match value {
-            Some(value) => state.update(&[1]).update(&length(value.len())).update(value),
-            None => state.update(&[0]),
-        };
+    // Hashed in few pieces: each takes as long as a short write.
+    let mut bytes = Vec::with_capacity(PIECE_BYTES);
+    for part in [DOMAIN, before.as_bytes(), &index.to_le_bytes(), &length(writes.len())] {
+        bytes.extend_from_slice(part);
     }
+    for ((space, key), value) in writes {
+        bytes.extend_from_slice(space.as_bytes());
+        bytes.extend_from_slice(&length(key.len()));
+        bytes.extend_from_slice(key);
+        match value {
+            Some(value) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&length(value.len()));
+                bytes.extend_from_slice(value);
+            }
+            None => bytes.push(0),
+        }
+        if bytes.len() >= PIECE_BYTES / 2 {
+            state.update(&bytes);
+            bytes.clear();
+        }
+    }
+    state.update(&bytes);
     StateRoot::from_slice(state.finalize().as_bytes()).expect("the digest length is set to 32 bytes")
 }
 

@@ -1,6 +1,8 @@
 //! What a store of a room's state offers: reading, committing steps, taking them back.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use quorate_types::{Hash, RuleId, StateRoot};
 
@@ -53,6 +55,15 @@ impl Step {
     }
 }
 
+/// Steps that wait for a commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Staged {
+    /// How many.
+    pub steps: usize,
+    /// Bytes of their keys and values.
+    pub bytes: usize,
+}
+
 /// Why a state cannot be read or changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
@@ -98,6 +109,19 @@ pub trait StateStore {
     ///
     /// [`StateError::Failed`], [`StateError::Damaged`].
     fn get(&self, space: &RuleId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// Returns what of the state is in memory, where it can be read apart from the store; `None` where nothing can.
+    /// It changes with the store.
+    fn in_memory(&self) -> Option<Arc<dyn InMemory>> {
+        None
+    }
+}
+
+/// The part of a state that is in memory.
+pub trait InMemory: fmt::Debug + Send + Sync {
+    /// Reads the value of a key as [`StateStore::get`] does: `None` when it is not in memory, `Some(None)` when there
+    /// is no value.
+    fn get(&self, space: &RuleId, key: &[u8]) -> Option<Option<Vec<u8>>>;
 }
 
 /// A room's state, which moves by steps.
@@ -122,14 +146,26 @@ pub trait RoomStore: StateStore {
     /// [`StateError::OutOfReach`], [`StateError::Failed`], [`StateError::Damaged`].
     fn held_at(&self, length: u64) -> Result<WriteSet, StateError>;
 
-    /// Adds steps that follow one another, all of them or none.
+    /// Adds a step that follows. Everything reads it at once; it is kept when it is committed, and not before.
     ///
     /// # Errors
     ///
-    /// [`StateError::Index`] when they do not follow; nothing is added by a commit that fails.
-    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError>;
+    /// [`StateError::Index`] when it does not follow, and when what it writes over cannot be read; nothing is added then.
+    fn stage(&mut self, step: Step) -> Result<(), StateError>;
 
-    /// Takes the last steps back, until the state stands at `length`.
+    /// Tells how much waits for a commit. Nothing ever does in a store that is in memory.
+    fn staged(&self) -> Staged {
+        Staged::default()
+    }
+
+    /// Commits the steps that were added, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Failed`]: the steps wait for another try.
+    fn commit(&mut self) -> Result<(), StateError>;
+
+    /// Takes the last steps back, until the state stands at `length`. Commits what waits for it.
     ///
     /// # Errors
     ///

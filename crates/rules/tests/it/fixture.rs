@@ -8,7 +8,7 @@ use quorate_rules::limits::GAS_LIMIT_CHECK;
 use quorate_rules::verdict::{Fault, Outcome, Verdict};
 use quorate_types::{Hash, PublicKey};
 
-use crate::support::{Surroundings, assert_same, second_opinion};
+use crate::support::{Surroundings, assert_same, assert_same_at_hand, second_opinion};
 
 /// Everything that can be imported, the markers, two pages of memory, and an input at 65536.
 const PRELUDE: &str = r#"
@@ -78,10 +78,12 @@ pub(crate) fn call(payload: &[u8]) -> Call<'_> {
     }
 }
 
-/// Calls a module in both engines, which must agree.
+/// Calls a module in both engines, and with its state at hand, which must agree.
 pub(crate) fn run(module: &[u8], call: &Call<'_>, around: &mut Surroundings) -> Outcome {
     let mut again = around.clone();
-    let outcome = rule(module).check(call, around);
+    let rule = rule(module);
+    let outcome = rule.check(call, around);
+    assert_same_at_hand(&rule, call, &again, &outcome);
     let second = second_opinion(module, call, &mut again);
     assert_same(&outcome, &second, "the engines disagree");
     assert_eq!(*around, again, "the engines ask for other things");

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_hand;
 mod differential;
 mod fixture;
 mod host_calls;

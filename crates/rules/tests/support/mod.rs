@@ -7,9 +7,10 @@
 
 mod surroundings;
 
-pub(crate) use surroundings::Surroundings;
+pub(crate) use surroundings::{Partly, Surroundings};
 
 use quorate_rules::abi::{Call, CallKind, Ended, Guest, Host, Meters, Reply, Session, Stopped};
+use quorate_rules::engine::{Rule, with_stack};
 use quorate_rules::gate;
 use quorate_rules::meter::{self, DEPTH_EXPORT, GAS_EXPORT};
 use quorate_rules::verdict::{Fault, Outcome, Unable, Verdict};
@@ -85,6 +86,20 @@ impl Interpreted {
 /// When the gate refuses the module, or the interpreter itself fails.
 pub(crate) fn second_opinion(module: &[u8], call: &Call<'_>, host: &mut dyn Host) -> Outcome {
     Interpreted::new(module).check(call, host)
+}
+
+/// Calls a rule with all of its state at hand, and with some of it, on a stack on which it runs at once: the outcome must
+/// be the same to the letter.
+///
+/// # Panics
+///
+/// When it is another one.
+pub(crate) fn assert_same_at_hand(rule: &Rule, call: &Call<'_>, around: &Surroundings, outcome: &Outcome) {
+    let parts: [fn(&[u8]) -> bool; 2] = [|_| true, |key| key.last().is_some_and(|byte| byte % 2 == 0)];
+    for is_at_hand in parts {
+        let mut host = Partly { around: around.clone(), is_at_hand };
+        assert_eq!(with_stack(|| rule.check(call, &mut host)), *outcome, "it differs with the state at hand");
+    }
 }
 
 /// Compares two outcomes in everything that is part of consensus, and in the logs.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::HomeError;
 use crate::atomic::{self, PUBLIC_MODE};
 
 /// Name of the file in the stream's directory.
@@ -117,14 +118,23 @@ impl StreamInfo {
         self.peers.truncate(MAX_PEERS);
     }
 
-    pub(super) fn read(directory: &Path) -> io::Result<Self> {
-        let Some(bytes) = atomic::read(&directory.join(FILE_NAME), MAX_FILE_BYTES)? else {
+    pub(super) fn read(directory: &Path) -> Result<Self, HomeError> {
+        let path = directory.join(FILE_NAME);
+        let Some(bytes) = atomic::read(&path, MAX_FILE_BYTES).map_err(HomeError::io("read", &path))? else {
             return Ok(Self::new(0, Encoding::default(), Origin::default()));
         };
-        let mut info: Self = serde_json::from_slice(&bytes)?;
+        let malformed = |(line, found)| HomeError::StreamInfo { path, line, found };
+        let mut info: Self = match serde_json::from_slice(&bytes) {
+            Ok(info) => info,
+            Err(error) => {
+                let text = error.to_string();
+                let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+                return Err(malformed((error.line(), what.to_owned())));
+            }
+        };
         if info.schema != SCHEMA {
-            let text = format!("expected schema {SCHEMA:?}, found {:?}", info.schema);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            let line = line_of(&bytes, "schema");
+            return Err(malformed((line, format!("the schema {:?} instead of {SCHEMA:?}", info.schema))));
         }
         info.peers.truncate(MAX_PEERS);
         Ok(info)
@@ -135,6 +145,13 @@ impl StreamInfo {
         bytes.push(b'\n');
         atomic::replace(&directory.join(FILE_NAME), &bytes, PUBLIC_MODE)
     }
+}
+
+/// Finds the line of a member of a JSON object, counted from 1.
+fn line_of(json: &[u8], member: &str) -> usize {
+    let text = String::from_utf8_lossy(json);
+    let member = format!("\"{member}\"");
+    text.lines().position(|line| line.contains(&member)).map_or(1, |position| position + 1)
 }
 
 #[cfg(test)]
@@ -176,5 +193,11 @@ mod tests {
             std::fs::write(directory.path().join(FILE_NAME), text).unwrap();
             assert!(StreamInfo::read(directory.path()).is_err(), "{text}");
         }
+        std::fs::write(directory.path().join(FILE_NAME), "{\n\"schema\": 1\n}").unwrap();
+        let error = StreamInfo::read(directory.path()).unwrap_err();
+        assert!(
+            matches!(&error, HomeError::StreamInfo { line: 2, found, .. } if found.contains("integer")),
+            "{error}"
+        );
     }
 }

@@ -2,10 +2,26 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ahash::RandomState;
 use quorate_types::RuleId;
+use smallvec::SmallVec;
 
-/// What a kept key costs besides its bytes and those of its value: the two allocations and the table's slots.
-const ENTRY_BYTES: usize = 112;
+/// What a kept key costs besides its bytes and those of its value, where these are not in it: the table's slots.
+const ENTRY_BYTES: usize = 160;
+
+/// Key; those that most rules use stand in the table itself, where they are found without another look at memory.
+pub(super) type Key = SmallVec<[u8; 36]>;
+
+/// Value, if there is one; short ones stand in the table.
+pub(super) type Value = Option<SmallVec<[u8; 24]>>;
+
+/// Values of a namespace by key. Strangers choose the keys, so the hash has a secret.
+pub(super) type Values = HashMap<Key, Value, RandomState>;
+
+/// Copies a value out.
+pub(super) fn copy(value: &Value) -> Option<Vec<u8>> {
+    value.as_ref().map(|value| value.to_vec())
+}
 
 /// Values by namespace and key, absent ones included; bounded.
 ///
@@ -22,7 +38,7 @@ pub(super) struct Cache {
 #[derive(Debug, Default)]
 struct Generation {
     /// There are few namespaces, and comparing them is faster than hashing.
-    spaces: BTreeMap<RuleId, HashMap<Vec<u8>, Option<Vec<u8>>>>,
+    spaces: BTreeMap<RuleId, Values>,
     bytes: usize,
 }
 
@@ -33,7 +49,7 @@ impl Cache {
     }
 
     /// Looks a key up: `None` when nothing is known of it.
-    pub(super) fn get(&mut self, space: &RuleId, key: &[u8]) -> Option<Option<Vec<u8>>> {
+    pub(super) fn get(&mut self, space: &RuleId, key: &[u8]) -> Option<Value> {
         if let Some(value) = self.young.get(space, key) {
             return Some(value.clone());
         }
@@ -43,7 +59,7 @@ impl Cache {
     }
 
     /// Keeps what is known of a key.
-    pub(super) fn put(&mut self, space: &RuleId, key: Vec<u8>, value: Option<Vec<u8>>) {
+    pub(super) fn put(&mut self, space: &RuleId, key: Key, value: Value) {
         if self.young.bytes.saturating_add(cost(&key, &value)) > self.limit {
             self.old = std::mem::take(&mut self.young);
         }
@@ -61,17 +77,17 @@ impl Cache {
 }
 
 impl Generation {
-    fn get(&self, space: &RuleId, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+    fn get(&self, space: &RuleId, key: &[u8]) -> Option<&Value> {
         self.spaces.get(space)?.get(key)
     }
 
-    fn take(&mut self, space: &RuleId, key: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    fn take(&mut self, space: &RuleId, key: &[u8]) -> Option<(Key, Value)> {
         let (key, value) = self.spaces.get_mut(space)?.remove_entry(key)?;
         self.bytes = self.bytes.saturating_sub(cost(&key, &value));
         Some((key, value))
     }
 
-    fn put(&mut self, space: &RuleId, key: Vec<u8>, value: Option<Vec<u8>>) {
+    fn put(&mut self, space: &RuleId, key: Key, value: Value) {
         self.bytes = self.bytes.saturating_add(cost(&key, &value));
         let freed = key.len();
         let keys = self.spaces.entry(*space).or_default();
@@ -82,8 +98,8 @@ impl Generation {
     }
 }
 
-fn cost(key: &[u8], value: &Option<Vec<u8>>) -> usize {
-    ENTRY_BYTES + key.len() + value.as_ref().map_or(0, Vec::len)
+fn cost(key: &[u8], value: &Value) -> usize {
+    ENTRY_BYTES + key.len() + value.as_ref().map_or(0, SmallVec::len)
 }
 
 #[cfg(test)]
@@ -92,13 +108,21 @@ mod tests {
 
     const SPACE: RuleId = RuleId::new([1; 32]);
 
+    fn key(bytes: &[u8]) -> Key {
+        Key::from_slice(bytes)
+    }
+
+    fn value(bytes: &[u8]) -> Value {
+        Some(SmallVec::from_slice(bytes))
+    }
+
     #[test]
     fn values_and_absences_are_kept() {
         let mut cache = Cache::new(1 << 20);
         assert_eq!(cache.get(&SPACE, b"a"), None);
-        cache.put(&SPACE, b"a".to_vec(), Some(b"1".to_vec()));
-        cache.put(&SPACE, b"b".to_vec(), None);
-        assert_eq!(cache.get(&SPACE, b"a"), Some(Some(b"1".to_vec())));
+        cache.put(&SPACE, key(b"a"), value(b"1"));
+        cache.put(&SPACE, key(b"b"), None);
+        assert_eq!(cache.get(&SPACE, b"a"), Some(value(b"1")));
         assert_eq!(cache.get(&SPACE, b"b"), Some(None));
         assert_eq!(cache.get(&RuleId::new([2; 32]), b"a"), None);
         cache.clear();
@@ -108,10 +132,10 @@ mod tests {
     #[test]
     fn the_bytes_stay_within_the_limit_and_what_is_read_stays() {
         let mut cache = Cache::new(100_000);
-        cache.put(&SPACE, b"hot".to_vec(), Some(b"1".to_vec()));
+        cache.put(&SPACE, key(b"hot"), value(b"1"));
         for i in 0..10_000_u32 {
-            cache.put(&SPACE, i.to_be_bytes().to_vec(), Some(vec![0; (i % 50) as usize]));
-            assert_eq!(cache.get(&SPACE, b"hot"), Some(Some(b"1".to_vec())), "after {i}");
+            cache.put(&SPACE, key(&i.to_be_bytes()), value(&vec![0; (i % 50) as usize]));
+            assert_eq!(cache.get(&SPACE, b"hot"), Some(value(b"1")), "after {i}");
             assert!(cache.young.bytes + cache.old.bytes <= 100_000);
         }
         assert_eq!(cache.get(&SPACE, &0_u32.to_be_bytes()), None);
@@ -122,9 +146,9 @@ mod tests {
     fn a_new_value_hides_the_old_one() {
         let mut cache = Cache::new(1000);
         for i in 0..100_u8 {
-            cache.put(&SPACE, b"key".to_vec(), Some(vec![i; 20]));
-            cache.put(&SPACE, vec![i], None);
-            assert_eq!(cache.get(&SPACE, b"key"), Some(Some(vec![i; 20])));
+            cache.put(&SPACE, key(b"key"), value(&[i; 20]));
+            cache.put(&SPACE, key(&[i]), None);
+            assert_eq!(cache.get(&SPACE, b"key"), Some(value(&[i; 20])));
         }
         let spaces = [&cache.young, &cache.old];
         let counted: usize =

@@ -10,10 +10,8 @@ use quorate_rules::state::Position;
 use quorate_types::RoomId;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
 
-use super::cache::Cache;
 use super::{
-    CACHE_BYTES, META, META_POSITION, META_ROOM, Reader, RedbStore, STATE, UNDO, Unsynced, read_position,
-    write_position,
+    Hot, META, META_POSITION, META_ROOM, RedbStore, STATE, UNDO, Unsynced, read_position, write_position,
 };
 use crate::atomic::{PUBLIC_MODE, sync_directory};
 
@@ -127,10 +125,12 @@ fn open_file(path: &Path, room: RoomId) -> Result<RedbStore, Failure> {
         room,
         found: Found::State,
         position,
+        committed: position,
         oldest,
         undo_bytes,
         unsynced: Unsynced::default(),
-        reader: Mutex::new(Reader { cache: Cache::new(CACHE_BYTES), table: None }),
+        hot: Hot::new(),
+        table: Mutex::new(None),
     })
 }
 

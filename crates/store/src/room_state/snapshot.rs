@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use quorate_rules::state::{Position, RoomStore, StateError};
+use quorate_rules::state::{Position, StateError};
 use quorate_types::{Hash, RoomId, RuleId, StateRoot};
 use redb::{ReadableDatabase, ReadableTable};
 
@@ -83,14 +83,14 @@ pub enum SnapshotError {
 }
 
 impl RedbStore {
-    /// Writes a snapshot of the present position. Blocks the thread.
+    /// Writes a snapshot of the position that was committed last. Blocks the thread.
     ///
     /// # Errors
     ///
     /// Fails when the state cannot be read or `to` be written.
     pub fn export(&self, to: impl Write) -> Result<Snapshot, SnapshotError> {
         let mut out = Hashed::new(BufWriter::new(to));
-        let position = self.position();
+        let position = self.committed;
         out.write_all(MAGIC)?;
         out.write_all(&FORMAT.to_be_bytes())?;
         out.write_all(self.room.as_bytes())?;
@@ -210,7 +210,7 @@ impl RedbStore {
         if let Some(position) = end {
             write_position(&transaction, position, 0)?;
         }
-        Ok(self.finish(transaction, end.is_some())?)
+        Ok(super::finish(transaction, end.is_some(), &mut self.unsynced)?)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use quorate_rules::state::{Earlier, ROOM_SPACE, state_root};
 
+use super::staged::RECORD_BYTES;
 use super::*;
 
 const ROOM: RoomId = RoomId::new([9; 32]);
@@ -51,7 +52,10 @@ impl Model {
 
     fn commit(&mut self, batch: Vec<WriteSet>) {
         let batch: Vec<Step> = batch.into_iter().map(|writes| self.step(writes)).collect();
-        self.store.commit(&batch).unwrap();
+        for step in batch {
+            self.store.stage(step).unwrap();
+        }
+        self.store.commit().unwrap();
     }
 
     fn step_back(&mut self, length: u64) {
@@ -129,17 +133,43 @@ fn steps_are_kept_taken_back_and_kept_again() {
 }
 
 #[test]
-fn steps_that_do_not_follow_are_refused_whole() {
+fn a_step_that_does_not_follow_is_refused() {
     let mut model = Model::new();
     model.commit(vec![put("a", "1")]);
     let good = model.step(put("a", "2"));
-    model.states.pop();
     let gap = Step { index: 3, ..good.clone() };
-    let error = StateError::Index { expected: 2, found: 3 };
-    assert_eq!(model.store.commit(&[good, gap]), Err(error));
+    let again = Step { index: 1, ..good.clone() };
+    model.store.stage(good).unwrap();
     model.check();
-    let error = StateError::OutOfReach { oldest: 0, newest: 1, found: 2 };
-    assert_eq!(model.store.step_back(2), Err(error));
+    assert_eq!(model.store.stage(gap), Err(StateError::Index { expected: 2, found: 3 }));
+    assert_eq!(model.store.stage(again), Err(StateError::Index { expected: 2, found: 1 }));
+    model.check();
+    let error = StateError::OutOfReach { oldest: 0, newest: 2, found: 3 };
+    assert_eq!(model.store.step_back(3), Err(error));
+    model.check();
+}
+
+#[test]
+fn steps_that_wait_are_read_taken_back_and_lost_with_the_process() {
+    let mut model = Model::new();
+    model.commit(vec![put("a", "1"), put("b", "1"), put("c", "1")]);
+    for writes in
+        [put("a", "2"), put("d", "2"), WriteSet::from([((space(1), b"b".to_vec()), None)]), put("a", "3")]
+    {
+        let step = model.step(writes);
+        model.store.stage(step).unwrap();
+        model.check();
+    }
+    assert_eq!(model.store.staged(), Waiting { steps: 4, bytes: 7 });
+    // A snapshot is of what is on the disk.
+    assert_eq!(model.store.export(Vec::new()).unwrap().position.length, 3);
+    model.step_back(5);
+    assert_eq!(model.store.staged(), Waiting::default());
+    model.check();
+    let step = model.step(put("e", "1"));
+    model.store.stage(step).unwrap();
+    model.states.pop();
+    model.reopen();
     model.check();
 }
 
@@ -310,7 +340,7 @@ fn a_snapshot_is_taken_back_in() {
         assert_eq!(imported.get(space, key), model.store.get(space, key));
     }
     let step = model.step(put("more", "1"));
-    imported.commit(&[step]).unwrap();
+    imported.stage(step).unwrap();
     imported.step_back(100).unwrap();
 
     // It is open, and stays as it is.

@@ -149,12 +149,10 @@ fn try_out<E: RuleEngine>(
 fn vector_refusal(failure: VectorFailure, by: &RuleRef) -> Refusal {
     match failure {
         VectorFailure::Init(failure) => failure.refusal(RoomCode::InitRefused, by.clone()),
-        VectorFailure::Vector { number, expected, found, reason } => Refusal::by_rule(
-            RoomCode::Vectors,
-            by.clone(),
-            found,
-            &format!("test vector {number}: expected code {expected}, found {found} {reason}"),
-        ),
+        VectorFailure::Vector { number, expected, found, reason } => {
+            let words = format!("test vector {number}: expected code {expected}, found {found} {reason}");
+            Refusal::by_rule(RoomCode::Vectors, by.clone(), found, words.trim_end())
+        }
         VectorFailure::Block { number } => Refusal::new(
             RoomCode::Vectors,
             format!("test vector {number}: the rule reads a block, and test vectors have none"),

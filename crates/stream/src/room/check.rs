@@ -13,7 +13,7 @@ use super::compiled::Compiled;
 use super::effects::{Checked, Effects, RuleUse, Signed, Stop};
 use super::engine::RuleEngine;
 use super::host::RuleHost;
-use super::overlay::{Layered, View};
+use super::overlay::Layered;
 use super::part::RoomPart;
 use super::prefix::{Lacking, Prefix};
 use super::proof::{check_place, check_proof};
@@ -137,8 +137,8 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         let registry = Arc::clone(&self.registry);
         let Some(rule) = registry.rule(rule) else { return Ok(None) };
         let position = self.position();
-        let view = View { overlay: &self.overlay, store: &self.store };
-        let compiled = self.rules.get(&rule.module, |module| governance::assemble(&view, prefix, module))?;
+        let compiled =
+            self.rules.get(&rule.module, |module| governance::assemble(&self.store, prefix, module))?;
         let call = Call {
             kind: CallKind::Query,
             flags: 0,
@@ -149,7 +149,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             payload: question,
             gas: governance::GAS,
         };
-        let mut host = RuleHost::new(&view, prefix, rule.id);
+        let mut host = RuleHost::new(&self.store, prefix, rule.id);
         Ok(Some(self.rules.engine().check(&compiled, &call, &mut host)))
     }
 
@@ -197,8 +197,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         self.check_history(tree_hash)?;
         self.prepare(prefix)?;
         let prepared = self.prepared.as_ref().ok_or(Stop::damaged("rules"))?;
-        let view = View { overlay: &self.overlay, store: &self.store };
-        let state = Layered { writes: &prepared.writes, below: &view };
+        let state = Layered { writes: &prepared.writes, below: &self.store };
         let mut context = Context {
             room: &self.id,
             header: &self.header,
@@ -240,7 +239,6 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             self.prepared = Some(Prepared::default());
             return Ok(());
         }
-        let view = View { overlay: &self.overlay, store: &self.store };
         let mut registry = Registry::clone(&self.registry);
         let mut writes = WriteSet::new();
         let mut context = Context {
@@ -248,7 +246,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
             header: &self.header,
             registry: &self.registry,
             position,
-            state: &view,
+            state: &self.store,
             prefix,
             rules: &mut self.rules,
             part: self.part.as_ref(),

@@ -1,7 +1,7 @@
 //! Surroundings of a rule in a room.
 
 use bytes::Bytes;
-use quorate_rules::abi::{Host, Missing, Usage};
+use quorate_rules::abi::{AtHand, Host, Missing, Usage};
 use quorate_rules::state::{StateError, StateStore};
 use quorate_types::RuleId;
 
@@ -32,5 +32,11 @@ impl Host for RuleHost<'_> {
 
     fn usage(&mut self) -> Result<Usage, StateError> {
         keys::get_usage(self.state, &self.space)
+    }
+
+    fn at_hand(&mut self) -> Option<AtHand> {
+        let state = self.state.in_memory()?;
+        let usage = self.usage().ok()?;
+        Some(AtHand { state, space: self.space, usage })
     }
 }

@@ -1,6 +1,7 @@
 //! Many entries in a row, and a room whose feed is not what it was.
 
 use bytes::Bytes;
+use quorate_rules::engine::with_stack;
 use quorate_rules::state::{RoomStore, StateError};
 
 use super::Room;
@@ -59,18 +60,20 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         entries: impl IntoIterator<Item = Result<AuthenticEntry, Refusal>>,
         prefix: &dyn Prefix,
     ) -> Replayed {
-        let mut applied = 0_u64;
-        for entry in entries {
-            let checked = match &entry {
-                Ok(entry) => self.check_authentic(entry, self.position().tree_hash, prefix),
-                Err(refusal) => Checked::Refused(refusal.clone()),
-            };
-            if let Err(stopped) = self.finish(checked, prefix) {
-                return Replayed { applied, stopped: Some(stopped) };
+        with_stack(|| {
+            let mut applied = 0_u64;
+            for entry in entries {
+                let checked = match &entry {
+                    Ok(entry) => self.check_authentic(entry, self.position().tree_hash, prefix),
+                    Err(refusal) => Checked::Refused(refusal.clone()),
+                };
+                if let Err(stopped) = self.finish(checked, prefix) {
+                    return Replayed { applied, stopped: Some(stopped) };
+                }
+                applied = applied.saturating_add(1);
             }
-            applied = applied.saturating_add(1);
-        }
-        Replayed { applied, stopped: None }
+            Replayed { applied, stopped: None }
+        })
     }
 
     /// Checks and applies the block at the present position, of which the tree hash with it comes from `prefix`.

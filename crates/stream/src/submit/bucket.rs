@@ -15,8 +15,12 @@ pub(super) struct Bucket {
 impl Bucket {
     /// Makes a full bucket.
     pub(super) fn new(units_per_second: u32, burst: u32) -> Self {
-        let unit = Duration::from_secs(1) / units_per_second.max(1);
-        Self { unit, burst: unit.saturating_mul(burst), full_at: None }
+        Self::slow(Duration::from_secs(1) / units_per_second.max(1), burst)
+    }
+
+    /// Makes a full bucket that gives out less than one unit in a second: one in each `period`.
+    pub(super) const fn slow(period: Duration, burst: u32) -> Self {
+        Self { unit: period, burst: period.saturating_mul(burst), full_at: None }
     }
 
     /// Takes units when they are there.

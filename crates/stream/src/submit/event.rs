@@ -51,7 +51,7 @@ pub enum Input {
         /// Tree hash of those blocks.
         tree_hash: Hash,
     },
-    /// Answer to [`Output::Offer`]; offers are answered in their order.
+    /// Answer to [`Output::Offer`], one to each, in any order.
     Answered {
         /// Digest of the offer.
         digest: Hash,

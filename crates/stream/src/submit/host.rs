@@ -84,6 +84,12 @@ impl Host {
         Some(offered)
     }
 
+    /// Returns the entries that wait for the room's answer, for their modules, or for their predecessors.
+    pub(super) fn held(&self) -> impl Iterator<Item = &VerifiedEntry> {
+        let offered = self.offers.values().map(|offered| &offered.entry);
+        offered.chain(self.parked.values().map(|parked| &parked.entry))
+    }
+
     fn has_room(&self, entry: &VerifiedEntry) -> bool {
         self.bytes.saturating_add(size(entry)) <= MAX_OFFERED_BYTES
     }

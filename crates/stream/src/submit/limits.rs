@@ -23,6 +23,13 @@ pub const MAX_ROUTES: usize = 64 * 1024;
 /// Such entries that came from one peer first: 16 s of all that it may send.
 pub const MAX_ROUTES_OF_PEER: usize = 8 * 1024;
 
+/// Submissions of one peer, one after the other, that are no entries of the room and are refused by the host with their
+/// code; one more ends the connection.
+pub const MAX_BAD_SUBMISSIONS: u32 = 16;
+
+/// Time after which the host refuses one more of them.
+pub const BAD_SUBMISSION_PERIOD: Duration = Duration::from_secs(10);
+
 /// Peers that a receipt goes back to.
 pub const MAX_SOURCES: usize = 8;
 

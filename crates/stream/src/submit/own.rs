@@ -10,6 +10,7 @@ use super::SubmitError;
 use super::limits::{
     MAX_IN_FLIGHT, MAX_OWN, MAX_OWN_BYTES, MAX_RETRY, PATIENT_TRIES, REPLAY_PATIENCE, RETRY,
 };
+use super::receipt::submission_digest;
 use crate::entry::VerifiedEntry;
 use crate::refusal::Refusal;
 
@@ -22,6 +23,8 @@ pub(super) struct Submission {
     pub(super) entry: VerifiedEntry,
     pub(super) block: Bytes,
     pub(super) module: Option<Bytes>,
+    /// By which the host would refuse its bytes.
+    bytes_digest: Hash,
     /// Times it was sent.
     pub(super) tries: u32,
     next_try: Instant,
@@ -48,6 +51,7 @@ pub(super) enum Due {
 pub(super) struct Own {
     entries: BTreeMap<Ticket, Submission>,
     by_digest: BTreeMap<Hash, Ticket>,
+    by_bytes: BTreeMap<Hash, Ticket>,
     by_number: BTreeMap<(PublicKey, u64), Ticket>,
     /// Entries whose turn has not come yet.
     unsent: BTreeSet<Ticket>,
@@ -81,11 +85,13 @@ impl Own {
         give_up_after: Option<Duration>,
     ) -> Result<(), SubmitError> {
         let block = entry.encode();
+        let bytes_digest = submission_digest(entry.room(), &block);
         let give_up = give_up_after.and_then(|after| now.checked_add(after));
         let submission = Submission {
             entry,
             block,
             module,
+            bytes_digest,
             tries: 0,
             next_try: now,
             give_up,
@@ -107,6 +113,7 @@ impl Own {
         self.next = self.next.saturating_add(1);
         self.bytes = bytes;
         self.by_digest.insert(*submission.entry.digest(), ticket);
+        self.by_bytes.insert(bytes_digest, ticket);
         self.by_number.insert(number, ticket);
         self.unsent.insert(ticket);
         self.deadlines.extend(give_up.map(|at| (at, ticket)));
@@ -130,6 +137,12 @@ impl Own {
         submission.map(|submission| &submission.entry)
     }
 
+    /// Returns the digest of the entry that is sent as the bytes with this digest.
+    pub(super) fn by_bytes(&self, digest: &Hash) -> Option<Hash> {
+        let submission = self.entries.get(self.by_bytes.get(digest)?);
+        submission.map(|submission| *submission.entry.digest())
+    }
+
     /// Returns the entry that waits with an author's number.
     pub(super) fn with_number(&self, author: &PublicKey, sequence: u64) -> Option<&VerifiedEntry> {
         let ticket = self.by_number.get(&(*author, sequence))?;
@@ -148,6 +161,16 @@ impl Own {
             VerifiedEntry::Action(_) => false,
         };
         self.entries.values().filter(needs).find_map(|submission| submission.module.as_ref())
+    }
+
+    /// Returns the module that came with an entry.
+    pub(super) fn module_of(&self, digest: &Hash) -> Option<&Bytes> {
+        self.entries.get(self.by_digest.get(digest)?)?.module.as_ref()
+    }
+
+    /// Tells whether an entry of an author before this number waits.
+    pub(super) fn waits_before(&self, author: &PublicKey, sequence: u64) -> bool {
+        self.by_number.range((*author, 0)..(*author, sequence)).next().is_some()
     }
 
     /// Returns the next entry that was not sent, when one may be on its way.
@@ -270,6 +293,7 @@ impl Own {
     pub(super) fn remove(&mut self, digest: &Hash) -> bool {
         let Some(ticket) = self.by_digest.remove(digest) else { return false };
         let Some(submission) = self.entries.remove(&ticket) else { return false };
+        self.by_bytes.remove(&submission.bytes_digest);
         self.by_number.remove(&(*submission.entry.author(), submission.entry.sequence()));
         self.timers.remove(&(submission.wake(), ticket));
         if let Some(at) = submission.give_up {

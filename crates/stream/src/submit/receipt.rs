@@ -8,11 +8,23 @@ use quorate_types::limits::{MAX_REASON_BYTES, MAX_RULE_NAME_BYTES};
 use quorate_types::{Hash, RoomId, Signature};
 
 use super::limits::{MAX_OUTCOMES, REFUSAL_MEMORY};
-use crate::identity::{Author, Verifier};
+use crate::identity::{Author, Verifier, b2b256_of};
 use crate::refusal::{Refusal, RoomCode, RuleRef, clean};
 
 /// What every receipt's signed bytes begin with.
 pub const RECEIPT_CONTEXT: &[u8] = b"quorate/1 receipt\0";
+
+/// What the bytes begin with whose hash names a submission that is no entry.
+pub const SUBMISSION_CONTEXT: &[u8] = b"quorate/1 submission\0";
+
+/// Computes the digest in a receipt that refuses bytes: `b2b256("quorate/1 submission\0" | room of the submission | its
+/// bytes)`.
+///
+/// What was submitted is not what its author signed, or for another room. By the hash of what the author signed the
+/// receipt would refuse the author's own entry as well, which others may have altered on its way.
+pub fn submission_digest(room: &RoomId, entry: &[u8]) -> Hash {
+    b2b256_of(&[SUBMISSION_CONTEXT, room.as_ref(), entry])
+}
 
 /// Returns what the host signs: `"quorate/1 receipt\0" | room | digest | outcome`.
 ///

@@ -10,7 +10,10 @@ use quorate_types::{Hash, PublicKey, RoomId};
 use super::bucket::Bucket;
 use super::host::Host;
 use super::inbox::Inbox;
-use super::limits::{MESSAGES_PER_SECOND_IN_ALL, MODULE_BYTES_AT_ONCE, MODULE_BYTES_PER_SECOND};
+use super::limits::{
+    BAD_SUBMISSION_PERIOD, MAX_BAD_SUBMISSIONS, MESSAGES_PER_SECOND_IN_ALL, MODULE_BYTES_AT_ONCE,
+    MODULE_BYTES_PER_SECOND,
+};
 use super::modules::Modules;
 use super::own::{Due, Own};
 use super::receipt::Outcomes;
@@ -55,6 +58,8 @@ pub(super) struct Remote {
     pub(super) inbox: Inbox,
     pub(super) status: Option<Status>,
     pub(super) module_bytes: Bucket,
+    /// Submissions that are no entries of the room and are refused before the connection ends.
+    pub(super) bad_submissions: Bucket,
 }
 
 impl Remote {
@@ -187,6 +192,38 @@ impl Relay {
         self.own.iter()
     }
 
+    /// Returns the module that an entry of this node brings, while it waits for an outcome.
+    pub fn submitted_module(&self, digest: &Hash) -> Option<&Bytes> {
+        self.own.module_of(digest)
+    }
+
+    /// Tells whether an entry with a lower number of the same author, submitted here, waits for an outcome.
+    pub fn waits_before(&self, author: &PublicKey, sequence: u64) -> bool {
+        self.own.waits_before(author, sequence)
+    }
+
+    /// Returns the entries that are with the host, where that is this node: the room is asked about them, or they wait
+    /// for their predecessors.
+    pub fn held(&self) -> impl Iterator<Item = &VerifiedEntry> {
+        self.host.iter().flat_map(Host::held)
+    }
+
+    /// Has the room asked about an entry as if a peer had brought it just now; does nothing at others than the host, and
+    /// where the outcome is known. It is for what was on its way when this node became the host.
+    pub fn take_up(&mut self, now: Instant, entry: VerifiedEntry) {
+        if self.outcomes.get(now, entry.digest()).is_none() && !self.own.contains(entry.digest()) {
+            self.offer(entry, None);
+        }
+    }
+
+    /// Sends at once what waits: the same host takes entries again, after a time in which it could take none. Those that
+    /// came then may have been too many for it.
+    pub fn send_again(&mut self, now: Instant) {
+        self.routes.renew();
+        self.own.renew(now);
+        self.work(now);
+    }
+
     /// Takes in what happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
@@ -229,7 +266,9 @@ impl Relay {
             return;
         }
         let module_bytes = Bucket::new(MODULE_BYTES_PER_SECOND, MODULE_BYTES_AT_ONCE);
-        self.peers.insert(peer, Remote { inbox: Inbox::new(), status: None, module_bytes });
+        let bad_submissions = Bucket::slow(BAD_SUBMISSION_PERIOD, MAX_BAD_SUBMISSIONS);
+        let remote = Remote { inbox: Inbox::new(), status: None, module_bytes, bad_submissions };
+        self.peers.insert(peer, remote);
         self.greet(now, peer);
         if self.host.is_none() {
             for ticket in self.own.on_their_way() {

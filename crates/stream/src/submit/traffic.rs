@@ -10,7 +10,7 @@ use quorate_types::{Hash, PublicKey, RoomId, Signature};
 use super::host::Host;
 use super::limits::PASS_ON_ONCE;
 use super::own::Ticket;
-use super::receipt::{is_lasting, is_signed, refusal, sign};
+use super::receipt::{is_lasting, is_signed, refusal, refused, sign, submission_digest};
 use super::relay::Relay;
 use super::routes::Route;
 use super::{Fault, Output, Peer, SubmissionState};
@@ -97,7 +97,33 @@ impl Relay {
     }
 
     /// A peer submits an entry, its own or another's.
+    ///
+    /// The host says what is wrong with something else, until it has had enough of it; anybody else ends the connection.
     fn submitted_by(&mut self, now: Instant, peer: Peer, submit: &Submit) -> Result<(), Fault> {
+        let Err(fault) = self.take_in(now, peer, submit) else { return Ok(()) };
+        let Some(receipt) = self.refuse_bytes(submit, &fault) else { return Err(fault) };
+        if !self.peers.get_mut(&peer).is_some_and(|remote| remote.bad_submissions.take(now, 1)) {
+            return Err(fault);
+        }
+        self.send(peer, &Message::Receipt(receipt));
+        Ok(())
+    }
+
+    /// Signs at the host that bytes are no entry of this room.
+    fn refuse_bytes(&self, submit: &Submit, fault: &Fault) -> Option<Receipt> {
+        let host = self.host.as_ref()?;
+        let refusal = match fault {
+            Fault::Entry(error) => error.clone().into(),
+            Fault::Room { .. } => Refusal::new(RoomCode::NotAllowed, fault.to_string()),
+            _ => return None,
+        };
+        let (room, outcome) = (self.room, refused(&refusal));
+        let digest = submission_digest(&submit.room, &submit.entry);
+        let signature = sign(&host.key, &room, &digest, &outcome);
+        Some(Receipt { room, digest, outcome, signature })
+    }
+
+    fn take_in(&mut self, now: Instant, peer: Peer, submit: &Submit) -> Result<(), Fault> {
         self.check_room(&submit.room)?;
         // What is kept must not keep the message around it.
         let entry = Entry::decode(Bytes::copy_from_slice(&submit.entry))?;
@@ -158,7 +184,9 @@ impl Relay {
     fn receipt(&mut self, now: Instant, receipt: Receipt) -> Result<(), Fault> {
         self.check_room(&receipt.room)?;
         let digest = receipt.digest;
-        let is_awaited = self.own.contains(&digest) || self.routes.contains(&digest);
+        let is_refusal = matches!(receipt.outcome, Outcome::Refused(_));
+        let own_bytes = self.own.by_bytes(&digest).filter(|_| is_refusal);
+        let is_awaited = own_bytes.is_some() || self.own.contains(&digest) || self.routes.contains(&digest);
         if self.host.is_some() || !is_awaited || self.outcomes.is_signed(now, &digest) {
             return Ok(());
         }
@@ -169,7 +197,10 @@ impl Relay {
             }
             return Err(Fault::Receipt { host: self.host_key });
         }
-        self.settle(now, digest, receipt.outcome, Some(receipt.signature));
+        match own_bytes {
+            Some(entry) => self.conclude(now, entry, &receipt.outcome),
+            None => self.settle(now, digest, receipt.outcome, Some(receipt.signature)),
+        }
         Ok(())
     }
 

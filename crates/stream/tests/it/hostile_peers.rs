@@ -3,9 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_proto::quorate1::{FrameError, Message, Module, Outcome, Receipt, Status, Submit, WantModule};
-use quorate_stream::entry::{EntryError, VerifiedEntry};
-use quorate_stream::submit::{Fault, Input, Output, Peer, Relay, SubmissionState};
+use quorate_proto::quorate1::{
+    Frame, FrameError, Frames, Message, Module, Outcome, Receipt, Status, Submit, WantModule,
+};
+use quorate_stream::action::Action;
+use quorate_stream::entry::{Entry, EntryError, VerifiedEntry};
+use quorate_stream::identity::Anchor;
+use quorate_stream::submit::limits::{BAD_SUBMISSION_PERIOD, MAX_BAD_SUBMISSIONS};
+use quorate_stream::submit::{
+    Answer, Fault, Input, Output, Peer, Relay, SubmissionState, receipt_bytes, submission_digest,
+};
 use quorate_types::{ModuleHash, RoomId, Signature};
 
 use super::world::{ROOM, World, action, author, host_key};
@@ -59,6 +66,158 @@ fn each_misdeed_has_its_fault() {
     let chunk = quorate_stream::entry::Entry::Chunk(chunk).encode();
     let chunk = Message::Submit(Submit { room: ROOM, entry: chunk }).encode();
     assert_eq!(of(chunk), Some(Fault::Entry(EntryError::NotSigned)));
+}
+
+/// What is no entry of the room, each with the code that its submitter is to hear.
+fn bad_submissions() -> Vec<(Submit, u16)> {
+    let entry = action(&author(1), 0, "a").encode();
+    let here = |entry: Bytes| Submit { room: ROOM, entry };
+    let mut forged = entry.to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let unknown_field = [&entry[..], &[0x78, 1]].concat();
+    let large = Action {
+        author: author(1).public(),
+        sequence: 0,
+        anchor: Anchor::NONE,
+        valid_until: 0,
+        payload: vec![b'a'; 64_513].into(),
+        signature: Signature::new([0; 64]),
+    };
+    let chunk = quorate_stream::chunk::split(&Bytes::from_static(b"module")).unwrap().remove(0);
+    vec![
+        (here(Bytes::from_static(b"hello")), 3001),
+        (here(unknown_field.into()), 3001),
+        (here(forged.into()), 3002),
+        (here(large.encode()), 3007),
+        (here(Entry::Chunk(chunk).encode()), 3008),
+        (Submit { room: RoomId::new([6; 32]), entry }, 3008),
+    ]
+}
+
+/// Receipts among what a relay sends, and the faults for which it lets peers go.
+fn answers(relay: &mut Relay) -> (Vec<Receipt>, Vec<Fault>) {
+    let (mut receipts, mut faults) = (Vec::new(), Vec::new());
+    while let Some(output) = relay.poll_output() {
+        match output {
+            Output::Send { payload, .. } => {
+                receipts.extend(Frames::new(payload).filter_map(|frame| match frame {
+                    Ok(Frame::Message(Message::Receipt(receipt))) => Some(receipt),
+                    _ => None,
+                }));
+            }
+            Output::Disconnect { fault, .. } => faults.push(fault),
+            _ => {}
+        }
+    }
+    (receipts, faults)
+}
+
+#[test]
+fn the_host_refuses_what_is_no_entry_by_its_bytes_and_with_its_code() {
+    let key = ed25519_dalek::VerifyingKey::from_bytes(host_key().public().as_bytes()).unwrap();
+    let mut host = Relay::host(ROOM, host_key()).unwrap();
+    let world = World::new(1, 0);
+    let peer = Peer(1);
+    host.handle(world.now, Input::PeerOpened { peer });
+    let genuine = action(&author(1), 0, "a");
+    for (submit, expected) in bad_submissions() {
+        let payload = Message::Submit(submit.clone()).encode();
+        host.handle(world.now, Input::Message { peer, payload });
+        let (receipts, faults) = answers(&mut host);
+        assert_eq!(faults, [], "E{expected}");
+        let [receipt] = &receipts[..] else { panic!("E{expected}: {receipts:?}") };
+        let Outcome::Refused(refused) = &receipt.outcome else { panic!("{receipt:?}") };
+        assert_eq!((refused.code, receipt.room), (expected, ROOM), "{}", refused.reason);
+        assert_eq!(receipt.digest, submission_digest(&submit.room, &submit.entry));
+        assert_ne!(receipt.digest, *genuine.digest(), "the author's own entry is not refused");
+        let bytes = receipt_bytes(&receipt.room, &receipt.digest, &receipt.outcome);
+        let signature = ed25519_dalek::Signature::from_bytes(receipt.signature.as_bytes());
+        key.verify_strict(&bytes, &signature).unwrap();
+    }
+    // What was altered on its way is still taken as its author made it.
+    host.handle(world.now, Input::Message { peer, payload: submit(&genuine) });
+    host.handle(
+        world.now,
+        Input::Answered { digest: *genuine.digest(), answer: Answer::Appended { index: 1 } },
+    );
+    let (receipts, faults) = answers(&mut host);
+    assert_eq!(faults, []);
+    assert_eq!(receipts.len(), 1);
+    assert_eq!(
+        (receipts[0].digest, &receipts[0].outcome),
+        (*genuine.digest(), &Outcome::Appended { index: 1 })
+    );
+}
+
+#[test]
+fn a_peer_that_submits_too_much_that_is_no_entry_is_let_go() {
+    let mut host = Relay::host(ROOM, host_key()).unwrap();
+    let world = World::new(1, 0);
+    let (peer, other) = (Peer(1), Peer(2));
+    for peer in [peer, other] {
+        host.handle(world.now, Input::PeerOpened { peer });
+    }
+    let (submit, _) = bad_submissions().remove(2);
+    let payload = Message::Submit(submit).encode();
+    for _ in 0..MAX_BAD_SUBMISSIONS {
+        host.handle(world.now, Input::Message { peer, payload: payload.clone() });
+    }
+    let (receipts, faults) = answers(&mut host);
+    assert_eq!((receipts.len(), faults.len()), (MAX_BAD_SUBMISSIONS as usize, 0));
+    // Time makes up for one.
+    let later = world.now + BAD_SUBMISSION_PERIOD;
+    host.handle(later, Input::Message { peer, payload: payload.clone() });
+    let (receipts, faults) = answers(&mut host);
+    assert_eq!((receipts.len(), faults.len()), (1, 0));
+    host.handle(later, Input::Message { peer, payload: payload.clone() });
+    host.handle(later, Input::Message { peer: other, payload });
+    let (receipts, faults) = answers(&mut host);
+    assert!(matches!(faults[..], [Fault::Entry(EntryError::Forged { .. })]), "{faults:?}");
+    assert_eq!(receipts.len(), 1, "others are answered");
+}
+
+#[test]
+fn a_relay_passes_nothing_on_that_is_no_entry() {
+    for (submit, code) in bad_submissions() {
+        let mut world = World::new(1, 2);
+        world.link(0, 1);
+        world.run(Duration::from_secs(2));
+        let (peer, sent) = (world.stranger(1), world.nodes[1].sent);
+        world.input(1, Input::Message { peer, payload: Message::Submit(submit).encode() });
+        assert_eq!(world.nodes[1].faults.len(), 1, "E{code}");
+        assert_eq!(world.nodes[1].sent, sent, "E{code}");
+    }
+}
+
+#[test]
+fn an_entry_whose_bytes_the_host_refuses_has_come_to_its_end() {
+    // A host of another version, to which this is no entry.
+    let (mut relay, world) = follower();
+    let entry = action(&author(1), 0, "a");
+    relay.submit(world.now, entry.clone(), None, None).unwrap();
+    let digest = submission_digest(&ROOM, &entry.encode());
+    let refused = quorate_proto::quorate1::Refused {
+        code: 3001,
+        rule: None,
+        rule_code: 0,
+        reason: "expected something else".into(),
+    };
+    let outcome = Outcome::Refused(refused);
+    let peer = Peer(1);
+    relay.handle(world.now, Input::PeerOpened { peer });
+    while relay.poll_output().is_some() {}
+    let key = ed25519_dalek::SigningKey::from_bytes(&[100; 32]);
+    let signature = ed25519_dalek::Signer::sign(&key, &receipt_bytes(&ROOM, &digest, &outcome));
+    let signature = Signature::new(signature.to_bytes());
+    let receipt = Receipt { room: ROOM, digest, outcome, signature };
+    relay.handle(world.now, Input::Message { peer, payload: Message::Receipt(receipt).encode() });
+    let end = std::iter::from_fn(|| relay.poll_output()).find_map(|output| match output {
+        Output::Submission { digest, state } => Some((digest, state)),
+        _ => None,
+    });
+    let Some((digest, SubmissionState::Refused(refusal))) = end else { panic!("{end:?}") };
+    assert_eq!((digest, refusal.code.number()), (*entry.digest(), 3001));
+    assert_eq!(relay.submitted().count(), 0);
 }
 
 #[test]
@@ -156,7 +315,6 @@ fn a_false_module_costs_its_sender_the_connection() {
 }
 
 fn install(module: &Bytes) -> VerifiedEntry {
-    use quorate_stream::identity::Anchor;
     use quorate_stream::rule_change::{Change, UnsignedRuleChange};
     let name = "chess".parse().unwrap();
     let change = Change::Install { name, module: ModuleHash::of(module), meter: 1, params: Bytes::new() };

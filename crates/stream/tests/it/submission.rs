@@ -564,3 +564,67 @@ fn what_stood_in_a_block_that_is_dropped_goes_to_the_next_host() {
     }
     assert_eq!(relay.submitted().count(), 1);
 }
+
+/// A room may be closed for a while, or its host go on in another feed: what was brought to it meanwhile is not forgotten.
+#[test]
+fn what_the_host_could_not_take_is_asked_about_again() {
+    let now = std::time::Instant::now();
+    let (peer, next) = (Peer(1), author(5));
+    let entries = [action(&author(3), 0, "a"), action(&author(3), 1, "b")];
+    let submit = |entry: &VerifiedEntry| {
+        let submit = quorate_proto::quorate1::Submit { room: ROOM, entry: entry.encode() };
+        Input::Message { peer, payload: Message::Submit(submit).encode() }
+    };
+    let offered = |outputs: &[Output]| -> Vec<_> {
+        let digest = |output: &Output| match output {
+            Output::Offer { digest, .. } => Some(*digest),
+            _ => None,
+        };
+        outputs.iter().filter_map(digest).collect()
+    };
+    let mut host = Relay::host(ROOM, host_key()).unwrap();
+    outputs(&mut host, Input::PeerOpened { peer });
+    for entry in &entries {
+        assert_eq!(offered(&outputs(&mut host, submit(entry))), [*entry.digest()]);
+        // One question at a time, however often it comes.
+        assert_eq!(offered(&outputs(&mut host, submit(entry))), []);
+    }
+    // The second one waits for the first.
+    let skipped = quorate_stream::refusal::Refusal::new(RoomCode::SequenceSkipped, "expected 0");
+    let answer = quorate_stream::submit::Answer::Refused(skipped);
+    outputs(&mut host, Input::Answered { digest: *entries[1].digest(), answer });
+    let held: Vec<VerifiedEntry> = host.held().cloned().collect();
+    assert_eq!(held.len(), 2);
+
+    // It goes on as the host in another feed, whose room is asked about both.
+    host.set_host(now, next.public(), Some(next.clone())).unwrap();
+    while host.poll_output().is_some() {}
+    assert_eq!(host.held().count(), 0);
+    for entry in held {
+        host.take_up(now, entry);
+    }
+    let again: Vec<Output> = std::iter::from_fn(|| host.poll_output()).collect();
+    assert_eq!(offered(&again).len(), 2, "{again:?}");
+    let answer = quorate_stream::submit::Answer::Appended { index: 7 };
+    let told = outputs(&mut host, Input::Answered { digest: *entries[0].digest(), answer });
+    assert_eq!(sent(&told, peer, |message| matches!(message, Message::Receipt(_))).len(), 1);
+    // What is decided is not asked about.
+    host.take_up(now, entries[0].clone());
+    assert_eq!(host.poll_output(), None);
+
+    // A participant does not wait for its next try, when the host takes entries again.
+    let own = action(&author(4), 0, "c");
+    let mut waits = Relay::follower(ROOM, host_key().public()).unwrap();
+    outputs(&mut waits, Input::PeerOpened { peer });
+    waits.submit(now, own.clone(), None, None).unwrap();
+    while waits.poll_output().is_some() {}
+    assert!(waits.waits_before(own.author(), 1) && !waits.waits_before(own.author(), 0));
+    waits.handle(now + SECOND, Input::Timeout);
+    assert_eq!(waits.poll_output(), None);
+    waits.send_again(now + SECOND);
+    let again: Vec<Output> = std::iter::from_fn(|| waits.poll_output()).collect();
+    assert_eq!(sent(&again, peer, |message| matches!(message, Message::Submit(_))).len(), 1);
+    // At no other node does it do anything that is for the host to do.
+    waits.take_up(now, entries[1].clone());
+    assert_eq!((waits.poll_output(), waits.held().count()), (None, 0));
+}

@@ -1,6 +1,6 @@
 //! The same blocks, taken in other ways.
 
-use quorate_rules::state::{MemoryStore, RoomStore, StateError, StateStore, Step};
+use quorate_rules::state::{MemoryStore, RoomStore, Staged, StateError, StateStore, Step};
 use quorate_stream::identity::KnownKeys;
 use quorate_stream::refusal::RoomCode;
 use quorate_stream::room::{
@@ -215,14 +215,13 @@ fn a_room_follows_its_feed_back() {
 }
 
 #[test]
-fn steps_that_are_not_committed_are_seen_and_taken_back() {
+fn the_last_step_is_seen_and_taken_back() {
     let mut world = World::one("counter", &rules::counter(1), &[250]);
     for _ in 0..5 {
         world.tick();
     }
     let before = world.position();
     world.tick();
-    assert_eq!(world.room.store().position().length, 0);
     world.room.step_back(before.length).unwrap();
     assert_eq!(world.position(), before);
     assert_eq!(world.room.value(&world.id("counter"), b"n"), Ok(Some(vec![5])));
@@ -230,18 +229,21 @@ fn steps_that_are_not_committed_are_seen_and_taken_back() {
 
 #[test]
 fn full_batches_are_committed_by_themselves() {
-    let mut world = World::begin(&header(Vec::new()));
+    let mut world = World::with(&header(Vec::new()), Fragile::default(), engine());
     while world.next() < BATCH_STEPS as u64 {
-        assert_eq!(world.room.store().position().length, 0);
+        assert_eq!(world.room.store().committed, 0);
         world.act(1, b"x").unwrap();
     }
-    assert_eq!(world.room.store().position(), world.position());
+    assert_eq!(world.room.store().committed, BATCH_STEPS as u64);
+    assert_eq!(world.position().length, BATCH_STEPS as u64);
 }
 
-/// A store that fails when it is told to.
+/// A store that fails when it is told to, and knows what was committed.
+#[derive(Default)]
 struct Fragile {
     store: MemoryStore,
     broken: bool,
+    committed: u64,
 }
 
 impl StateStore for Fragile {
@@ -271,8 +273,21 @@ impl RoomStore for Fragile {
         self.store.held_at(length)
     }
 
-    fn commit(&mut self, batch: &[Step]) -> Result<(), StateError> {
-        if self.broken { Err(failure()) } else { self.store.commit(batch) }
+    fn stage(&mut self, step: Step) -> Result<(), StateError> {
+        self.store.stage(step)
+    }
+
+    fn staged(&self) -> Staged {
+        let steps = self.position().length.saturating_sub(self.committed);
+        Staged { steps: usize::try_from(steps).unwrap(), bytes: 0 }
+    }
+
+    fn commit(&mut self) -> Result<(), StateError> {
+        if self.broken {
+            return Err(failure());
+        }
+        self.committed = self.position().length;
+        Ok(())
     }
 
     fn step_back(&mut self, length: u64) -> Result<(), StateError> {
@@ -282,7 +297,7 @@ impl RoomStore for Fragile {
 
 #[test]
 fn a_store_that_fails_makes_nothing_valid_or_invalid() {
-    let store = Fragile { store: MemoryStore::new(), broken: false };
+    let store = Fragile::default();
     let mut world = World::with(&header(Vec::new()), store, engine());
     let block = world.action(&author(1), b"x");
     let Checked::Accepted(effects) = world.check(block.clone()) else { panic!("not accepted") };

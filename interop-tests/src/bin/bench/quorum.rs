@@ -70,7 +70,7 @@ impl Room {
 
     /// Says payloads at the host; returns the length with the last of them.
     async fn say(&self, payloads: Vec<String>) -> Result<u64> {
-        let say = Say { identity: None, payloads, patience_ms: 60_000 };
+        let say = Say { identity: None, payloads, patience_ms: 60_000, call: 0 };
         let said = self.nodes[0].node.say("room", say).await?;
         match said.last().map(|last| &last.state) {
             Some(SaidState::Appended { index }) => Ok(index + 1),

@@ -69,14 +69,17 @@ async fn change(
     room_of(&info)?;
     let wait = args.wait.unwrap_or(Wait::Appended);
     let patience_ms = submitted::patience(&backend, &info, wait, context.timeout).await?;
+    let call = submitted::call();
     let change =
-        ChangeRules { identity: args.identity, operation, activation: args.at, vectors, patience_ms };
-    let said = backend.change_rules(&info.name, change).await;
+        ChangeRules { identity: args.identity, operation, activation: args.at, vectors, patience_ms, call };
+    let interrupt = context.interrupt.clone();
+    let work = backend.change_rules(&info.name, change);
+    let said = submitted::until_interrupted(&backend, &info.name, call, &interrupt, work).await;
     let told = async {
         let said = said?;
-        submitted::tell(&said, wait, &mut context.output)?;
+        submitted::tell(&said, wait, &interrupt, &mut context.output)?;
         if wait == Wait::Committed {
-            submitted::commit(&backend, &info.name, said, &mut context.output).await?;
+            submitted::commit(&backend, &info.name, said, (&interrupt, &mut context.output)).await?;
         }
         Ok(())
     };

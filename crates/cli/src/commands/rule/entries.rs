@@ -1,5 +1,6 @@
 //! Entries, one JSON object a line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,6 +9,7 @@ use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use quorate_types::limits::MAX_PAYLOAD_BYTES;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::bench::NOBODY;
@@ -20,6 +22,9 @@ const MAX_LINE_BYTES: u64 = 8 * MAX_PAYLOAD_BYTES as u64;
 /// What some editors begin a file with.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Fields of an entry.
+const FIELDS: [&str; 3] = ["author", "payload", "hex"];
+
 /// What somebody says.
 pub(super) struct Entry {
     pub(super) author: PublicKey,
@@ -31,6 +36,9 @@ pub(super) struct Entries {
     shown: String,
     input: Box<dyn BufRead>,
     line: u64,
+    /// What is said of the first field that nobody reads, and whether it was.
+    unknown: Option<String>,
+    told: bool,
 }
 
 /// Other fields are passed over: they are for those who wrote them.
@@ -46,7 +54,7 @@ impl Entries {
     /// Opens a file; `-` is standard input.
     pub(super) fn open(path: &Path) -> Outcome<Self> {
         if path == Path::new("-") {
-            return Ok(Self { shown: "standard input".into(), input: Box::new(io::stdin().lock()), line: 0 });
+            return Ok(Self::of("standard input".into(), Box::new(io::stdin().lock())));
         }
         let shown = path.display().to_string();
         let file = File::open(path).map_err(|error| {
@@ -54,7 +62,34 @@ impl Entries {
             Failure::new(code, format!("expected entries to read, found {shown}: {error}"))
                 .next("quorate help rule run shows what entries look like")
         })?;
-        Ok(Self { shown, input: Box::new(BufReader::new(file)), line: 0 })
+        // A directory opens like a file, and cannot be read.
+        if file.metadata().is_ok_and(|found| found.is_dir()) {
+            let message = format!("expected entries to read, found the directory {shown}");
+            return Err(Stop::usage(message, "quorate help rule run shows what entries look like"));
+        }
+        Ok(Self::of(shown, Box::new(BufReader::new(file))))
+    }
+
+    fn of(shown: String, input: Box<dyn BufRead>) -> Self {
+        Self { shown, input, line: 0, unknown: None, told: false }
+    }
+
+    /// Says once, of the first entry that has one, that a field is passed over.
+    pub(super) fn unknown(&mut self) -> Option<String> {
+        self.unknown.take()
+    }
+
+    /// Looks whether an entry has fields that nobody reads: they may be for those who wrote them, or written wrong.
+    fn look_for_unknown(&mut self, line: &[u8]) {
+        let Ok(fields) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(line) else { return };
+        let Some(field) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) else { return };
+        self.told = true;
+        self.unknown = Some(format!(
+            "the field {field:?} in line {} of {} is passed over, and others like it: entries have {}",
+            self.line,
+            self.shown,
+            FIELDS.join(", ")
+        ));
     }
 
     /// Reads the next entry; `None` after the last. Lines with nothing on them are passed over.
@@ -74,6 +109,9 @@ impl Entries {
                 return Err(self.wrong(&format!("more than {MAX_LINE_BYTES} bytes")));
             }
             if !line.trim_ascii().is_empty() {
+                if !self.told {
+                    self.look_for_unknown(&line);
+                }
                 return parse(&line).map(Some).map_err(|problem| self.wrong(&problem));
             }
         }

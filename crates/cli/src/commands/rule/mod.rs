@@ -25,6 +25,12 @@ use crate::args::RuleCommand;
 use crate::context::Context;
 use crate::stop::Outcome;
 
+/// Tells whether a command says something in a room: that is not given up in the middle.
+pub(super) fn is_change(command: &RuleCommand) -> bool {
+    use RuleCommand::{Add, Params, Remove, Replace};
+    matches!(command, Add(_) | Remove(_) | Replace(_) | Params(_))
+}
+
 /// `quorate rule ...`.
 pub(crate) async fn rule(command: RuleCommand, context: &mut Context) -> Outcome {
     let output = &mut context.output;

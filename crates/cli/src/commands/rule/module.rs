@@ -39,6 +39,18 @@ pub(in crate::commands) struct Named {
 }
 
 impl Named {
+    /// Returns what stands before the name in `FILE[:NAME]`.
+    pub(in crate::commands) fn module_of(text: &str) -> &str {
+        let (start, rest) = match text.strip_prefix(BUILTIN) {
+            Some(rest) => (BUILTIN.len(), rest),
+            None => (0, text),
+        };
+        match rest.rsplit_once(':') {
+            Some((module, name)) if !name.contains('/') => text.get(..start + module.len()).unwrap_or(text),
+            _ => text,
+        }
+    }
+
     /// Reads `FILE[:NAME]`. Without a name it is that of the file, or of the rule that comes with the program.
     pub(in crate::commands) fn read(text: &str) -> Outcome<Self> {
         let (path, name) = match text.strip_prefix(BUILTIN) {
@@ -79,7 +91,9 @@ impl Module {
             return Ok(Self { shown, bytes: builtin.module.into() });
         }
         let reading = |error: io::Error| {
-            let code = if error.kind() == io::ErrorKind::NotFound { Code::BadRequest } else { Code::Io };
+            let is_named_wrong =
+                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory);
+            let code = if is_named_wrong { Code::BadRequest } else { Code::Io };
             Stop::Failed(
                 Failure::new(code, format!("expected a module to read, found {shown}: {error}"))
                     .next("quorate rule build DIR builds one"),
@@ -126,6 +140,9 @@ impl Module {
         let found = match std::str::from_utf8(&self.bytes) {
             Ok("") => "nothing",
             Ok(text) if text.trim_start().starts_with(['(', ';']) => "WebAssembly text",
+            Ok(text) if text.chars().any(|found| found.is_control() && !found.is_whitespace()) => {
+                "other bytes"
+            }
             Ok(_) => "text",
             Err(_) => "other bytes",
         };

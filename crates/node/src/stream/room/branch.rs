@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use quorate_feed::Flavour;
 use quorate_feed::fork::VerifiedForkProof;
+use quorate_feed::{Flavour, Roots};
 use quorate_quorum::engine::Input;
 use quorate_quorum::evidence::Claim;
 use quorate_quorum::head::Head;
@@ -23,8 +23,8 @@ const MAX_MET: usize = 4;
 /// Whether the feeds of the room are here as the validators voted for them.
 #[derive(Debug, Default)]
 pub(super) struct Branches {
-    /// What was looked at last.
-    looked: Vec<Look>,
+    /// What was looked at last, and how many forks were known then.
+    looked: (Vec<Look>, usize),
     /// Lengths up to which feeds are as they were voted for.
     agreed: BTreeMap<PublicKey, u64>,
     /// A feed that is not, with the head that it would contain.
@@ -36,23 +36,30 @@ pub(super) struct Branches {
 }
 
 impl Branches {
-    /// Tells whether a feed of the room is here with other blocks than the validators voted for.
-    pub(super) const fn is_contradicted(&self) -> bool {
-        self.contradicted.is_some()
-    }
-
     /// Keeps a fork that this node has met.
     pub(super) fn meet(&mut self, fork: VerifiedForkProof) {
         if !self.met.contains(&fork) {
             self.met.push_back(fork);
             self.tried = None;
+            self.looked = Default::default();
         }
         while self.met.len() > MAX_MET {
             self.met.pop_front();
         }
     }
 
-    fn agree(&mut self, feed: PublicKey, length: u64) {
+    /// Tells whether a feed of the room is here with other blocks than the validators voted for.
+    pub(super) const fn is_contradicted(&self) -> bool {
+        self.contradicted.is_some()
+    }
+
+    /// Returns the length up to which a feed is here as a quorum voted for it.
+    pub(super) fn agreed(&self, feed: &PublicKey) -> u64 {
+        self.agreed.get(feed).copied().unwrap_or(0)
+    }
+
+    /// Notes that a feed is here as a quorum voted for it, up to a length.
+    pub(super) fn agree(&mut self, feed: PublicKey, length: u64) {
         let agreed = self.agreed.entry(feed).or_default();
         *agreed = length.max(*agreed);
     }
@@ -71,9 +78,8 @@ impl StreamTask {
             }
             !is_here
         });
-        let agreed = |feed: &PublicKey| keeper.branches.agreed.get(feed).copied().unwrap_or(0);
         let committed = quorum.engine.committed().map(|committed| (committed.feed, *committed.head()));
-        let committed = committed.filter(|(feed, head)| agreed(feed) < head.length());
+        let committed = committed.filter(|(feed, head)| keeper.branches.agreed(feed) < head.length());
         let ends = keeper.log.parts().filter_map(|part| Some((part.key, part.end?.1)));
         let looks = committed.into_iter().chain(certified).chain(ends).filter_map(|(key, head)| {
             let part = keeper.log.parts().rfind(|part| part.key == key)?;
@@ -85,31 +91,64 @@ impl StreamTask {
 
     /// Looks whether each feed of the room is here as a quorum voted for it.
     pub(super) async fn look_at_branches(&mut self, keeper: &mut RoomKeeper) {
-        let looks = self.heads_that_count(keeper);
-        if keeper.branches.looked == looks {
+        let looked = (self.heads_that_count(keeper), count_forks(keeper));
+        if keeper.branches.looked == looked {
             return;
         }
-        let before = std::mem::replace(&mut keeper.branches.looked, looks.clone());
+        let looks = looked.0.clone();
+        let (before, forks_before) = std::mem::replace(&mut keeper.branches.looked, looked);
+        let has_new_forks = keeper.branches.looked.1 != forks_before;
         // What has agreed goes on to agree.
         let has_agreed = |(key, head, length): &Look| {
             let same = before.iter().find(|(other, at, _)| (other, at) == (key, head));
             same.is_some_and(|(.., before)| *before >= head.length() && *length >= *before)
         };
         let was_contradicted = keeper.branches.contradicted.take().is_some();
-        let new: Vec<Look> = looks.into_iter().filter(|look| was_contradicted || !has_agreed(look)).collect();
+        let is_new = |look: &Look| was_contradicted || has_new_forks || !has_agreed(look);
+        let new: Vec<Look> = looks.into_iter().filter(is_new).collect();
+        let mut is_unknown = false;
         for look in new {
             let (key, head, length) = look;
-            let part = keeper.log.parts().rfind(|part| part.key == key).cloned();
-            let Some(part) = part.filter(|_| length >= head.length()) else { continue };
-            let Some(roots) = self.log_roots_in(&part, head.length()).await else { continue };
-            if roots.tree_hash(Flavour::Dat) == *head.tree_hash() {
-                keeper.branches.agree(key, head.length());
+            let Some(part) = keeper.log.parts().rfind(|part| part.key == key).cloned() else { continue };
+            let is_another = if length < head.length() {
+                let forks = forks_of(keeper, &key);
+                let beside = self.is_beside(&part, forks, &head).await;
+                // What both have in common is what was voted for.
+                beside.inspect(|common| keeper.branches.agree(key, *common)).is_some()
+            } else if let Some(roots) = self.log_roots_in(&part, head.length()).await {
+                let is_another = roots.tree_hash(Flavour::Dat) != *head.tree_hash();
+                if !is_another {
+                    keeper.branches.agree(key, head.length());
+                }
+                is_another
             } else {
+                // The nodes come with the blocks.
+                is_unknown = true;
+                false
+            };
+            if is_another {
                 keeper.branches.contradicted = Some((key, head));
                 let _ = self.signal.try_send(());
                 return;
             }
         }
+        if is_unknown {
+            keeper.branches.looked = Default::default();
+        }
+    }
+
+    /// Tells whether a copy that is shorter than a head which counts is of another history: evidence shows the one that is
+    /// here and one that leads to the head. Returns how many blocks are shown to be of both, then.
+    async fn is_beside(&mut self, part: &Part, forks: Vec<VerifiedForkProof>, head: &Head) -> Option<u64> {
+        for fork in forks {
+            if let Some(other) = self.other_side(part, &fork).await
+                && may_lead_to(&other, head)
+            {
+                let is_shown = other.first(head.length()).is_some();
+                return Some(if is_shown { fork.shared().min(head.length()) } else { 0 });
+            }
+        }
+        None
     }
 
     /// Goes over to the history of a feed that a quorum voted for, when the copy here is another one and evidence shows
@@ -127,11 +166,11 @@ impl StreamTask {
         keeper.branches.tried = Some(trial);
         let before = checker.length();
         for fork in forks {
-            if !self.holds_one(&part, &fork).await {
+            if !self.other_side(&part, &fork).await.is_some_and(|other| may_lead_to(&other, &head)) {
                 continue;
             }
             // Block 0 of the first feed is what the room is named by.
-            let agreed = keeper.branches.agreed.get(&key).copied().unwrap_or(0);
+            let agreed = keeper.branches.agreed(&key);
             let shared = fork.shared().max(part.entry.length()).max(agreed).max(1);
             let behind = (part.offset().saturating_add(shared), before);
             let said = self.said_between(keeper.id, &keeper.log, behind).await;
@@ -143,7 +182,7 @@ impl StreamTask {
                     return true;
                 }
             };
-            keeper.branches.looked.clear();
+            keeper.branches.looked = Default::default();
             keeper.branches.contradicted = None;
             keeper.branches.agreed.insert(key, agreed.min(dropped.start));
             if let Some(quorum) = &mut keeper.quorum {
@@ -184,15 +223,15 @@ impl StreamTask {
         taken.map_err(|failure| failure.message)
     }
 
-    /// Tells whether a feed is here with one of the histories of a fork.
-    async fn holds_one(&mut self, part: &Part, fork: &VerifiedForkProof) -> bool {
-        for side in [&fork.proof().a, &fork.proof().b] {
-            let found = self.log_roots_in(part, side.roots.length()).await;
-            if found.is_some_and(|roots| roots == side.roots) {
-                return true;
+    /// Returns the history of a fork that is not here, where the other one is.
+    async fn other_side(&mut self, part: &Part, fork: &VerifiedForkProof) -> Option<Roots> {
+        let (a, b) = (&fork.proof().a.roots, &fork.proof().b.roots);
+        for (here, other) in [(a, b), (b, a)] {
+            if self.log_roots_in(part, here.length()).await.as_ref() == Some(here) {
+                return Some(other.clone());
             }
         }
-        false
+        None
     }
 
     fn cannot_follow(&self, keeper: &mut RoomKeeper, why: &str) {
@@ -203,6 +242,22 @@ impl StreamTask {
             keeper.stopped = Some(Stopped::Unable(why));
         }
     }
+}
+
+/// Tells whether a history may be the one that a head is of, as far as its peaks show. Longer ones are taken for it, since
+/// whoever holds what was voted for goes on behind it: another fork shows it when that is wrong.
+fn may_lead_to(roots: &Roots, head: &Head) -> bool {
+    match roots.first(head.length()) {
+        Some(roots) => roots.tree_hash(Flavour::Dat) == *head.tree_hash(),
+        None => roots.length() > head.length(),
+    }
+}
+
+/// Counts the forks of the room's feeds that are known.
+fn count_forks(keeper: &RoomKeeper) -> usize {
+    let evidence = keeper.quorum.iter().flat_map(|quorum| quorum.engine.evidence());
+    let forks = evidence.filter(|evidence| matches!(evidence.evidence().claim, Claim::WriterFork(_)));
+    forks.count().saturating_add(keeper.branches.met.len())
 }
 
 /// Forks of a feed that are proven.

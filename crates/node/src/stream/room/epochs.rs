@@ -462,7 +462,7 @@ impl StreamTask {
         let before = checker.length();
         keeper.known = Known::default();
         keeper.ahead.clear();
-        keeper.offers.clear();
+        // What is offered stays: the relay has handed it over, and waits for an answer to each.
         keeper.proofs.clear();
         keeper.wanted = None;
         if before > common || keeper.place > place {
@@ -503,6 +503,7 @@ impl StreamTask {
         self.note(keeper, checker, Vec::new());
         keeper.pending.dropped(common);
         keeper.relay.dropped(common);
+        keeper.recall.forget();
         self.submit_dropped(keeper, checker, common, said).await;
         true
     }
@@ -547,6 +548,9 @@ impl StreamTask {
             checker.report_head();
             self.note(keeper, checker, Vec::new());
             self.tell_heads(keeper, checker).await;
+            if keeper.place == keeper.log.last_place() {
+                keeper.relay.send_again(self.runtime.now());
+            }
         }
     }
 
@@ -593,7 +597,7 @@ impl StreamTask {
         let key = feed.or(epochs.last_host).unwrap_or(self.identity.key);
         epochs.last_host = Some(key);
         keeper.is_host = author.is_some();
-        keeper.offers.clear();
+        keeper.come_to_host(author.is_some());
         if let Err(error) = keeper.relay.set_host(self.runtime.now(), key, author) {
             tracing::error!(stream = self.identity.name, "nothing can be submitted to the host: {error}");
         }

@@ -38,8 +38,8 @@ enum What {
     Proposed {
         /// Certificates and evidence, which go before the answers' blocks.
         proofs: Vec<Bytes>,
-        /// What was looked at, in order.
-        answers: Vec<(Hash, Proposed)>,
+        /// What was looked at, in order, and at which heights.
+        answers: Vec<(Hash, u64, Proposed)>,
         /// What was not, because something is missing.
         rest: VecDeque<Offer>,
         lacking: Option<Lacking>,
@@ -87,6 +87,12 @@ impl Batch {
 }
 
 impl RoomKeeper {
+    /// Tells whether an entry is one of this node's, and none of its author that comes before it waits here.
+    fn waits_for_none(&self, digest: &Hash) -> bool {
+        let number = self.own.get(digest);
+        number.is_some_and(|(author, sequence)| !self.relay.waits_before(author, *sequence))
+    }
+
     pub(super) fn start_replay(&mut self, signatures: &Arc<Signatures>, batch: Batch) {
         let Some(mut checker) = self.checker.take() else { return };
         let known = std::mem::take(&mut self.known);
@@ -130,13 +136,14 @@ impl RoomKeeper {
             while answers.len() < OFFERS_A_JOB
                 && let Some(offer) = offers.pop_front()
             {
+                let height = checker.length();
                 match checker.propose(&offer.entry, offer.module.as_ref(), &known) {
                     Proposed::Lacking(what) => {
                         offers.push_front(offer);
                         lacking = Some(what);
                         break;
                     }
-                    proposed => answers.push((offer.digest, proposed)),
+                    proposed => answers.push((offer.digest, height, proposed)),
                 }
             }
             let change = change.map(|change| {
@@ -211,7 +218,9 @@ impl StreamTask {
         keeper.tree_hash = checker.tree_hash();
         keeper.rules = rules_of(checker);
         keeper.closed = checker.room().is_closed().then(|| checker.head().head).flatten();
-        for Noted { index, digest, author, sequence } in noted {
+        for noted in noted {
+            keeper.recall.note(&noted);
+            let Noted { index, digest, author, sequence } = noted;
             if keeper.may_change_host() {
                 keeper.pending.appended(now, &digest, index.saturating_add(1));
             }
@@ -234,12 +243,12 @@ impl StreamTask {
         keeper: &mut RoomKeeper,
         checker: &mut Checker,
         proofs: Vec<Bytes>,
-        answers: Vec<(Hash, Proposed)>,
+        answers: Vec<(Hash, u64, Proposed)>,
         kept: Result<(), Lacking>,
         change: Option<ProposedChange>,
     ) {
         let mut blocks = proofs;
-        for (_, proposed) in &answers {
+        for (_, _, proposed) in &answers {
             if let Proposed::Blocks(more, _) = proposed {
                 blocks.extend(more.iter().cloned());
             }
@@ -263,18 +272,26 @@ impl StreamTask {
         }
         let now = self.runtime.now();
         let mut noted = Vec::new();
-        for (digest, proposed) in answers {
+        for (digest, height, proposed) in answers {
+            if matches!(&proposed, Proposed::Answer(Answer::Refused(_))) && keeper.own.contains_key(&digest) {
+                keeper.refused_at.insert(digest, height);
+            }
             let answer = match proposed {
                 Proposed::Blocks(_, note) if appended.is_ok() => {
                     noted.push(note);
                     Answer::Appended { index: note.index }
                 }
                 Proposed::Answer(Answer::Refused(refusal))
-                    if refusal.code == RoomCode::SequenceSkipped && keeper.own.contains_key(&digest) =>
+                    if refusal.code == RoomCode::SequenceSkipped && keeper.waits_for_none(&digest) =>
                 {
                     // Own entries come in their order: the one before was refused, and will not come again.
                     let reason = "an action before it was refused";
                     Answer::Refused(Refusal::new(RoomCode::NotAllowed, reason))
+                }
+                // It may be the very entry that has its number.
+                Proposed::Answer(Answer::Refused(refusal)) if refusal.code == RoomCode::Replayed => {
+                    keeper.recall.ask(digest, refusal);
+                    continue;
                 }
                 Proposed::Answer(answer) => answer,
                 Proposed::Blocks(..) | Proposed::Lacking(_) => Answer::Later,

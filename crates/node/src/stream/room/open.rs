@@ -1,6 +1,6 @@
 //! A room as it is met: its header is read, its state opened and brought in line with the feed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use super::branch::Branches;
 use super::epochs::Epochs;
 use super::log::{Log, Part};
 use super::pending::Pending;
+use super::recall::Recall;
 use super::tell::refused_block;
 use super::{RoomKeeper, RoomState, Stopped};
 use crate::room::{Checker, Known, Stop};
@@ -123,6 +124,8 @@ impl StreamTask {
             relay,
             known: Known::default(),
             offers: VecDeque::new(),
+            recall: Recall::default(),
+            refused_at: BTreeMap::new(),
             proofs: Vec::new(),
             changes: VecDeque::new(),
             closed: None,
@@ -136,6 +139,8 @@ impl StreamTask {
             utterances: VecDeque::new(),
             waiting: Vec::new(),
             outbox,
+            unkept: BTreeSet::new(),
+            taken_up: Vec::new(),
             own: BTreeMap::new(),
             lonely: false,
             promised: Vec::new(),
@@ -182,6 +187,9 @@ impl StreamTask {
         self.take_up_kept(&mut keeper, &checker).await?;
         if let (Some(quorum), Ok(length)) = (&mut keeper.quorum, checker.room().certified_length()) {
             quorum.engine.stands_certified(length);
+            quorum.stands_committed(length);
+            let part = keeper.log.part(keeper.log.place_before(length));
+            keeper.branches.agree(part.key, length.saturating_sub(part.offset()));
         }
         self.tell_first_heads(&mut keeper, &checker).await;
         keeper.checker = Some(Box::new(checker));

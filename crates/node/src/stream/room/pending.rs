@@ -31,6 +31,19 @@ const MAX_LOOKED_AT: usize = 32;
 /// Time after which an entry is forgotten that the room would not take.
 const FORGET: Duration = Duration::from_secs(60);
 
+/// What the room takes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taking {
+    /// Entries of participants.
+    Entries,
+    /// Nothing from anybody: a change of validators is not through. That says nothing about the entries, nor about the
+    /// host.
+    Nothing,
+    /// The start of the epoch that has begun. A host that does not append it keeps everybody waiting, whatever its
+    /// rules would say of the entries.
+    Start,
+}
+
 /// Entries that wait.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -92,12 +105,22 @@ impl Pending {
         self.appended.retain(|(waits, _)| *waits <= length);
     }
 
+    /// Returns what no block has, as far as it was heard of.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &VerifiedEntry> {
+        self.heard.values().map(|heard| &heard.entry)
+    }
+
     /// Looks whether the room would take what was heard, when it is time.
-    pub(super) fn look(&mut self, now: Instant, checker: &mut Checker) {
+    pub(super) fn look(&mut self, now: Instant, checker: &mut Checker, taking: Taking) {
         if self.due().is_none_or(|due| due > now) {
             return;
         }
         self.looked = Some(now);
+        if taking != Taking::Entries {
+            let counts = taking == Taking::Start;
+            self.heard.values_mut().for_each(|heard| heard.counts = counts);
+            return;
+        }
         let mut due: Vec<(Instant, Hash)> = self
             .heard
             .iter()

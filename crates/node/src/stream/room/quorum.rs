@@ -8,9 +8,7 @@ use async_channel::Receiver;
 use bytes::Bytes;
 use quorate_feed::Roots;
 use quorate_feed::fork::VerifiedForkProof;
-use quorate_quorum::engine::{
-    Alarm, Append, Checked, Config, Engine, Guard, Input, Output, Peer as Voter, Slot, Ticket,
-};
+use quorate_quorum::engine::{Alarm, Append, Checked, Config, Engine, Guard, Input, Output, Slot, Ticket};
 use quorate_quorum::evidence::{Claim, Evidence, NoOracle, VerifiedEvidence, VoteLink};
 use quorate_quorum::head::Head;
 use quorate_quorum::key::Signer;
@@ -24,6 +22,7 @@ use quorate_types::{Hash, PublicKey, RoomId};
 
 use super::super::command::Reply;
 use super::super::task::StreamTask;
+use super::branch::Branches;
 use super::judge::Docket;
 use super::log::Log;
 use super::{RoomKeeper, RoomState};
@@ -66,8 +65,10 @@ pub(super) struct Quorum {
     commits: Vec<(u64, Reply<u64>)>,
     /// When the clock of the machine was last looked at.
     looked: Option<Instant>,
-    /// Blocks of the room that are committed, as far as it is known which they are.
+    /// Blocks of the room that are here as they are committed.
     committed: u64,
+    /// Blocks of the room that are committed, here or not.
+    known: u64,
     /// What takes the history to check.
     pub(super) docket: Docket,
 }
@@ -85,17 +86,47 @@ impl Quorum {
         self.failed.as_deref().or(self.recovering.as_deref().filter(|_| is_validator))
     }
 
-    /// Blocks of the room that are committed: they are in every history that can come after this one.
+    /// Blocks of the room that are committed, as far as they are here: they are in every history that can come after this
+    /// one. A commit says nothing of blocks that may be of another history, so those behind the last length at which the
+    /// copy was found to be the one that was voted for are not among them.
     pub(super) const fn committed(&self) -> u64 {
         self.committed
     }
 
-    /// Looks how much of a log is committed; returns the epoch when it is more than before.
-    fn look_at_finals(&mut self, log: &Log) -> Option<u64> {
+    /// Tells whether more is committed than is known to be here.
+    pub(super) const fn lacks_committed(&self) -> bool {
+        self.committed < self.known
+    }
+
+    /// Notes that a certificate of so many blocks stands in the history that is here.
+    pub(super) fn stands_committed(&mut self, length: u64) {
+        self.committed = self.committed.max(length);
+        self.known = self.known.max(length);
+    }
+
+    /// Looks how much of a log is committed; returns the epoch when more of it is here than before.
+    fn look_at_finals(&mut self, log: &Log, branches: &Branches) -> Option<u64> {
         let certified = self.engine.committed()?;
         let height = log.height(certified.epoch, &certified.feed, certified.head().length())?;
-        let is_more = height > self.committed;
-        self.committed = self.committed.max(height);
+        self.known = self.known.max(height);
+        let mut here = 0;
+        for part in log.parts() {
+            let is_newest = part.epoch == certified.epoch && part.key == certified.feed;
+            let counts = match part.end {
+                _ if is_newest => certified.head().length(),
+                Some((_, end)) => end.length(),
+                None => break,
+            };
+            let agreed = branches.agreed(&part.key).min(counts);
+            if agreed > part.entry.length() {
+                here = part.offset().saturating_add(agreed).min(part.end());
+            }
+            if is_newest || agreed < counts {
+                break;
+            }
+        }
+        let is_more = here > self.committed;
+        self.committed = self.committed.max(here);
         is_more.then_some(certified.epoch)
     }
 
@@ -183,17 +214,13 @@ impl StreamTask {
             commits: Vec::new(),
             looked: None,
             committed: 0,
+            known: 0,
             docket: Docket::default(),
         };
         if let Some(reason) = quorum.silent() {
             tracing::warn!(stream = self.identity.name, "this validator does not vote: {reason}");
         }
-        let now = self.runtime.now();
-        for (peer, joined) in &self.peers {
-            if joined.is_quorate {
-                quorum.engine.handle(now, Input::PeerOpened { peer: Voter(peer.0) });
-            }
-        }
+        self.meet_peers(&mut quorum.engine);
         Ok(quorum)
     }
 
@@ -270,7 +297,12 @@ impl StreamTask {
         let Some(quorum) = &mut keeper.quorum else { return };
         let input = match proof.kind {
             ProofKind::Certificate => match quorum.engine.check_final(proof.body) {
-                Ok(last) => Input::Certificate(Box::new(last)),
+                Ok(last) => {
+                    // The rules of rooms let no certificate of another history stand.
+                    let certified = last.certified();
+                    keeper.branches.agree(certified.feed, certified.head().length());
+                    Input::Certificate(Box::new(last))
+                }
                 Err(error) => {
                     tracing::debug!("a certificate is of no use here: {error}");
                     return;
@@ -358,9 +390,7 @@ impl StreamTask {
         keeper.quorum = Some(quorum);
         self.look_at_branches(keeper).await;
         let Some(quorum) = &mut keeper.quorum else { return };
-        // What was committed is not what is here, then.
-        let is_contradicted = keeper.branches.is_contradicted();
-        if !is_contradicted && let Some(epoch) = quorum.look_at_finals(&keeper.log) {
+        if let Some(epoch) = quorum.look_at_finals(&keeper.log, &keeper.branches) {
             let (stream, length) = (self.identity.name.clone(), quorum.committed());
             self.emit(Event::Committed { stream, epoch, length });
         }
@@ -503,7 +533,7 @@ impl StreamTask {
     pub(super) fn accuse(&self, keeper: &mut RoomKeeper, proof: &VerifiedForkProof) {
         keeper.branches.meet(proof.clone());
         let Some(quorum) = &mut keeper.quorum else { return };
-        let claim = Claim::WriterFork(Box::new(proof.proof().clone()));
+        let claim = Claim::writer_fork(proof.proof().clone());
         let evidence = Evidence { room: keeper.id, claim };
         match evidence.verify(&keeper.id, &NoOracle) {
             Ok(evidence) => {
@@ -597,6 +627,7 @@ impl RoomKeeper {
                 })
                 .collect(),
             committed: quorum.committed(),
+            known: quorum.known,
             certified: engine
                 .last_qc()
                 .map(quorate_quorum::certificate::VerifiedQc::certified)
@@ -617,6 +648,7 @@ impl RoomKeeper {
                 .collect(),
             hosts: self.epochs.as_ref().map_or_else(Vec::new, |epochs| epochs.hosts().to_vec()),
             feeds: self.log.infos(),
+            heard: engine.newest_epoch_heard().is_some(),
         })
     }
 }

@@ -13,7 +13,7 @@ use quorate_stream::entry::{Entry, VerifiedEntry};
 use quorate_stream::governance::RuleStatus;
 use quorate_stream::identity::{Anchor, Author, RuleName};
 use quorate_stream::rule_change::{Change, TestVector, UnsignedRuleChange};
-use quorate_stream::submit::SubmissionState;
+use quorate_stream::submit::{SubmissionState, SubmitError};
 use quorate_types::limits::{MAX_CHUNK_BYTES, MAX_FEED_LENGTH};
 use quorate_types::{Hash, ModuleHash, PublicKey};
 
@@ -72,6 +72,8 @@ pub(crate) enum ChangeWish {
 pub(crate) struct Patience {
     pub(crate) since: Instant,
     pub(crate) until: Instant,
+    /// By which whoever waits may be told to stop waiting; 0 where nobody can.
+    pub(crate) call: u64,
 }
 
 /// Somebody who waits to hear what became of entries.
@@ -95,6 +97,12 @@ pub(super) struct Kept {
 }
 
 impl Patience {
+    fn end(&mut self, call: u64, now: Instant) {
+        if call != 0 && self.call == call {
+            self.until = self.until.min(now);
+        }
+    }
+
     fn is_over(&self, now: Instant, lonely: bool) -> bool {
         now >= self.until || (lonely && now >= self.since + LONELY)
     }
@@ -133,6 +141,12 @@ impl Waiting {
 }
 
 impl RoomKeeper {
+    /// Ends the waiting of a call: what it says is signed and kept, and answered as it stands.
+    fn hurry(&mut self, call: u64, now: Instant) {
+        self.utterances.iter_mut().for_each(|utterance| utterance.patience.end(call, now));
+        self.waiting.iter_mut().for_each(|waiting| waiting.patience.end(call, now));
+    }
+
     /// Times at which those who wait for a host that nobody leads to have waited long enough.
     pub(super) fn lonely_deadlines(&self) -> impl Iterator<Item = Instant> {
         let patiences = self.waiting.iter().map(|waiting| waiting.patience);
@@ -180,6 +194,11 @@ impl RoomKeeper {
             }
         }
         ended
+    }
+
+    /// Tells whether this node is the host, and nothing keeps it from appending what it says.
+    fn appends_at_once(&self) -> bool {
+        self.is_host && self.closed.is_none() && self.stopped.is_none()
     }
 
     /// Tells whether the room is checked as far as it is known to reach.
@@ -310,7 +329,9 @@ fn find<'a>(rule: &str, rules: &'a [RuleStatus]) -> Result<&'a RuleStatus, Failu
     let has_id = |there: &&RuleStatus| digits.len() >= 4 && there.id.to_string().starts_with(&digits);
     let named = rules.iter().find(|there| there.name.as_str() == rule);
     named.or_else(|| rules.iter().find(has_id)).ok_or_else(|| {
-        let names: Vec<&str> = rules.iter().map(|there| there.name.as_str()).collect();
+        let waits = |there: &&RuleStatus| matches!(there.pending, Some(("install", _)));
+        let names: Vec<&str> =
+            rules.iter().filter(|there| !waits(there)).map(|there| there.name.as_str()).collect();
         let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let message =
             format!("expected one of the rules that hold ({found}), found {rule:?}; nothing was appended");
@@ -318,7 +339,34 @@ fn find<'a>(rule: &str, rules: &'a [RuleStatus]) -> Result<&'a RuleStatus, Failu
     })
 }
 
+/// Says why an entry is not brought to the host.
+fn not_taken(error: &SubmitError, before: usize) -> Failure {
+    let appended = match before {
+        0 => "nothing was appended".to_owned(),
+        count => format!("it was not appended, {count} before it were submitted"),
+    };
+    match error {
+        SubmitError::TooLarge { .. } => {
+            let message = format!(
+                "{error}: so much goes to the host in one message, and only the host itself can append more; {appended}"
+            );
+            Failure::new(Code::EntryTooLarge, message)
+                .next("append it on the home of the host, or make it smaller: fewer or shorter vectors, shorter params")
+        }
+        _ => Failure::new(Code::EntryNotAllowed, format!("{error}; {appended}"))
+            .next("wait for the host, or ask it"),
+    }
+}
+
 impl StreamTask {
+    /// Ends the waiting of a call.
+    pub(in crate::stream) fn hurry(&mut self, call: u64) {
+        let now = self.runtime.now();
+        if let RoomState::Open(keeper) = &mut self.rooms {
+            keeper.hurry(call, now);
+        }
+    }
+
     /// Takes what a local identity wants to say.
     pub(in crate::stream) fn take_utterance(&mut self, utterance: Utterance) {
         match &mut self.rooms {
@@ -395,7 +443,9 @@ impl StreamTask {
         keeper: &mut RoomKeeper,
         entries: Vec<(VerifiedEntry, Option<Bytes>)>,
     ) -> Result<(Vec<Said>, VecDeque<(VerifiedEntry, Option<Bytes>)>), Failure> {
-        if !keeper.is_host {
+        if keeper.appends_at_once() {
+            keeper.unkept.extend(entries.iter().map(|(entry, _)| *entry.digest()));
+        } else {
             self.keep(keeper, &entries).await?;
         }
         let is_host = keeper.is_host;
@@ -417,12 +467,7 @@ impl StreamTask {
             } else if let Err(error) = keeper.relay.submit(now, entry, module, None) {
                 keeper.own.remove(&digest);
                 self.forget_kept(keeper, vec![digest]).await;
-                let before = match before {
-                    0 => String::new(),
-                    count => format!(" ({count} before it were submitted)"),
-                };
-                return Err(Failure::new(Code::EntryNotAllowed, format!("{error}{before}"))
-                    .next("wait for the host, or ask it"));
+                return Err(not_taken(&error, before));
             }
         }
         Ok((said, rest))
@@ -443,6 +488,7 @@ impl StreamTask {
                 Arc::clone(keeper.outbox.insert(Arc::new(made)))
             }
         };
+        let digests: BTreeSet<Hash> = entries.iter().map(|(entry, _)| *entry.digest()).collect();
         let entries: Vec<outbox::Waiting> = entries
             .iter()
             .map(|(entry, module)| outbox::Waiting {
@@ -451,11 +497,51 @@ impl StreamTask {
                 module: module.clone().unwrap_or_default(),
             })
             .collect();
-        blocking::unblock(move || outbox.keep(&entries)).await.map_err(failed)
+        blocking::unblock(move || outbox.keep(&entries)).await.map_err(failed)?;
+        keeper.unkept.retain(|digest| !digests.contains(digest));
+        Ok(())
+    }
+
+    /// Writes down what this node said as the host, where that waits after all: behind a change of validators, for another
+    /// host, or for longer than somebody waits who is going to hear that it is kept. Who cannot be told so hears why.
+    pub(super) async fn keep_unanswered(&mut self, keeper: &mut RoomKeeper, now: Instant) {
+        let lonely = keeper.lonely;
+        let is_over = |waiting: &Waiting| waiting.patience.is_over(now, lonely);
+        if keeper.appends_at_once() && !keeper.waiting.iter().any(is_over) {
+            return;
+        }
+        let Err(failure) = self.keep_own(keeper).await else { return };
+        let is_lost =
+            |said: &Said| said.state == SaidState::Submitted && keeper.unkept.contains(&said.digest);
+        let lost = |waiting: &mut Waiting| is_over(waiting) && waiting.said.iter().any(is_lost);
+        for waiting in keeper.waiting.extract_if(.., lost) {
+            let message = format!("{}; what was said waits as long as this node runs", failure.message);
+            let _ = waiting.reply.try_send(Err(Failure::new(failure.code, message)));
+        }
+    }
+
+    /// Writes down what this node said as the host and has no outcome, before the room is let go of.
+    pub(super) async fn keep_own_or_warn(&mut self, keeper: &mut RoomKeeper) {
+        if let Err(failure) = self.keep_own(keeper).await {
+            let stream = &self.identity.name;
+            tracing::warn!(stream, "what was said as the host is not kept: {}", failure.message);
+        }
+    }
+
+    async fn keep_own(&mut self, keeper: &mut RoomKeeper) -> Result<(), Failure> {
+        if keeper.unkept.is_empty() {
+            return Ok(());
+        }
+        let own = keeper.relay.submitted().map(|(entry, _)| entry);
+        let own = own.filter(|entry| keeper.unkept.contains(entry.digest()));
+        let module = |entry: &VerifiedEntry| keeper.relay.submitted_module(entry.digest()).cloned();
+        let entries: Vec<_> = own.map(|entry| (entry.clone(), module(entry))).collect();
+        if entries.is_empty() { Ok(()) } else { self.keep(keeper, &entries).await }
     }
 
     /// Forgets entries that have come to an end.
-    pub(super) async fn forget_kept(&mut self, keeper: &mut RoomKeeper, digests: Vec<Hash>) {
+    pub(super) async fn forget_kept(&mut self, keeper: &mut RoomKeeper, mut digests: Vec<Hash>) {
+        digests.retain(|digest| !keeper.unkept.remove(digest));
         let Some(outbox) = keeper.outbox.as_ref().filter(|_| !digests.is_empty()).map(Arc::clone) else {
             return;
         };
@@ -575,7 +661,7 @@ impl StreamTask {
         if !matches!(state, SubmissionState::Appended { .. }) {
             keeper.pending.settled(&digest);
         }
-        let said = said_state(state, keeper.checked);
+        let said = said_state(state, keeper.refused_at.remove(&digest));
         let kept = keeper.own.remove(&digest);
         keeper.waiting.iter_mut().for_each(|waiting| waiting.note(&digest, &said));
         if !matches!(state, SubmissionState::Appended { .. }) {
@@ -609,7 +695,7 @@ mod tests {
         };
         let (reply, _) = async_channel::bounded(1);
         let now = Instant::now();
-        let patience = Patience { since: now, until: now };
+        let patience = Patience { since: now, until: now, call: 0 };
         let said = (0..6).map(said).collect();
         let mut waiting = Waiting { said, next: 0, rest: VecDeque::new(), reply, patience };
         // The host's word, then the block; somebody else's entry in between; and one twice.
@@ -620,5 +706,17 @@ mod tests {
         }
         let states: Vec<SaidState> = waiting.said.into_iter().map(|said| said.state).collect();
         assert_eq!(states, [20, 21, 12, 23, 14, 15].map(|index| SaidState::Appended { index }));
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_sent_is_told_with_a_way() {
+        let failure = not_taken(&SubmitError::TooLarge { limit: 65_472, found: 193_868 }, 0);
+        assert_eq!(failure.code, Code::EntryTooLarge);
+        assert!(failure.message.starts_with("expected an entry of at most 65472 bytes, found 193868: "));
+        assert!(failure.message.ends_with("; nothing was appended"), "{}", failure.message);
+        assert!(failure.next.unwrap().starts_with("append it on the home of the host, or make it smaller"));
+        let failure = not_taken(&SubmitError::TooMany { limit: 3 }, 2);
+        assert_eq!(failure.code, Code::EntryNotAllowed);
+        assert!(failure.message.ends_with("it was not appended, 2 before it were submitted"));
     }
 }

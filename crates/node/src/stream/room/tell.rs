@@ -30,6 +30,7 @@ impl StreamTask {
             quorum: keeper.quorum_info(self.evidence_infos()),
             refused,
             unable,
+            behind: self.behind(keeper),
         })
     }
 
@@ -37,6 +38,11 @@ impl StreamTask {
     pub(in crate::stream) fn unchecked(&self) -> Option<String> {
         match &self.rooms {
             RoomState::Unchecked(failure) => Some(failure.message.clone()),
+            RoomState::Unknown if !self.identity.is_writable() => Some(if self.feed.length() == 0 {
+                "nothing of it is here yet, so that it is not known whether it is a room".to_owned()
+            } else {
+                "block 0, which says whether it is a room, is not here".to_owned()
+            }),
             _ => None,
         }
     }
@@ -98,8 +104,9 @@ pub(super) fn refused_block(index: u64, refusal: &Refusal) -> RefusedBlock {
     RefusedBlock { index, code: refusal.code.to_string(), reason: refusal.headline() }
 }
 
-/// Says what became of an entry in the words of the command line.
-pub(super) fn said_state(state: &SubmissionState, height: u64) -> SaidState {
+/// Says what became of an entry in the words of the command line. `height` is where a refused one would have stood, as far
+/// as that is known: a receipt does not tell.
+pub(super) fn said_state(state: &SubmissionState, height: Option<u64>) -> SaidState {
     match state {
         SubmissionState::Appended { index } => SaidState::Appended { index: *index },
         SubmissionState::Refused(refusal) => said_refused(refusal, height),
@@ -107,11 +114,12 @@ pub(super) fn said_state(state: &SubmissionState, height: u64) -> SaidState {
     }
 }
 
-fn said_refused(refusal: &Refusal, height: u64) -> SaidState {
-    let place = refusal.rule.as_ref().map_or_else(
-        || format!("height {height}"),
-        |rule| format!("rule {}, height {height}", rule.id.short()),
-    );
+fn said_refused(refusal: &Refusal, height: Option<u64>) -> SaidState {
+    let at = height.map_or_else(|| "at the host".to_owned(), |height| format!("height {height}"));
+    let place = match &refusal.rule {
+        Some(rule) => format!("rule {}, {at}", rule.id.short()),
+        None => at,
+    };
     SaidState::Refused {
         code: refusal.code.to_string(),
         reason: refusal.headline(),
@@ -142,5 +150,29 @@ fn text_or_base64(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => data_encoding::BASE64.encode(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_stream::refusal::{RoomCode, RuleRef};
+    use quorate_types::RuleId;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_height_only_where_it_is_known() {
+        let place = |refusal: &Refusal, height| match said_refused(refusal, height) {
+            SaidState::Refused { place, .. } => place,
+            other => panic!("{other:?}"),
+        };
+        let rule = RuleRef { id: RuleId::new([0xab; 32]), name: "chess".into() };
+        let by_rule = Refusal::by_rule(RoomCode::RuleRejected, rule, 1, "no");
+        let id = RuleId::new([0xab; 32]).short();
+        assert_eq!(place(&by_rule, Some(3)), format!("rule {id}, height 3"));
+        assert_eq!(place(&by_rule, None), format!("rule {id}, at the host"));
+        let replayed = Refusal::new(RoomCode::Replayed, "no");
+        assert_eq!(place(&replayed, Some(3)), "height 3");
+        assert_eq!(place(&replayed, None), "at the host");
     }
 }

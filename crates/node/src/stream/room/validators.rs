@@ -126,7 +126,7 @@ impl StreamTask {
         if !keeper.is_host || keeper.log.last().epoch != epoch.number() {
             let message =
                 "expected the host of the room, who appends changes of validators, found another node";
-            let next = format!("quorate info {name}    (it names the host; say it there)");
+            let next = format!("quorate info {name}    # names the host: say it there");
             return refuse(Code::NotHost, message.into(), next);
         }
         if keeper.closed.is_some() || !keeper.changes.is_empty() {

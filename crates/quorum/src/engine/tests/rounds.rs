@@ -1,5 +1,6 @@
 //! Honest nodes: rounds, handovers, changes of validators, crashes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_proto::quorate1::QuorumMessage;
@@ -168,8 +169,9 @@ fn an_acknowledgement_is_not_sent_without_its_qc() {
     records.insert(slot, record);
     records.remove(&Slot::Qc { epoch: 0 });
     world.restart(1, Some(records));
-    let vote = world.nodes[1].engine.votes().next().copied().unwrap();
-    assert_eq!(vote.ack, None);
+    let own = world.nodes[1].engine.votes().filter(|vote| *vote.signer() == signer(1).public());
+    let newest = own.max_by_key(|vote| vote.target.head.length()).unwrap();
+    assert_eq!(newest.ack, None);
     world.nodes[1].syncs = true;
     world.run(LONG);
     world.check_peace();
@@ -339,6 +341,38 @@ fn a_restarted_engine_is_where_it_was() {
         Engine::new(world.nodes[1].config.clone(), records),
         Err(RecoverError::Statement { slot: Slot::Vote { epoch: 1 }, .. })
     ));
+}
+
+/// What a certificate on the disk shows is shown again: who voted for the newest length that is certified.
+#[test]
+fn a_restarted_engine_knows_the_votes_that_its_certificates_hold() {
+    for n in [4, 7] {
+        let mut world = World::new(n, 1);
+        world.append(FEED, 5, true);
+        world.run(LONG);
+        // The last of them is no validator.
+        for node in [1, usize::from(n)] {
+            let before = &world.nodes[node].engine;
+            let qc = before.last_qc().unwrap().clone();
+            let length = qc.certified().head().length();
+            let known = |engine: &Engine| -> BTreeSet<PublicKey> {
+                let votes = engine.votes().filter(|vote| vote.target == qc.certified().target);
+                votes.map(|vote| *vote.signer()).collect()
+            };
+            let after =
+                Engine::new(world.nodes[node].config.clone(), world.nodes[node].records.clone()).unwrap();
+            let (was, is) = (known(before), known(&after));
+            assert!(is.is_subset(&was), "node {node} of {n}");
+            assert!(is.len() >= before.epoch().validators().quorum(), "length {length}: {is:?}");
+            let acknowledged = after.votes().filter(|vote| vote.ack.is_some()).count();
+            assert!(acknowledged >= before.epoch().validators().quorum(), "{acknowledged}");
+        }
+        // It is a record like any other: nobody is accused, and the room goes on.
+        world.restart(1, None);
+        world.append(FEED, 2, true);
+        world.run(LONG);
+        world.check_peace();
+    }
 }
 
 /// What cannot be done now is not waited for: a driver would come back at once, again and again.
