@@ -42,7 +42,8 @@ pub struct QuorumInfo {
     pub needed: usize,
     /// Who votes, by key.
     pub validators: Vec<ValidatorInfo>,
-    /// Blocks that are committed, as far as they are here.
+    /// Blocks that are committed: where somebody is known to have signed two histories, those that are known to be of the one
+    /// that was voted for.
     pub committed: u64,
     /// Blocks that are committed, here or not. More than `committed` while what is here is not known to be what was
     /// committed.

@@ -254,7 +254,7 @@ fn may_lead_to(roots: &Roots, head: &Head) -> bool {
 }
 
 /// Counts the forks of the room's feeds that are known.
-fn count_forks(keeper: &RoomKeeper) -> usize {
+pub(super) fn count_forks(keeper: &RoomKeeper) -> usize {
     let evidence = keeper.quorum.iter().flat_map(|quorum| quorum.engine.evidence());
     let forks = evidence.filter(|evidence| matches!(evidence.evidence().claim, Claim::WriterFork(_)));
     forks.count().saturating_add(keeper.branches.met.len())

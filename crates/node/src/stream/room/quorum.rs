@@ -8,6 +8,7 @@ use async_channel::Receiver;
 use bytes::Bytes;
 use quorate_feed::Roots;
 use quorate_feed::fork::VerifiedForkProof;
+use quorate_quorum::certificate::Certified;
 use quorate_quorum::engine::{Alarm, Append, Checked, Config, Engine, Guard, Input, Output, Slot, Ticket};
 use quorate_quorum::evidence::{Claim, Evidence, NoOracle, VerifiedEvidence, VoteLink};
 use quorate_quorum::head::Head;
@@ -22,7 +23,7 @@ use quorate_types::{Hash, PublicKey, RoomId};
 
 use super::super::command::Reply;
 use super::super::task::StreamTask;
-use super::branch::Branches;
+use super::branch::{Branches, count_forks};
 use super::judge::Docket;
 use super::log::Log;
 use super::{RoomKeeper, RoomState};
@@ -69,6 +70,8 @@ pub(super) struct Quorum {
     committed: u64,
     /// Blocks of the room that are committed, here or not.
     known: u64,
+    /// What the records say that is committed, as they were when they were opened.
+    recorded: Option<Certified>,
     /// What takes the history to check.
     pub(super) docket: Docket,
 }
@@ -215,8 +218,10 @@ impl StreamTask {
             looked: None,
             committed: 0,
             known: 0,
+            recorded: None,
             docket: Docket::default(),
         };
+        quorum.recorded = quorum.engine.committed().cloned();
         if let Some(reason) = quorum.silent() {
             tracing::warn!(stream = self.identity.name, "this validator does not vote: {reason}");
         }
@@ -589,9 +594,24 @@ impl StreamTask {
 }
 
 impl RoomKeeper {
-    /// Blocks that are committed; `None` in a room without validators.
+    /// Blocks that are committed and known to be here; `None` in a room without validators.
     pub(super) fn committed(&self) -> Option<u64> {
         self.quorum.as_ref().map(Quorum::committed)
+    }
+
+    /// Blocks that are shown as committed; `None` in a room without validators.
+    ///
+    /// After a start the blocks may end before the length that would show that they are of the history which was voted for.
+    /// They are taken for that as far as the records go, so that what was shown stays shown, unless somebody is known to have
+    /// signed two histories.
+    pub(super) fn committed_as_shown(&self) -> Option<u64> {
+        let quorum = self.quorum.as_ref()?;
+        let is_disputed = self.branches.is_contradicted() || count_forks(self) > 0;
+        let recorded =
+            quorum.recorded.as_ref().filter(|_| !is_disputed).and_then(|recorded| {
+                self.log.height(recorded.epoch, &recorded.feed, recorded.head().length())
+            });
+        Some(quorum.committed.max(recorded.unwrap_or(0)))
     }
 
     /// Says how the quorum stands.
@@ -626,7 +646,7 @@ impl RoomKeeper {
                     sealed: sealed.contains(key),
                 })
                 .collect(),
-            committed: quorum.committed(),
+            committed: self.committed_as_shown().unwrap_or(0),
             known: quorum.known,
             certified: engine
                 .last_qc()

@@ -55,7 +55,7 @@ impl StreamTask {
                     Some(Stopped::Refused(block)) => Some(block.clone()),
                     _ => None,
                 };
-                (keeper.checked, refused, keeper.committed())
+                (keeper.checked, refused, keeper.committed_as_shown())
             }
             RoomState::Unchecked(_) => (0, None, None),
             RoomState::Unknown | RoomState::Plain => return None,
