@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::child::Stage;
-use super::room::Room;
-use super::{directory, ms, wrong};
+use super::room::{Room, conclude};
+use super::{directory, wrong};
 use crate::context::Context;
 use crate::stop::Outcome;
 use crate::text;
@@ -94,21 +94,7 @@ pub(super) fn chat(context: &mut Context) -> Outcome {
         "all     quorate cat chat: the same {} at everybody",
         text::count(said.len() as u64, "action")
     ))?;
-    let mut report = room.end()?;
-    report.elapsed_ms = ms(started.elapsed());
-    let output = &mut context.output;
-    if output.json {
-        return output.object(&report);
-    }
-    let actions = text::count(report.actions, "action");
-    let refusals = text::count(report.refused.len() as u64, "refusal");
-    let well = output.paint.green("only members spoke");
-    output.line(&format!("{well}: {actions} and {refusals}, in {}", text::duration(started.elapsed())))?;
-    output.flush()?;
-    let next = [
-        context.command("key new alice"),
-        context.command("new talk --rule builtin:access-control --params '{\"admins\":[\"KEY\"]}'"),
-    ];
-    context.output.next(&next);
-    Ok(())
+    let report = room.end()?;
+    let next = ["key new alice", "new talk --rule builtin:access-control --params '{\"admins\":[\"KEY\"]}'"];
+    conclude(context, report, started, ("only members spoke", "action"), &next)
 }

@@ -7,11 +7,10 @@ use serde_json::json;
 
 use super::board::Board;
 use super::child::Stage;
-use super::room::{Room, payload};
-use super::{directory, ms};
+use super::directory;
+use super::room::{Room, conclude, payload};
 use crate::context::Context;
 use crate::stop::Outcome;
-use crate::text;
 
 /// Paul Morphy against the Duke of Brunswick and Count Isouard, Paris 1858.
 const GAME: &str = "e2e4 e7e5 g1f3 d7d6 d2d4 c8g4 d4e5 g4f3 d1f3 d6e5 f1c4 g8f6 f3b3 d8e7 b1c3 c7c6 c1g5 b7b5 c3b5 c6b5 \
@@ -66,24 +65,8 @@ pub(super) fn chess(context: &mut Context) -> Outcome {
         room.say(&line)?;
     }
     room.say("        mate: white has won")?;
-    let mut report = room.end()?;
-    report.elapsed_ms = ms(started.elapsed());
-    let output = &mut context.output;
-    if output.json {
-        return output.object(&report);
-    }
-    let played = format!(
-        "{} and {}",
-        text::count(report.actions, "move"),
-        text::count(report.refused.len() as u64, "refusal")
-    );
-    let well = output.paint.green("a whole game, by the rules");
-    output.line(&format!("{well}: {played}, in {}", text::duration(started.elapsed())))?;
-    output.flush()?;
-    let next = [
-        context.command("key new white"),
-        context.command("new game --rule builtin:chess --params '{\"white\":\"KEY\",\"black\":\"KEY\"}'"),
-    ];
-    context.output.next(&next);
-    Ok(())
+    let report = room.end()?;
+    let next =
+        ["key new white", "new game --rule builtin:chess --params '{\"white\":\"KEY\",\"black\":\"KEY\"}'"];
+    conclude(context, report, started, ("a whole game, by the rules", "move"), &next)
 }

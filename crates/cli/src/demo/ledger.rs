@@ -7,11 +7,10 @@ use quorate_node::{Code, Failure};
 use serde_json::{Value, json};
 
 use super::child::Stage;
-use super::room::Room;
-use super::{directory, ms};
+use super::directory;
+use super::room::{Room, conclude};
 use crate::context::Context;
 use crate::stop::Outcome;
-use crate::text;
 
 /// `quorate demo ledger`.
 pub(super) fn ledger(context: &mut Context) -> Outcome {
@@ -50,20 +49,9 @@ pub(super) fn ledger(context: &mut Context) -> Outcome {
         }
         room.say(&format!("        {who:<7} has {amount}"))?;
     }
-    let mut report = room.end()?;
-    report.elapsed_ms = ms(started.elapsed());
-    let output = &mut context.output;
-    if output.json {
-        return output.object(&report);
-    }
-    let actions = text::count(report.actions, "action");
-    let refusals = text::count(report.refused.len() as u64, "refusal");
-    let well = output.paint.green("everybody agrees who has what");
-    output.line(&format!("{well}: {actions} and {refusals}, in {}", text::duration(started.elapsed())))?;
-    output.flush()?;
-    let next = [context.command("new money --rule builtin:ledger --params '{\"issuer\":\"KEY\"}'")];
-    context.output.next(&next);
-    Ok(())
+    let report = room.end()?;
+    let next = ["new money --rule builtin:ledger --params '{\"issuer\":\"KEY\"}'"];
+    conclude(context, report, started, ("everybody agrees who has what", "action"), &next)
 }
 
 /// Adds up the actions of a ledger, by key.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::child::{Actor, Stage};
 use super::stock::{self, Running};
-use super::{StockReport, compare, expect, first, number_of, say, text_of, wrong};
+use super::{StockReport, compare, expect, first, ms, number_of, say, text_of, wrong};
+use crate::context::Context;
 use crate::output::Output;
 use crate::stop::Outcome;
 use crate::text;
@@ -233,6 +234,29 @@ impl<'a> Room<'a> {
         }
         Ok(())
     }
+}
+
+/// Prints what came out: that all went `well`, how many `things` were said, and what to type `next`.
+pub(super) fn conclude(
+    context: &mut Context,
+    mut report: Report,
+    started: Instant,
+    (well, thing): (&str, &str),
+    next: &[&str],
+) -> Outcome {
+    report.elapsed_ms = ms(started.elapsed());
+    let output = &mut context.output;
+    if output.json {
+        return output.object(&report);
+    }
+    let said = text::count(report.actions, thing);
+    let refusals = text::count(report.refused.len() as u64, "refusal");
+    let well = output.paint.green(well);
+    output.line(&format!("{well}: {said} and {refusals}, in {}", text::duration(started.elapsed())))?;
+    output.flush()?;
+    let next: Vec<String> = next.iter().map(|words| context.command(words)).collect();
+    context.output.next(&next);
+    Ok(())
 }
 
 /// Writes what somebody says.

@@ -48,6 +48,17 @@ impl Room {
         self.nodes.push((home, node, address));
     }
 
+    /// Copies the host's key to a second machine, where something else is said behind what the host has said.
+    fn twin_says(&self, texts: &[&str]) {
+        let copy = self.world.path("copy");
+        self.world.ok("host", &["export", "talk", copy.to_str().unwrap(), "--with-secret-key"]);
+        self.world.ok("twin", &["import", copy.to_str().unwrap(), "talk"]);
+        for text in texts {
+            let action = json!({ "said": text }).to_string();
+            self.world.ok("twin", &["append", "talk", &action, "--unsafe-only-writer", "--yes"]);
+        }
+    }
+
     fn signal(&self, home: &str, signal: Signal) {
         self.nodes.iter().filter(|(name, _, _)| *name == home).for_each(|(_, node, _)| node.signal(signal));
     }
@@ -301,11 +312,7 @@ fn a_host_that_signs_two_histories_is_replaced() {
 
     // The host's key on a second machine, where something else was said.
     room.kill("host");
-    let copy = room.world.path("copy");
-    room.world.ok("host", &["export", "talk", copy.to_str().unwrap(), "--with-secret-key"]);
-    room.world.ok("twin", &["import", copy.to_str().unwrap(), "talk"]);
-    let never = json!({ "said": "never" }).to_string();
-    room.world.ok("twin", &["append", "talk", &never, "--unsafe-only-writer", "--yes"]);
+    room.twin_says(&["never"]);
     room.start("host");
     let said = room.say("host", "two", "committed", "30");
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -412,13 +419,7 @@ fn who_holds_a_history_that_does_not_count_goes_over_to_the_other_one() {
     room.until("carol", |_| room.committed("carol").contains("one"));
     room.kill("host");
     room.kill("carol");
-    let copy = room.world.path("copy");
-    room.world.ok("host", &["export", "talk", copy.to_str().unwrap(), "--with-secret-key"]);
-    room.world.ok("twin", &["import", copy.to_str().unwrap(), "talk"]);
-    for text in ["never", "nor this"] {
-        let action = json!({ "said": text }).to_string();
-        room.world.ok("twin", &["append", "talk", &action, "--unsafe-only-writer", "--yes"]);
-    }
+    room.twin_says(&["never", "nor this"]);
     {
         let (_twin, address) = room.world.share("twin", &[]);
         room.world.json("reader", &["clone", &room.link, "talk", "--peer", &address]);
@@ -472,11 +473,7 @@ fn a_shorter_history_that_nobody_voted_for_is_never_shown_as_committed() {
     }
     assert_eq!(room.say("dave", "one", "committed", "30").code, Some(0));
     room.kill("host");
-    let copy = room.world.path("copy");
-    room.world.ok("host", &["export", "talk", copy.to_str().unwrap(), "--with-secret-key"]);
-    room.world.ok("twin", &["import", copy.to_str().unwrap(), "talk"]);
-    let never = json!({ "said": "never" }).to_string();
-    room.world.ok("twin", &["append", "talk", &never, "--unsafe-only-writer", "--yes"]);
+    room.twin_says(&["never"]);
     room.start("host");
     for text in ["two", "three"] {
         let said = room.say("host", text, "committed", "30");
@@ -512,6 +509,7 @@ fn a_shorter_history_that_nobody_voted_for_is_never_shown_as_committed() {
     // It stays so after a start.
     room.kill("twin");
     assert!(!room.committed("twin").contains("never"), "{}", room.committed("twin"));
+    let never = json!({ "said": "never" }).to_string();
     let words = ["append", "talk", &never, "--wait", "committed", "--timeout", "3"];
     assert_ne!(room.world.run("twin", &words).code, Some(0));
 }

@@ -95,9 +95,7 @@ pub(super) async fn serve_with_host(
             return Err(wasmtime::Error::new(NotAtHand));
         };
         let answer = ask(mailbox.clone(), question).await;
-        result = with_guest(&mut caller, &handles, &mut left, |session, guest| {
-            session.answer(guest, answer).map(Reply::Done)
-        });
+        result = with_guest(&mut caller, &handles, &mut left, take(answer));
     }
     done(caller, &handles, left, result)
 }
@@ -115,13 +113,17 @@ pub(super) fn serve_at_hand(
             Answers::Asked(_) => None,
         };
         let answer = answer.ok_or_else(|| wasmtime::Error::new(NotAtHand))?;
-        result = with_guest(&mut caller, &handles, &mut left, |session, guest| {
-            session.answer(guest, answer).map(Reply::Done)
-        });
+        result = with_guest(&mut caller, &handles, &mut left, take(answer));
     }
     done(caller, &handles, left, result)
 }
 
+/// Goes on with what the host says.
+fn take(answer: Answer) -> impl FnOnce(&mut Session, &mut Guest<'_>) -> Result<Reply, Stopped> {
+    |session, guest| session.answer(guest, answer).map(Reply::Done)
+}
+
+/// Ends a host call: the code of the rule has its gas back.
 fn done(
     mut caller: Caller<'_, Data>,
     handles: &Handles,
