@@ -15,9 +15,9 @@ use crate::{Code, Failure, FailureBody};
 
 pub use self::forks::{Decision, EvidenceInfo, KeptBranch, Policy, Publish, Published, Resolve};
 pub use self::room::{
-    ChangeRules, EntryInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock, RejectInfo,
-    RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say, Settled,
-    ValidatorInfo, Verdict, VoteInfo,
+    ChangeRules, Ended, EntryInfo, Message, NewQuorum, NewRoom, NewRule, QuorumInfo, RefusedBlock,
+    RejectInfo, RoomAudit, RoomFeedInfo, RoomInfo, RuleInfo, RuleOperation, RuleVector, Said, SaidState, Say,
+    Settled, ValidatorInfo, Verdict, VoteInfo,
 };
 pub use self::validators::{OfferError, ValidatorOffer, ValidatorWish, ValidatorsChanged};
 

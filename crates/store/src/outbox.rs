@@ -1,7 +1,7 @@
 //! Entries of this node that wait for the host of their room, in a file beside the feed.
 //!
 //! They are on disk before anybody is told that they wait; that one has come to an end is not synced, since nothing is lost
-//! when it is tried once more. `docs/storage.md` has the layout.
+//! when it is tried once more. How one ended of which nobody heard is kept, and synced. `docs/storage.md` has the layout.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,12 @@ pub const OUTBOX_FILE: &str = "outbox.redb";
 
 /// Entries by digest: length of the block as u32le, the block, the module that it brings.
 const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
+
+/// How entries ended of which nobody heard, by the order in which they ended: text of whoever keeps it.
+const OUTCOMES: TableDefinition<u64, &[u8]> = TableDefinition::new("outcomes");
+
+/// Outcomes that are kept: the newest.
+pub const MAX_OUTCOMES: usize = 64;
 
 /// An entry that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +79,8 @@ impl Outbox {
     ///
     /// [`OutboxError`]; none of them is kept then.
     pub fn keep(&self, entries: &[Waiting]) -> Result<(), OutboxError> {
-        self.write(Durability::Immediate, |table| {
+        self.write(Durability::Immediate, |transaction| {
+            let mut table = transaction.open_table(ENTRIES)?;
             for entry in entries {
                 // A block has at most 8 MiB.
                 let size = u32::try_from(entry.block.len()).unwrap_or(u32::MAX);
@@ -84,18 +91,50 @@ impl Outbox {
         })
     }
 
-    /// Forgets entries that have come to an end.
+    /// Forgets entries that have come to an end, and keeps `outcomes`, at most [`MAX_OUTCOMES`] with those before. Outcomes
+    /// are on disk when this returns.
     ///
     /// # Errors
     ///
     /// [`OutboxError`]; they are then tried again after the next start.
-    pub fn forget(&self, digests: &[Hash]) -> Result<(), OutboxError> {
-        self.write(Durability::None, |table| {
+    pub fn forget(&self, digests: &[Hash], outcomes: &[Vec<u8>]) -> Result<(), OutboxError> {
+        let durability = if outcomes.is_empty() { Durability::None } else { Durability::Immediate };
+        self.write(durability, |transaction| {
+            let mut table = transaction.open_table(ENTRIES)?;
             for digest in digests {
                 table.remove(digest.as_bytes().as_slice())?;
             }
+            if outcomes.is_empty() {
+                return Ok(());
+            }
+            let mut table = transaction.open_table(OUTCOMES)?;
+            let mut next = table.last()?.map_or(0, |(place, _)| place.value().saturating_add(1));
+            for outcome in outcomes {
+                table.insert(next, outcome.as_slice())?;
+                next = next.saturating_add(1);
+            }
+            let oldest = next.saturating_sub(MAX_OUTCOMES as u64);
+            table.retain(|place, _| place >= oldest)?;
             Ok(())
         })
+    }
+
+    /// Returns how entries ended of which nobody heard, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`] when the file cannot be read.
+    pub fn outcomes(&self) -> Result<Vec<Vec<u8>>, OutboxError> {
+        let read = || -> Result<Vec<Vec<u8>>, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let table = match transaction.open_table(OUTCOMES) {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                table => table?,
+            };
+            let outcomes = table.iter()?.map(|record| Ok(record?.1.value().to_vec()));
+            outcomes.collect()
+        };
+        read().map_err(failed("read", &self.path))
     }
 
     /// Returns all that waits, by digest. Records that are none are left out.
@@ -123,12 +162,12 @@ impl Outbox {
     fn write(
         &self,
         durability: Durability,
-        change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<(), redb::Error>,
+        change: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), OutboxError> {
         let write = || -> Result<(), redb::Error> {
             let mut transaction = self.database.begin_write()?;
             transaction.set_durability(durability).map_err(redb::Error::from)?;
-            change(&mut transaction.open_table(ENTRIES)?)?;
+            change(&transaction)?;
             transaction.commit()?;
             Ok(())
         };
@@ -169,8 +208,29 @@ mod tests {
         }
         let outbox = Outbox::open(directory.path()).unwrap().unwrap();
         assert_eq!(outbox.waiting().unwrap(), [one.clone(), two.clone()]);
-        outbox.forget(&[one.digest, Hash::new([9; 32])]).unwrap();
+        outbox.forget(&[one.digest, Hash::new([9; 32])], &[]).unwrap();
         assert_eq!(outbox.waiting().unwrap(), [two]);
+    }
+
+    #[test]
+    fn outcomes_are_kept_and_the_oldest_are_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let entry = waiting(1, b"one", b"");
+        {
+            let outbox = Outbox::create(directory.path()).unwrap();
+            assert_eq!(outbox.outcomes().unwrap(), Vec::<Vec<u8>>::new());
+            outbox.keep(std::slice::from_ref(&entry)).unwrap();
+            outbox.forget(&[entry.digest], &[b"first".to_vec(), b"second".to_vec()]).unwrap();
+        }
+        let outbox = Outbox::open(directory.path()).unwrap().unwrap();
+        assert_eq!(outbox.waiting().unwrap(), []);
+        assert_eq!(outbox.outcomes().unwrap(), [b"first".to_vec(), b"second".to_vec()]);
+        let more: Vec<Vec<u8>> =
+            (0..MAX_OUTCOMES - 1).map(|number| vec![number.try_into().unwrap()]).collect();
+        outbox.forget(&[], &more).unwrap();
+        let kept = outbox.outcomes().unwrap();
+        assert_eq!(kept.len(), MAX_OUTCOMES);
+        assert_eq!((kept[0].as_slice(), &kept[1..]), (&b"second"[..], &more[..]));
     }
 
     #[test]

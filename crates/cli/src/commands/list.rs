@@ -1,9 +1,11 @@
 //! `quorate ls`, `quorate info` and `quorate peers`.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use quorate_node::Failure;
 use quorate_node::model::{
-    Content, Direction, DiscoveryInfo, Encoding, PeerInfo, QuorumInfo, RoomInfo, RuleInfo, Service,
-    StreamInfo, Streams, UnreadableStream,
+    Content, Direction, DiscoveryInfo, Encoding, Ended, PeerInfo, QuorumInfo, RoomInfo, RuleInfo, SaidState,
+    Service, StreamInfo, Streams, UnreadableStream,
 };
 
 use quorate_node::Archive;
@@ -16,6 +18,9 @@ use crate::context::Context;
 use crate::output::Output;
 use crate::stop::Outcome;
 use crate::text;
+
+/// Entries that ended without a block that `info` shows.
+const ENDED_SHOWN: usize = 8;
 
 /// `quorate ls`.
 pub(crate) async fn ls(context: &mut Context) -> Outcome {
@@ -254,6 +259,14 @@ fn room_facts(
         let waiting = text::count(room.waiting as u64, "action");
         facts.push(("submitted", paint.yellow(&format!("{waiting}, waiting for the host"))));
     }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let before = room.not_appended.len().saturating_sub(ENDED_SHOWN);
+    if before > 0 {
+        facts.push(("not appended", format!("{before} more before these; --json has them all")));
+    }
+    for ended in room.not_appended.iter().skip(before) {
+        facts.push(("not appended", paint.yellow(&ended_words(ended, now))));
+    }
     if let Some(refused) = &room.refused {
         let (reason, code) = (text::clean(&refused.reason), text::clean(&refused.code));
         let words =
@@ -263,6 +276,18 @@ fn room_facts(
     if let Some(unable) = &room.unable {
         facts.push(("no verdict", paint.yellow(&text::clean(unable))));
     }
+}
+
+/// Says how an entry ended of which nobody heard.
+fn ended_words(ended: &Ended, now: Duration) -> String {
+    let why = match &ended.said.state {
+        SaidState::Refused { code, reason, place, .. } => {
+            format!("{}  ({}, {})", text::clean(reason), text::clean(code), text::clean(place))
+        }
+        _ => "expired before the host took it".to_owned(),
+    };
+    let ago = text::duration(now.saturating_sub(Duration::from_secs(ended.ended_unix_s)));
+    format!("{} #{}: {why}, {ago} ago", ended.said.author.short(), ended.said.sequence)
 }
 
 fn quorum_facts(facts: &mut Vec<(&'static str, String)>, quorum: &QuorumInfo, length: u64, output: &Output) {

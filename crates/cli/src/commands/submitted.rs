@@ -226,8 +226,8 @@ fn why_not(state: &SaidState, wait: Wait) -> Option<Stop> {
             Some(Stop::Refused { failure, place: "on the way".into() })
         }
         SaidState::Submitted if wait != Wait::Submitted => {
-            let message = "expected the host to append it, found no way to the host; it is kept, and brought to the \
-                           host whenever quorate runs on this home; quorate info shows what waits";
+            let message = "expected the host to append it, heard nothing of that from it; it is kept, and brought to the \
+                           host whenever quorate runs on this home; quorate info shows what waits, and what was refused";
             Some(Failure::new(Code::NoPeers, message).next("quorate share    # tries again").into())
         }
         SaidState::Submitted | SaidState::Appended { .. } => None,

@@ -126,8 +126,10 @@ fn an_action_goes_to_the_host_or_waits_for_it() {
     assert_eq!((said.code, said.text()), (Some(4), "submitted, waiting for the host\n"), "{said:?}");
     let waits = ["append", "money", &pay(&bank, 1), "--as", "alice", "--wait", "submitted"];
     assert_eq!(world.ok("alice", &waits), "submitted, waiting for the host\n");
-    assert_eq!(world.json("alice", &["info", "money"])["room"]["waiting"], 2);
-    assert!(world.ok("alice", &["info", "money"]).contains("2 actions, waiting for the host"));
+    let too_much = ["append", "money", &pay(&bank, 9), "--as", "alice", "--wait", "submitted"];
+    world.ok("alice", &too_much);
+    assert_eq!(world.json("alice", &["info", "money"])["room"]["waiting"], 3);
+    assert!(world.ok("alice", &["info", "money"]).contains("3 actions, waiting for the host"));
 
     // It comes back, elsewhere: what was kept reaches it without being said again.
     let (_host, address) = world.share("host", &[]);
@@ -135,8 +137,17 @@ fn an_action_goes_to_the_host_or_waits_for_it() {
     for _ in 0..2 {
         alice.object(|event| event["event"] == "submission" && event["state"] == "appended");
     }
+    alice.object(|event| event["event"] == "submission" && event["state"] == "refused");
     let room = settled(&world, "alice", 6);
     assert_eq!((&room["waiting"], &room["checked"]), (&json!(0), &json!(6)));
+    // What the host refused while nobody waited to hear of it is told after the next start, too.
+    alice.interrupt();
+    assert_eq!(alice.wait(), Some(130));
+    let ended = world.json("alice", &["info", "money"])["room"]["not_appended"].clone();
+    assert_eq!((ended.as_array().map(Vec::len), &ended[0]["code"]), (Some(1), &json!("E3101")), "{ended}");
+    assert_eq!((&ended[0]["state"], &ended[0]["sequence"]), (&json!("refused"), &json!(3)), "{ended}");
+    let told = world.ok("alice", &["info", "money"]);
+    assert!(told.contains("#3: refused by rule ledger: "), "{told}");
     assert_eq!(room["state_root"], world.json("host", &["info", "money"])["room"]["state_root"]);
     let amounts: Vec<Value> = world
         .ndjson("host", &["cat", "money", "--start", "3"])

@@ -160,6 +160,9 @@ pub struct RoomInfo {
     pub rule_delay: u64,
     /// Entries of this node that wait for the host.
     pub waiting: usize,
+    /// Entries of this node that ended without a block while nobody waited to hear of it, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_appended: Vec<Ended>,
     /// Who commits, and what is committed; absent in a room without validators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<QuorumInfo>,
@@ -315,6 +318,16 @@ pub struct Said {
 impl Said {
     /// Value of the `schema` field.
     pub const SCHEMA: &'static str = "quorate.submitted/1";
+}
+
+/// An entry that ended without a block, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How it ended: refused, or expired.
+    #[serde(flatten)]
+    pub said: Said,
+    /// Seconds since 1970.
+    pub ended_unix_s: u64,
 }
 
 /// What came of entries whose commit was waited for.

@@ -17,6 +17,7 @@ mod recall;
 mod say;
 mod settle;
 mod tell;
+mod unheard;
 mod validators;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -46,6 +47,7 @@ use self::recall::Recall;
 use self::say::Waiting;
 use self::settle::Settlement;
 use self::tell::refused_block;
+use self::unheard::Unheard;
 use self::validators::WantedChange;
 use super::command::Reply;
 use super::task::StreamTask;
@@ -151,6 +153,8 @@ pub(super) struct RoomKeeper {
     outbox: Option<Arc<Outbox>>,
     /// Entries of this node that are not on disk: as the host it appends most of them at once.
     unkept: BTreeSet<Hash>,
+    /// How entries of this node ended of which nobody heard.
+    unheard: Unheard,
     /// Entries that were on their way when this node became the host, and that the room is still to be asked about.
     taken_up: Vec<VerifiedEntry>,
     /// Author and number of each entry of this node that waits for an outcome.

@@ -96,10 +96,12 @@ impl StreamTask {
     /// Forgets entries that have come to an end.
     pub(super) async fn forget_kept(&mut self, keeper: &mut RoomKeeper, mut digests: Vec<Hash>) {
         digests.retain(|digest| !keeper.unkept.remove(digest));
-        let Some(outbox) = keeper.outbox.as_ref().filter(|_| !digests.is_empty()).map(Arc::clone) else {
+        let outcomes = keeper.unheard.take_unsaved();
+        let is_nothing = digests.is_empty() && outcomes.is_empty();
+        let Some(outbox) = keeper.outbox.as_ref().filter(|_| !is_nothing).map(Arc::clone) else {
             return;
         };
-        if let Err(error) = blocking::unblock(move || outbox.forget(&digests)).await {
+        if let Err(error) = blocking::unblock(move || outbox.forget(&digests, &outcomes)).await {
             tracing::warn!(stream = self.identity.name, "{error}");
         }
     }
@@ -141,6 +143,9 @@ impl StreamTask {
                 ended.extend(keeper.stood(index, digest));
             } else if let Err(error) = keeper.relay.submit(now, entry, module, None) {
                 tracing::warn!(stream = self.identity.name, "an entry that waited is given up: {error}");
+                let (code, reason) = (Code::EntryNotAllowed.to_string(), error.to_string());
+                let state = SaidState::Refused { code, reason, place: "on the way".into(), rule_code: None };
+                keeper.unheard.note(digest, number, state);
                 ended.push(digest);
             } else {
                 keeper.own.insert(digest, number);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quorate_feed::Roots;
 use quorate_rules::engine::Engine;
-use quorate_store::outbox::Outbox;
+use quorate_store::outbox::{Outbox, OutboxError};
 use quorate_store::room_state::{Found, ROOM_STATE_FILE, RedbStore};
 use quorate_stream::entry::{Entry, ProofKind};
 use quorate_stream::header::StreamHeader;
@@ -23,6 +23,7 @@ use super::log::{Log, Part};
 use super::pending::Pending;
 use super::recall::Recall;
 use super::tell::refused_block;
+use super::unheard::Unheard;
 use super::{RoomKeeper, RoomState, Stopped};
 use crate::room::{Checker, Known, Stop};
 use crate::{Code, Failure};
@@ -92,10 +93,12 @@ impl StreamTask {
             }
         }
         let directory = PathBuf::from(&self.identity.directory);
-        let outbox = blocking::unblock(move || Outbox::open(&directory))
-            .await
-            .map_err(|error| error.to_string())?
-            .map(Arc::new);
+        let opened = blocking::unblock(move || {
+            let outbox = Outbox::open(&directory)?;
+            let outcomes = outbox.as_ref().map(Outbox::outcomes).transpose()?;
+            Ok((outbox, outcomes))
+        });
+        let (outbox, outcomes) = opened.await.map_err(|error: OutboxError| error.to_string())?;
         let epochs = header.quorum.as_ref().and_then(|_| Epochs::new(header.clone(), &block));
         if epochs.as_ref().is_some_and(Epochs::may_change) {
             relay.expect_other_hosts();
@@ -138,7 +141,8 @@ impl StreamTask {
             is_lost: false,
             utterances: VecDeque::new(),
             waiting: Vec::new(),
-            outbox,
+            outbox: outbox.map(Arc::new),
+            unheard: outcomes.as_deref().map(Unheard::of).unwrap_or_default(),
             unkept: BTreeSet::new(),
             taken_up: Vec::new(),
             own: BTreeMap::new(),

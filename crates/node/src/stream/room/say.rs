@@ -136,6 +136,14 @@ impl RoomKeeper {
         self.waiting.iter_mut().for_each(|waiting| waiting.patience.end(call, now));
     }
 
+    /// Tells whether somebody waits to hear what becomes of an entry.
+    fn is_waited_for(&self, digest: &Hash) -> bool {
+        let awaits = |waiting: &Waiting| {
+            !waiting.reply.is_closed() && waiting.said.iter().any(|said| said.digest == *digest)
+        };
+        self.waiting.iter().any(awaits) || self.is_settled_for(digest)
+    }
+
     /// Times at which those who wait for a host that nobody leads to have waited long enough.
     pub(super) fn lonely_deadlines(&self) -> impl Iterator<Item = Instant> {
         let patiences = self.waiting.iter().map(|waiting| waiting.patience);
@@ -476,6 +484,11 @@ impl StreamTask {
         let kept = keeper.own.remove(&digest);
         keeper.waiting.iter_mut().for_each(|waiting| waiting.note(&digest, &said));
         if !matches!(state, SubmissionState::Appended { .. }) {
+            if let Some(number) = kept
+                && !keeper.is_waited_for(&digest)
+            {
+                keeper.unheard.note(digest, number, said.clone());
+            }
             keeper.settle(&digest, &said);
         }
         self.emit(Event::Submission { stream: self.identity.name.clone(), digest, state: said });

@@ -44,6 +44,13 @@ impl RoomKeeper {
             || self.standing.values().any(|standing| standing == digest)
     }
 
+    /// Tells whether somebody waits until an entry is committed.
+    pub(super) fn is_settled_for(&self, digest: &Hash) -> bool {
+        let awaits =
+            |settlement: &Settlement| !settlement.reply.is_closed() && settlement.open.contains_key(digest);
+        self.settlements.iter().any(awaits)
+    }
+
     /// Notes that an entry has come to an end.
     pub(super) fn settle(&mut self, digest: &Hash, state: &SaidState) {
         for settlement in &mut self.settlements {

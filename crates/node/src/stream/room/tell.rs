@@ -27,6 +27,7 @@ impl StreamTask {
             rules: keeper.rules.clone(),
             rule_delay: keeper.rule_delay,
             waiting: keeper.relay.submitted().count(),
+            not_appended: keeper.unheard.told(),
             quorum: keeper.quorum_info(self.evidence_infos()),
             refused,
             unable,
