@@ -21,6 +21,8 @@ const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const META_ROOM: &str = "room";
 const META_PLACE: &str = "place";
+/// Blocks of the room that were here as they are committed, u64le.
+const META_COMMITTED: &str = "committed";
 
 /// Place of records that were begun anew: whatever was signed before is not in them.
 const LOST: &str = "lost";
@@ -73,6 +75,16 @@ pub struct OpenedRecords {
     pub guard: Guard,
     /// Why not.
     pub reason: Option<String>,
+    /// Blocks of the room that were known to be here as they are committed; 0 where nothing was noted.
+    pub committed: u64,
+}
+
+/// What the file holds.
+struct Contents {
+    room: Option<Vec<u8>>,
+    place: Option<Vec<u8>>,
+    committed: u64,
+    records: Vec<(Vec<u8>, Bytes)>,
 }
 
 impl VoteRecords {
@@ -96,41 +108,47 @@ impl VoteRecords {
             crate::atomic::sync_directory(directory)
                 .map_err(|error| failed("make", &store.path)(redb::Error::Io(error)))?;
             let reason = (!is_new).then(|| "the records of its votes are lost".to_owned());
-            return Ok(store.opened(Vec::new(), reason));
+            return Ok(store.opened(Vec::new(), 0, reason));
         }
-        let (known_room, known_place, records) = store.read().map_err(failed("read", &store.path))?;
-        if known_room.as_deref() != Some(room.as_bytes()) {
-            let found = if known_room.is_some() { "those of another room" } else { "none" };
+        let contents = store.read().map_err(failed("read", &store.path))?;
+        if contents.room.as_deref() != Some(room.as_bytes()) {
+            let found = if contents.room.is_some() { "those of another room" } else { "none" };
             return Err(VoteRecordsError::Damaged { path: store.path, room, found });
         }
-        let mut slots = Vec::with_capacity(records.len());
-        for (key, record) in records {
+        let mut slots = Vec::with_capacity(contents.records.len());
+        for (key, record) in contents.records {
             let Some(slot) = slot_of(&key) else {
                 let found = "a record without a place";
                 return Err(VoteRecordsError::Damaged { path: store.path, room, found });
             };
             slots.push((slot, record));
         }
-        let reason = match known_place.as_deref() {
+        let mut committed = contents.committed;
+        let reason = match contents.place.as_deref() {
             Some(known) if known == place.as_bytes() => None,
             Some(known) if known == LOST.as_bytes() => Some("the records of its votes are lost".to_owned()),
             Some(known) if known == FOREIGN.as_bytes() => Some(FOREIGN_REASON.to_owned()),
-            _ => Some("the records of its votes are a copy, or were put back".to_owned()),
+            _ => {
+                // It says nothing of the blocks that lie here.
+                committed = 0;
+                Some("the records of its votes are a copy, or were put back".to_owned())
+            }
         };
-        Ok(store.opened(slots, reason))
+        Ok(store.opened(slots, committed, reason))
     }
 
-    fn opened(self, records: Vec<(Slot, Bytes)>, reason: Option<String>) -> OpenedRecords {
+    fn opened(self, records: Vec<(Slot, Bytes)>, committed: u64, reason: Option<String>) -> OpenedRecords {
         let guard = if reason.is_some() { Guard::Recovering } else { Guard::Intact };
-        OpenedRecords { store: self, records, guard, reason }
+        OpenedRecords { store: self, records, guard, reason, committed }
     }
 
-    /// Writes records, each in place of what lies in its slot; all are durable when this returns. Blocks the thread.
+    /// Writes records, each in place of what lies in its slot, and how many blocks of the room are here as they are
+    /// committed; all are durable when this returns. Blocks the thread.
     ///
     /// # Errors
     ///
     /// [`VoteRecordsError::Failed`]; none of them may be counted on then.
-    pub fn write(&self, records: &[(Slot, Bytes)]) -> Result<(), VoteRecordsError> {
+    pub fn write(&self, records: &[(Slot, Bytes)], committed: u64) -> Result<(), VoteRecordsError> {
         let write = || -> Result<(), redb::Error> {
             let mut transaction = self.database.begin_write()?;
             transaction.set_durability(Durability::Immediate).map_err(redb::Error::from)?;
@@ -139,6 +157,7 @@ impl VoteRecords {
                 for (slot, record) in records {
                     table.insert(key_of(slot).as_slice(), record.as_ref())?;
                 }
+                transaction.open_table(META)?.insert(META_COMMITTED, committed.to_le_bytes().as_slice())?;
             }
             transaction.commit()?;
             Ok(())
@@ -176,18 +195,19 @@ impl VoteRecords {
         Ok(())
     }
 
-    #[allow(clippy::type_complexity)]
-    fn read(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>, Vec<(Vec<u8>, Bytes)>), redb::Error> {
+    fn read(&self) -> Result<Contents, redb::Error> {
         let transaction = self.database.begin_read()?;
         let meta = transaction.open_table(META)?;
-        let room = meta.get(META_ROOM)?.map(|room| room.value().to_vec());
-        let place = meta.get(META_PLACE)?.map(|place| place.value().to_vec());
+        let get =
+            |name| -> Result<_, redb::Error> { Ok(meta.get(name)?.map(|value| value.value().to_vec())) };
+        let committed =
+            get(META_COMMITTED)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
         let mut records = Vec::new();
         for record in transaction.open_table(RECORDS)?.iter()? {
             let (key, value) = record?;
             records.push((key.value().to_vec(), Bytes::copy_from_slice(value.value())));
         }
-        Ok((room, place, records))
+        Ok(Contents { room: get(META_ROOM)?, place: get(META_PLACE)?, committed, records })
     }
 }
 
@@ -251,11 +271,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let opened = VoteRecords::open(directory.path(), ROOM, true).unwrap();
         assert!(opened.records.is_empty() && opened.guard == Guard::Intact);
-        opened.store.write(&slots()).unwrap();
-        opened.store.write(&[(Slot::Final, Bytes::from_static(b"newer"))]).unwrap();
+        opened.store.write(&slots(), 3).unwrap();
+        opened.store.write(&[(Slot::Final, Bytes::from_static(b"newer"))], 5).unwrap();
         drop(opened);
         let opened = VoteRecords::open(directory.path(), ROOM, false).unwrap();
-        assert_eq!(opened.guard, Guard::Intact, "{:?}", opened.reason);
+        assert_eq!((opened.guard, opened.committed), (Guard::Intact, 5), "{:?}", opened.reason);
         let mut expected = slots();
         expected[5].1 = Bytes::from_static(b"newer");
         assert_eq!(opened.records, expected);
@@ -265,11 +285,11 @@ mod tests {
     fn a_copy_and_lost_records_are_not_voted_by() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let opened = VoteRecords::open(one.path(), ROOM, true).unwrap();
-        opened.store.write(&slots()).unwrap();
+        opened.store.write(&slots(), 3).unwrap();
         drop(opened);
         fs::copy(one.path().join(VOTE_RECORDS_FILE), other.path().join(VOTE_RECORDS_FILE)).unwrap();
         let copied = VoteRecords::open(other.path(), ROOM, false).unwrap();
-        assert_eq!((copied.guard, copied.records.len()), (Guard::Recovering, 7));
+        assert_eq!((copied.guard, copied.records.len(), copied.committed), (Guard::Recovering, 7, 0));
         fs::remove_file(one.path().join(VOTE_RECORDS_FILE)).unwrap();
         let lost = VoteRecords::open(one.path(), ROOM, false).unwrap();
         assert_eq!(lost.guard, Guard::Recovering);
@@ -284,7 +304,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let opened = VoteRecords::open(directory.path(), ROOM, true).unwrap();
         let reason = opened.store.give_up().unwrap();
-        opened.store.write(&slots()).unwrap();
+        opened.store.write(&slots(), 3).unwrap();
         drop(opened);
         let again = VoteRecords::open(directory.path(), ROOM, false).unwrap();
         assert_eq!((again.guard, again.reason.as_deref()), (Guard::Recovering, Some(reason)));

@@ -515,6 +515,35 @@ fn a_shorter_history_that_nobody_voted_for_is_never_shown_as_committed() {
 }
 
 #[test]
+fn a_commit_that_is_only_heard_of_shows_no_block_of_another_history_after_a_start() {
+    let mut room = Room::open();
+    room.until("host", |info| quorum(info)["committed"].as_u64() >= Some(1));
+    room.kill("host");
+    room.twin_says(&["never"]);
+    room.start("host");
+    for text in ["one", "two", "three"] {
+        assert_eq!(room.say("host", text, "committed", "30").code, Some(0));
+    }
+    let committed = quorum(&room.info("host"))["committed"].as_u64().unwrap();
+    room.until("bob", |info| quorum(info)["committed"].as_u64() >= Some(committed));
+    room.kill("host");
+    room.kill("bob");
+    {
+        let (_twin, address) = room.world.share("twin", &[]);
+        room.world.json("reader", &["clone", &room.link, "talk", "--peer", &address]);
+    }
+    // The reader has heard of the commit when it was stopped, and of no evidence: it holds the twin's blocks.
+    let records = |home| room.world.path(home).join("streams/talk/quorum.redb");
+    std::fs::copy(records("bob"), records("reader")).unwrap();
+    let info = room.info("reader");
+    assert_eq!(quorum(&info)["known"].as_u64(), Some(committed), "{info:#}");
+    assert!(room.world.ok("reader", &["cat", "talk"]).contains("never"));
+    assert!(!room.committed("reader").contains("never"), "{}", room.committed("reader"));
+    // Where the blocks are those that were voted for, they are shown as before.
+    assert!(room.committed("bob").contains("three"));
+}
+
+#[test]
 fn the_demo_shows_a_payment_that_stands() {
     let world = World::new();
     let shown = world.json("home", &["demo", "ledger", "--fork"]);

@@ -336,6 +336,35 @@ fn a_room_is_shown_up_to_the_block_that_its_rules_refuse() {
 }
 
 #[test]
+fn nothing_is_fetched_behind_a_block_that_was_refused_before() {
+    let world = World::new();
+    let (link, bank) = money(&world);
+    append_unchecked(&world, "money", "bank", 0, &pay(&bank, 11));
+    let clone = |address: &str| {
+        let said = world.run("reader", &["--json", "clone", &link, "money", "--peer", address]);
+        said.failure("E3302", 5);
+    };
+    let here = || world.json("reader", &["info", "money"])["here"].clone();
+    {
+        let (_host, address) = world.share("host", &[]);
+        clone(&address);
+    }
+    let before = here();
+    for sequence in 1..40 {
+        append_unchecked(&world, "money", "bank", sequence, &pay(&bank, 1));
+    }
+    let (_host, address) = world.share("host", &[]);
+    for _ in 0..3 {
+        clone(&address);
+        let (mut reader, _) = world.share("reader", &["--peer", &address]);
+        reader.object(|event| event["event"] == "refused");
+        reader.interrupt();
+        reader.wait();
+    }
+    assert_eq!(here(), before);
+}
+
+#[test]
 fn who_follows_the_log_of_a_room_sees_each_block_with_its_verdict() {
     let world = World::new();
     let link = world.json("host", &["new", "talk", "--room"])["link"].as_str().unwrap().to_owned();

@@ -5,6 +5,7 @@ mod behind;
 mod branch;
 mod epochs;
 mod gate;
+mod hold;
 mod jobs;
 mod judge;
 mod kept;
@@ -174,6 +175,8 @@ pub(super) struct RoomKeeper {
     /// Block that a check needs, and that is fetched.
     wanted: Option<u64>,
     stopped: Option<Stopped>,
+    /// Length below which blocks were here when the room was opened, as long as not all of them have a verdict.
+    held: Option<u64>,
     branches: Branches,
 }
 
@@ -254,6 +257,7 @@ impl StreamTask {
             // What was said here just now is offered to the room at once.
             self.next_job(&mut keeper).await;
         }
+        self.release(&mut keeper);
         self.answer_checks(&mut keeper);
         keeper.give_up_changes(&self.identity.name);
         self.rooms = RoomState::Open(keeper);
@@ -305,6 +309,7 @@ impl StreamTask {
     async fn meet_again(&mut self) {
         if matches!(self.rooms, RoomState::Unknown) && self.feed.has(0) {
             self.rooms = self.meet_room().await;
+            self.hold_unchecked();
             self.welcome_waiters();
         }
     }

@@ -75,6 +75,8 @@ pub(crate) struct TaskParts {
 /// It never waits for a connection; whoever sends to it waits for it.
 pub(crate) struct StreamTask {
     pub(super) identity: Arc<StreamIdentity>,
+    /// Length of the feed when it was opened.
+    pub(super) opened_length: u64,
     pub(super) feed: Feed<Backend>,
     pub(super) peers: BTreeMap<Peer, Joined>,
     pub(super) fork: Option<String>,
@@ -141,6 +143,7 @@ impl StreamTask {
         } = parts;
         Self {
             identity,
+            opened_length: feed.length(),
             feed,
             peers: BTreeMap::new(),
             fork: None,
@@ -508,6 +511,7 @@ impl StreamTask {
                 }
             }
             // A sparse stream has nothing to wait for but the head.
+            ReplicationEvent::Synced { .. } if self.rooms.is_held() => {}
             ReplicationEvent::Synced { length } | ReplicationEvent::Updated { length } => {
                 self.synced = true;
                 self.arrived = Some(length);

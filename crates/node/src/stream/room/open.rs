@@ -154,6 +154,7 @@ impl StreamTask {
             checks: Vec::new(),
             wanted: None,
             stopped: None,
+            held: None,
             branches: Branches::default(),
         };
         if let Some(quorum) = &header.quorum {

@@ -8,7 +8,6 @@ use async_channel::Receiver;
 use bytes::Bytes;
 use quorate_feed::Roots;
 use quorate_feed::fork::VerifiedForkProof;
-use quorate_quorum::certificate::Certified;
 use quorate_quorum::engine::{Alarm, Append, Checked, Config, Engine, Guard, Input, Output, Slot, Ticket};
 use quorate_quorum::evidence::{Claim, Evidence, NoOracle, VerifiedEvidence, VoteLink};
 use quorate_quorum::head::Head;
@@ -70,8 +69,10 @@ pub(super) struct Quorum {
     committed: u64,
     /// Blocks of the room that are committed, here or not.
     known: u64,
-    /// What the records say that is committed, as they were when they were opened.
-    recorded: Option<Certified>,
+    /// Blocks of the room that were here as they are committed, by the records when they were opened.
+    recorded: u64,
+    /// What was written down of that, last.
+    noted: u64,
     /// What takes the history to check.
     pub(super) docket: Docket,
 }
@@ -218,10 +219,10 @@ impl StreamTask {
             looked: None,
             committed: 0,
             known: 0,
-            recorded: None,
+            recorded: opened.committed,
+            noted: opened.committed,
             docket: Docket::default(),
         };
-        quorum.recorded = quorum.engine.committed().cloned();
         if let Some(reason) = quorum.silent() {
             tracing::warn!(stream = self.identity.name, "this validator does not vote: {reason}");
         }
@@ -487,8 +488,12 @@ impl StreamTask {
     }
 
     /// Begins to write the records that wait, unless others are being written.
+    ///
+    /// A Final that is on the disk shows what is here as committed when its length is here. Where it is not, what was known
+    /// before is written down as well, so that what was shown stays shown.
     fn write_down(&self, quorum: &mut Quorum) {
-        if quorum.writing.is_some() || quorum.unwritten.tickets.is_empty() {
+        let is_behind = quorum.lacks_committed() && quorum.committed > quorum.noted;
+        if quorum.writing.is_some() || (quorum.unwritten.tickets.is_empty() && !is_behind) {
             return;
         }
         let Records { records, tickets } = std::mem::take(&mut quorum.unwritten);
@@ -497,8 +502,10 @@ impl StreamTask {
         }
         let (store, signal) = (Arc::clone(&quorum.records), self.signal.clone());
         let (done, written) = async_channel::bounded(1);
+        quorum.noted = quorum.noted.max(quorum.committed);
+        let committed = quorum.noted;
         let write = move || {
-            let result = store.write(&records).map_err(|error| error.to_string());
+            let result = store.write(&records, committed).map_err(|error| error.to_string());
             // Whoever hears that it is done may open the file again.
             drop(store);
             let _ = done.try_send(result);
@@ -602,16 +609,12 @@ impl RoomKeeper {
     /// Blocks that are shown as committed; `None` in a room without validators.
     ///
     /// After a start the blocks may end before the length that would show that they are of the history which was voted for.
-    /// They are taken for that as far as the records go, so that what was shown stays shown, unless somebody is known to have
-    /// signed two histories.
+    /// Those that were known to be are shown at once, unless somebody is known to have signed two histories.
     pub(super) fn committed_as_shown(&self) -> Option<u64> {
         let quorum = self.quorum.as_ref()?;
         let is_disputed = self.branches.is_contradicted() || count_forks(self) > 0;
-        let recorded =
-            quorum.recorded.as_ref().filter(|_| !is_disputed).and_then(|recorded| {
-                self.log.height(recorded.epoch, &recorded.feed, recorded.head().length())
-            });
-        Some(quorum.committed.max(recorded.unwrap_or(0)))
+        let recorded = if is_disputed { 0 } else { quorum.recorded };
+        Some(quorum.committed.max(recorded))
     }
 
     /// Says how the quorum stands.
