@@ -17,7 +17,7 @@ use quorate_types::limits::DEFAULT_PORT;
 pub(crate) use discovery::{AnnounceArgs, ResolveArgs};
 pub(crate) use fork::{ForkCommand, ForkLsArgs, ForkPublishArgs, ForkResolveArgs};
 pub(crate) use gate::Gate;
-pub(crate) use quorum::{NextQuorum, ValidatorCommand, VotesArgs};
+pub(crate) use quorum::{NamedValidator, NextQuorum, ValidatorCommand, VotesArgs};
 pub(crate) use rule::{
     Language, RuleAddArgs, RuleChangeArgs, RuleCommand, RuleNewArgs, RuleParamsArgs, RuleRemoveArgs,
     RuleReplaceArgs, RuleReplayArgs, RuleRunArgs,
@@ -260,10 +260,10 @@ pub(crate) struct NewArgs {
     /// A rule that is asked about its own removal, too, and stays when it has no opinion on changes; may be repeated
     #[arg(long = "lock", value_name = "NAME", requires = "rules")]
     pub(crate) locked: Vec<String>,
-    /// Vote key of somebody who commits what is appended, as `quorate validator key` prints it; may be repeated, and
-    /// makes a room
-    #[arg(long = "validator", value_name = "KEY")]
-    pub(crate) validators: Vec<PublicKey>,
+    /// Vote key of somebody who commits what is appended, as `quorate validator key` prints it, with --offer together with
+    /// a proof that is checked; may be repeated, and makes a room
+    #[arg(long = "validator", value_name = "KEY[.PROOF]")]
+    pub(crate) validators: Vec<NamedValidator>,
     /// Identity key of somebody who may host the room when the host before is gone or cheats, as `quorate key ls` prints
     /// it; may be repeated, in their turn
     #[arg(long = "next-host", value_name = "KEY", requires = "validators")]
@@ -272,7 +272,7 @@ pub(crate) struct NewArgs {
     #[arg(long, value_name = "N", requires = "validators", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) quorum: Option<u32>,
     /// Blocks between a change of rules and its activation, at least [default: 1]
-    #[arg(long, value_name = "BLOCKS")]
+    #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rule_delay: Option<u64>,
 }
 

@@ -279,6 +279,16 @@ fn stands(info: &StreamInfo, said: &[Said]) -> Option<String> {
     let voted = quorum.validators.iter().filter(|validator| validator.voted >= wanted).count();
     let waiting = length.saturating_sub(committed);
     let missing = quorum.needed.saturating_sub(voted) as u64;
+    let feed = quorum.feeds.last().map_or(info.key, |feed| feed.key);
+    if let Some(evidence) = quorum.evidence.iter().find(|evidence| evidence.culprit == feed) {
+        let whom = if quorum.hosts.is_empty() { "in vain" } else { "for the next host" };
+        let more = if quorum.hosts.is_empty() { ", and the room names no next host" } else { "" };
+        return Some(format!(
+            ": appended {length}, committed {committed}, {waiting} waiting {whom}: the host of now signed a \
+             contradiction (evidence {}), and validators vote for nothing more of it{more}",
+            evidence.id.short()
+        ));
+    }
     let what = match missing {
         0 => "for the validators to tell each other of their votes".to_owned(),
         _ => format!("for {} more {}", missing, if missing == 1 { "vote" } else { "votes" }),

@@ -22,6 +22,8 @@ pub(crate) enum Stop {
         failure: Failure,
         /// Rule and height: `rule 3f9a1c07, height 3`.
         place: String,
+        /// Actions of the same command that were appended before it.
+        before: u64,
     },
     /// Ctrl-C, or a request to terminate.
     Interrupted,
@@ -59,7 +61,19 @@ impl Stop {
         };
         match self {
             Self::Failed(failure) => Self::Failed(named(failure)),
-            Self::Refused { failure, place } => Self::Refused { failure: named(failure), place },
+            Self::Refused { failure, place, before } => {
+                Self::Refused { failure: named(failure), place, before }
+            }
+            other => other,
+        }
+    }
+
+    /// Says that so many more actions were appended before what is refused.
+    pub(crate) fn after(self, more: u64) -> Self {
+        match self {
+            Self::Refused { failure, place, before } => {
+                Self::Refused { failure, place, before: before.saturating_add(more) }
+            }
             other => other,
         }
     }
@@ -79,7 +93,7 @@ impl Stop {
         let text = match self {
             Self::Failed(failure) | Self::Refused { failure, .. } if json => as_json(failure),
             Self::Failed(failure) => as_text(failure, paint),
-            Self::Refused { failure, place } => refused_text(failure, place, paint),
+            Self::Refused { failure, place, before } => refused_text(failure, place, *before, paint),
             Self::Interrupted | Self::Holds | Self::Pipe => return,
         };
         // Where standard error is closed there is nobody left to tell.
@@ -121,9 +135,14 @@ fn as_text(failure: &Failure, paint: Paint) -> String {
     out
 }
 
-fn refused_text(failure: &Failure, place: &str, paint: Paint) -> String {
+fn refused_text(failure: &Failure, place: &str, before: u64, paint: Paint) -> String {
     let mark = paint.dim(&format!("({}, {})", failure.code, text::clean(place)));
-    format!("{}  {mark}\nnothing was appended\n", paint.red(&text::clean(&failure.message)))
+    let appended = match before {
+        0 => "nothing was appended".to_owned(),
+        1 => "1 action before it was appended, and nothing after it".to_owned(),
+        many => format!("{many} actions before it were appended, and nothing after it"),
+    };
+    format!("{}  {mark}\n{appended}\n", paint.red(&text::clean(&failure.message)))
 }
 
 #[derive(Serialize)]
@@ -179,10 +198,16 @@ mod tests {
     fn a_refusal_names_rule_and_height_and_says_that_nothing_was_appended() {
         let failure = Failure::new(Code::RuleRejects, "refused by rule chess: it is black's turn");
         assert_eq!(
-            refused_text(&failure, "rule 3f9a1c07, height 3", Paint::plain()),
+            refused_text(&failure, "rule 3f9a1c07, height 3", 0, Paint::plain()),
             "refused by rule chess: it is black's turn  (E3101, rule 3f9a1c07, height 3)\nnothing was appended\n"
         );
-        assert_eq!(Stop::Refused { failure, place: String::new() }.exit(), 5);
+        for (before, words) in [(1, "1 action before it was"), (12, "12 actions before it were")] {
+            let text = refused_text(&failure, "height 3", before, Paint::plain());
+            assert!(text.ends_with(&format!("\n{words} appended, and nothing after it\n")), "{text}");
+        }
+        let refused = Stop::Refused { failure, place: String::new(), before: 0 };
+        assert_eq!(refused.exit(), 5);
+        assert!(matches!(refused.after(2), Stop::Refused { before: 2, .. }));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use quorate_types::{BlockRange, Link, PublicKey};
 
 use crate::decisions::stopped;
 use crate::event::Event;
-use crate::model::{CloneStream, Encoding, NewStream, Streams, UnreadableStream};
+use crate::model::{CloneStream, Encoding, NewRoom, NewStream, Streams, UnreadableStream};
 use crate::node::random;
 use crate::room::genesis;
 use crate::store_failures::{directory_failure, home_failure};
@@ -89,10 +89,28 @@ impl Node {
         let Some(room) = new.room else {
             return self.make(&name, keys, info).await;
         };
+        self.expect_vote_keys(&room)?;
         let blocks = genesis::blocks(&public, name.as_str(), new.encoding, &room, &self.inner.rules).await?;
         let stream = self.make(&name, keys, info).await?;
         stream.append(blocks).await?;
         Ok(stream)
+    }
+
+    /// Refuses identities of this home as validators: those of others cannot be told from vote keys without a proof.
+    fn expect_vote_keys(&self, room: &NewRoom) -> Result<(), Failure> {
+        let Some(quorum) = &room.quorum else { return Ok(()) };
+        let identities = self.inner.home.identities().map_err(|error| home_failure(&error))?;
+        match identities.iter().find(|identity| quorum.validators.contains(&identity.key)) {
+            None => Ok(()),
+            Some(identity) => {
+                let (key, name) = (identity.key, &identity.name);
+                let message = format!(
+                    "expected vote keys as validators, found {key}, which is the identity {name}; nothing was made"
+                );
+                Err(Failure::new(Code::BadQuorum, message)
+                    .next("quorate validator key    # prints the vote key of a home"))
+            }
+        }
     }
 
     /// Carries a stream of somebody else from now on: made here when it is new, resumed when it is not.

@@ -262,7 +262,8 @@ fn validators_say_no_to_a_host_that_breaks_the_rules_and_the_next_one_goes_on() 
             [Home::open().await, Home::open().await, Home::open().await, Home::open().await];
         let (white, black) = (host.key("white"), carol.key("black"));
         let validators = [&host, &bob, &carol, &dave].map(Home::vote_key).to_vec();
-        let quorum = NewQuorum { validators, hosts: vec![bob.key("host").parse().unwrap()], quorum: 0 };
+        let quorum =
+            NewQuorum { validators, hosts: vec![bob.key("host").parse().unwrap()], ..NewQuorum::default() };
         let (stream, address) = chess_with(&host, &white, &black, Some(quorum)).await;
         let feed = *stream.key();
         let listen = |port| Listen { host: Some([127, 0, 0, 1].into()), port, or_next_free: false };

@@ -11,7 +11,7 @@ use quorate_quorum::engine::{Guard, Slot};
 use quorate_types::{Hash, RoomId};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::place::place_of;
+use crate::place::{is_same_place, place_of};
 
 /// Name of the file in the stream's directory.
 pub const VOTE_RECORDS_FILE: &str = "quorum.redb";
@@ -124,8 +124,10 @@ impl VoteRecords {
             slots.push((slot, record));
         }
         let mut committed = contents.committed;
+        let is_here =
+            |known: &[u8]| std::str::from_utf8(known).is_ok_and(|known| is_same_place(known, &place));
         let reason = match contents.place.as_deref() {
-            Some(known) if known == place.as_bytes() => None,
+            Some(known) if is_here(known) => None,
             Some(known) if known == LOST.as_bytes() => Some("the records of its votes are lost".to_owned()),
             Some(known) if known == FOREIGN.as_bytes() => Some(FOREIGN_REASON.to_owned()),
             _ => {

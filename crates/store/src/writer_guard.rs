@@ -22,7 +22,7 @@ use std::sync::Arc;
 use quorate_types::{Hash, PublicKey};
 
 use crate::atomic::{SECRET_MODE, sync_directory};
-use crate::place::place_of;
+use crate::place::{is_same_place, lacks_neighbour, place_of};
 
 /// Name of the file in the feed's directory.
 pub const WRITER_GUARD_FILE: &str = "quorate.writer";
@@ -116,6 +116,7 @@ pub enum Doubt {
 #[derive(Debug)]
 pub struct WriterGuard {
     file: Arc<File>,
+    path: PathBuf,
     key: PublicKey,
     place: String,
     counter: u64,
@@ -161,7 +162,8 @@ impl WriterGuard {
             let slot = Slot::decode(&bytes);
             newest = newest.into_iter().chain(slot).max_by_key(|slot| slot.counter);
         }
-        let mut guard = Self { file: Arc::new(file), key, place: place_of(&path), counter: 0, record: None };
+        let place = place_of(&path);
+        let mut guard = Self { file: Arc::new(file), path, key, place, counter: 0, record: None };
         let found = match newest {
             Some(slot) => {
                 guard.counter = slot.counter;
@@ -196,7 +198,7 @@ impl WriterGuard {
         if machine(&slot.place) != machine(&self.place) {
             return Err(Doubt::OtherMachine);
         }
-        if slot.place != self.place {
+        if !is_same_place(&slot.place, &self.place) {
             return Err(Doubt::Moved);
         }
         Ok(slot.record)
@@ -234,6 +236,10 @@ impl WriterGuard {
 
     fn put(&mut self, record: WriterRecord) -> io::Result<()> {
         let counter = self.counter.saturating_add(1);
+        if lacks_neighbour(&self.place) {
+            // A new feed has its record before its key.
+            self.place = place_of(&self.path);
+        }
         let slot = Slot { counter, key: self.key, record, place: self.place.clone() };
         self.file.write_all_at(&slot.encode(), (counter % 2) * SLOT_DISTANCE)?;
         (self.counter, self.record) = (counter, Some(record));

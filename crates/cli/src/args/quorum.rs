@@ -1,10 +1,30 @@
 //! The commands about validators, votes and evidence.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
-use quorate_node::model::ValidatorOffer;
+use quorate_node::model::{OfferError, ValidatorOffer};
 use quorate_types::PublicKey;
 
 use super::{ShareArgs, StreamArg};
+
+/// A validator of a new room: a vote key, or what its holder offers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum NamedValidator {
+    Key(PublicKey),
+    Offer(ValidatorOffer),
+}
+
+impl FromStr for NamedValidator {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains('.') {
+            return text.parse().map(Self::Offer).map_err(|error: OfferError| error.to_string());
+        }
+        text.parse().map(Self::Key).map_err(|error| format!("{error}"))
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ValidatorCommand {

@@ -132,17 +132,24 @@ struct Appender<'a> {
 
 impl Appender<'_> {
     async fn message(&mut self, message: OsString) -> Outcome {
-        self.push(message.into_vec().into(), &|| "the message".to_string())?;
+        if let Err(stop) = self.push(message.into_vec().into(), &|| "the message".to_string()) {
+            return Err(self.refuse(stop, false).await);
+        }
         self.send().await
     }
 
     async fn files(&mut self, files: &[PathBuf], batch: bool) -> Outcome {
         for file in files {
-            let block = read_file(file)?;
+            let block = match read_file(file) {
+                Ok(block) => block,
+                Err(stop) => return Err(self.refuse(stop, batch).await),
+            };
             if !batch && self.group.bytes + block.len() > GROUP_BYTES {
                 self.send().await?;
             }
-            self.push(block, &|| file.display().to_string())?;
+            if let Err(stop) = self.push(block, &|| file.display().to_string()) {
+                return Err(self.refuse(stop, batch).await);
+            }
             if !batch && self.group.is_full() {
                 self.send().await?;
             }
@@ -162,25 +169,49 @@ impl Appender<'_> {
                 interrupt.wait().await;
                 Err(Stop::Interrupted)
             });
-            let Some(mut ready) = next.await? else {
-                return self.send().await;
+            let mut ready = match next.await {
+                Ok(Some(ready)) => ready,
+                Ok(None) => return self.send().await,
+                Err(stop) => return Err(self.refuse(stop, batch).await),
             };
             loop {
                 for line in ready {
                     number += 1;
-                    self.push(line, &|| format!("line {number}"))?;
+                    if let Err(stop) = self.push(line, &|| format!("line {number}")) {
+                        return Err(self.refuse(stop, batch).await);
+                    }
                 }
                 if self.group.is_full() && !batch {
                     break;
                 }
-                match lines.ready()? {
-                    Some(more) => ready = more,
-                    None => break,
+                match lines.ready() {
+                    Ok(Some(more)) => ready = more,
+                    Ok(None) => break,
+                    Err(stop) => return Err(self.refuse(stop, batch).await),
                 }
             }
             if !batch {
                 self.send().await?;
             }
+        }
+    }
+
+    /// Appends what came before something that cannot be appended, unless all of it was to be appended together; returns
+    /// why the command ends.
+    async fn refuse(&mut self, stop: Stop, batch: bool) -> Stop {
+        if !batch && let Err(sooner) = self.send().await {
+            return sooner;
+        }
+        match stop {
+            Stop::Failed(mut failure) => {
+                failure.message.push_str(if batch {
+                    "; nothing was appended"
+                } else {
+                    "; it was not appended"
+                });
+                failure.into()
+            }
+            other => other,
         }
     }
 
@@ -193,7 +224,7 @@ impl Appender<'_> {
             let name = &self.info.name;
             return Err(Failure::new(
                 Code::BadRequest,
-                format!("expected JSON in {what}, as {name} has it, found {error}; it was not appended"),
+                format!("expected JSON in {what}, as {name} has it, found {error}"),
             )
             .next("correct it, or create the stream with another --encoding")
             .into());
@@ -223,8 +254,10 @@ impl Appender<'_> {
                 }
                 said => said?,
             };
+            let before = self.said;
             self.said += count;
-            submitted::tell(&said, room.wait, &interrupt, &mut self.context.output)?;
+            submitted::tell(&said, room.wait, &interrupt, &mut self.context.output)
+                .map_err(|stop| stop.after(before))?;
             if room.wait == Wait::Committed {
                 let told = (&interrupt, &mut self.context.output);
                 return submitted::commit(&self.backend, &self.info.name, said, told).await;
@@ -253,7 +286,7 @@ impl Appender<'_> {
 fn too_large(what: &str, found: u64) -> Stop {
     Failure::new(
         Code::BlockTooLarge,
-        format!("expected at most {MAX_BLOCK_BYTES} bytes in a block, found {found} in {what}; it was not appended"),
+        format!("expected at most {MAX_BLOCK_BYTES} bytes in a block, found {found} in {what}"),
     )
     .into()
 }

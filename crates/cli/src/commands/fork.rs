@@ -207,7 +207,11 @@ async fn publish(args: ForkPublishArgs, context: &mut Context) -> Outcome {
         return output.object(&published);
     }
     let peers = text::count(published.peers as u64, "peer");
-    let room = if published.in_room { "; the host of the room puts it into a block" } else { "" };
+    let room = if published.in_room {
+        "; a host of the room that it does not name puts it into a block"
+    } else {
+        ""
+    };
     output.line(&format!("evidence {} sent to {peers}{room}", published.id.short()))?;
     if published.kept != Some(published.id) {
         output.note(&kept_words(&published));

@@ -7,6 +7,7 @@ use quorate_node::{Code, Failure};
 use quorate_types::BlockRange;
 
 use super::cat::resolve;
+use super::submitted::tell_committed;
 use crate::args::{LogArgs, RangeArgs};
 use crate::backend::Backend;
 use crate::context::Context;
@@ -43,6 +44,7 @@ async fn print_log(follow: &mut Follow, range: RangeArgs, output: &mut Output) -
     }
     let mut exposed = Exposed::default();
     let mut verdicts = Verdicts::new(Instant::now());
+    let mut committed = committed_of(&follow.info);
     loop {
         let mut wake = None;
         if range.live {
@@ -59,6 +61,12 @@ async fn print_log(follow: &mut Follow, range: RangeArgs, output: &mut Output) -
                 print_block(output, block)?;
             }
             index = page.end;
+        }
+        // Lines said before that their blocks were not.
+        let now = committed_of(&follow.info);
+        if range.live && now > committed {
+            tell_committed(now, output)?;
+            committed = now;
         }
         output.flush()?;
         if !range.live {
@@ -97,6 +105,12 @@ impl Verdicts {
 /// Returns how many blocks of a room have a verdict, where others may still get one.
 fn waits_for(info: &StreamInfo) -> Option<u64> {
     info.room.as_ref().filter(|room| room.refused.is_none()).map(|room| room.checked)
+}
+
+/// Returns how many blocks of a room are committed; 0 where nobody commits.
+fn committed_of(info: &StreamInfo) -> u64 {
+    let quorum = info.room.as_ref().and_then(|room| room.quorum.as_ref());
+    quorum.map_or(0, |quorum| quorum.committed)
 }
 
 async fn page_of(backend: &Backend, info: &StreamInfo, page: BlockRange) -> Outcome<Vec<BlockInfo>> {

@@ -5,7 +5,7 @@ use quorate_node::model::{Encoding, NewQuorum, NewRoom, NewRule, NewStream};
 use serde_json::value::RawValue;
 
 use super::rule::{Named, params_of};
-use crate::args::NewArgs;
+use crate::args::{NamedValidator, NewArgs};
 use crate::context::Context;
 use crate::stop::{Outcome, Stop};
 use crate::text;
@@ -57,19 +57,27 @@ fn first_words(rules: &[String], name: &str) -> String {
     format!("append {name} {payload}")
 }
 
+/// What is not done when a module is refused.
+const NOTHING: &str = "nothing was made";
+
 /// Puts together the rules of a new room.
 fn room_of(args: &NewArgs) -> Outcome<NewRoom> {
     let mut rules = Vec::new();
+    let mut modules = Vec::new();
     for rule in &args.rules {
-        let Named { name, module } = Named::read(rule)?;
+        let Named { name, module } = Named::read(rule, NOTHING)?;
         if rules.iter().any(|other: &NewRule| other.name == name) {
             return Err(Stop::usage(
                 format!("expected a name for each rule, found {name} twice"),
                 format!("--rule {}:OTHER-NAME", Named::module_of(rule)),
             ));
         }
-        let module = BASE64.encode(module.bytes());
-        rules.push(NewRule { name, module, params: String::new(), locked: false });
+        let bytes = BASE64.encode(module.bytes());
+        rules.push(NewRule { name, module: bytes, params: String::new(), locked: false });
+        modules.push(module);
+    }
+    for module in &modules {
+        module.inspect_for_room(NOTHING)?;
     }
     for params in &args.params {
         let (name, json) = which(params, &rules)?;
@@ -85,8 +93,16 @@ fn room_of(args: &NewArgs) -> Outcome<NewRoom> {
     for name in &args.locked {
         named(&mut rules, name)?.locked = true;
     }
+    let (mut validators, mut offers) = (Vec::new(), Vec::new());
+    for named in &args.validators {
+        match named {
+            NamedValidator::Key(key) => validators.push(*key),
+            NamedValidator::Offer(offer) => offers.push(*offer),
+        }
+    }
     let quorum = (!args.validators.is_empty()).then(|| NewQuorum {
-        validators: args.validators.clone(),
+        validators,
+        offers,
         hosts: args.hosts.clone(),
         quorum: args.quorum.unwrap_or(0),
     });

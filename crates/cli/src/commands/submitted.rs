@@ -28,8 +28,12 @@ struct Committed {
     length: u64,
 }
 
-impl Committed {
-    const SCHEMA: &'static str = "quorate.committed/1";
+/// Tells how many blocks are committed.
+pub(super) fn tell_committed(length: u64, output: &mut Output) -> Outcome {
+    if output.json {
+        return output.object(&Committed { schema: "quorate.committed/1", length });
+    }
+    output.line(&format!("committed {length}"))
 }
 
 /// Who says something in a room.
@@ -177,12 +181,8 @@ pub(super) fn tell(said: &[Said], wait: Wait, interrupt: &Interrupt, output: &mu
     let Some(stop) = stop else {
         return if is_interrupted { Err(interrupted(said, wait, output)) } else { Ok(()) };
     };
-    if said.len() > 1 && matches!(stop, Stop::Refused { .. }) {
-        let appended =
-            said.iter().filter(|one| matches!(one.state, SaidState::Appended { .. })).count() as u64;
-        output.note(&format!("{} appended; the others were not", text::count(appended, "action")));
-    }
-    Err(stop)
+    let appended = said.iter().filter(|one| matches!(one.state, SaidState::Appended { .. })).count() as u64;
+    Err(stop.after(appended))
 }
 
 /// Waits until what was said is committed, and tells so.
@@ -207,11 +207,7 @@ pub(super) async fn commit(
     if !moved.is_empty() {
         tell(&moved, Wait::Committed, interrupt, output)?;
     }
-    if output.json {
-        output.object(&Committed { schema: Committed::SCHEMA, length })?;
-    } else {
-        output.line(&format!("committed {length}"))?;
-    }
+    tell_committed(length, output)?;
     output.flush()
 }
 
@@ -219,11 +215,11 @@ fn why_not(state: &SaidState, wait: Wait) -> Option<Stop> {
     match state {
         SaidState::Refused { code, reason, place, .. } => {
             let code = Code::parse(code).unwrap_or(Code::RuleRejects);
-            Some(Stop::Refused { failure: Failure::new(code, reason), place: place.clone() })
+            Some(Stop::Refused { failure: Failure::new(code, reason), place: place.clone(), before: 0 })
         }
         SaidState::Expired => {
             let failure = Failure::new(Code::Expired, "refused: it expired before the host took it");
-            Some(Stop::Refused { failure, place: "on the way".into() })
+            Some(Stop::Refused { failure, place: "on the way".into(), before: 0 })
         }
         SaidState::Submitted if wait != Wait::Submitted => {
             let message = "expected the host to append it, heard nothing of that from it; it is kept, and brought to the \

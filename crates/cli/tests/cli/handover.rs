@@ -343,6 +343,13 @@ fn a_host_that_signs_two_histories_is_replaced() {
         assert!(text.contains("one") && text.contains("two") && !text.contains("never"), "{text}");
     }
 
+    // The next host puts the evidence into a block, once, so that it is found in the room itself.
+    let told = |home: &str| {
+        let log = room.world.ndjson(home, &["log", "talk"]);
+        log.iter().filter(|block| block["entry"]["kind"] == "evidence").count()
+    };
+    room.until("dave", |_| told("dave") > 0);
+
     // Who fetches the room hears of it.
     let address = |room: &Room, of: &str| room.nodes.iter().find(|(home, ..)| *home == of).unwrap().2.clone();
     let words = ["--json", "clone", &room.link, "talk", "--peer", &address(&room, "carol")];
@@ -370,6 +377,8 @@ fn a_host_that_signs_two_histories_is_replaced() {
     has_stopped(&room, "five");
     room.world.json("eve", &["fork", "resolve", "talk", &id, "--policy", "warn"]);
     room.until("eve", |_| room.committed("eve").contains("five"));
+    let log = room.world.ndjson("eve", &["log", "talk"]);
+    assert_eq!(log.iter().filter(|block| block["entry"]["kind"] == "evidence").count(), 1, "{log:?}");
 }
 
 /// The first feed is all here long before anything is heard of the hosts after the first.

@@ -233,6 +233,24 @@ fn votes_are_followed_live() {
 }
 
 #[test]
+fn who_follows_the_log_hears_how_far_it_is_committed() {
+    let bank = Bank::open(3);
+    bank.until("bob", |quorum| quorum["committed"].as_u64() >= Some(1));
+    let mut log = bank.world.start("bob", &["log", "money", "--live", "--tail", "0"]);
+    let mut json = bank.world.start("bob", &["--json", "log", "money", "--live", "--tail", "0"]);
+    let said = bank.mint(10, &["--wait", "committed"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let committed = crate::support::objects(said.text())[1]["length"].as_u64();
+    loop {
+        let line = log.line();
+        if line.strip_prefix("committed ").and_then(|length| length.parse().ok()) >= committed {
+            break;
+        }
+    }
+    json.object(|line| line["schema"] == "quorate.committed/1" && line["length"].as_u64() >= committed);
+}
+
+#[test]
 fn a_copied_home_does_not_vote() {
     let mut bank = Bank::open(3);
     bank.until("bob", |quorum| quorum["committed"].as_u64() >= Some(1));
@@ -300,6 +318,22 @@ fn what_is_no_quorum_is_refused() {
     let failure = world.run("host", &words).failure("E3404", 2);
     assert!(failure["message"].as_str().unwrap().contains("3 to 4"), "{failure}");
     world.run("host", &["--json", "new", "money", "--quorum", "2"]).failure("E1011", 2);
+
+    // A vote key is for votes alone, and a proof that comes with it is checked.
+    let identity = world.json("host", &["key", "new", "alice"])["key"].as_str().unwrap().to_owned();
+    let named = ["--json", "new", "money", "--validator", &identity];
+    let failure = world.run("host", &named).failure("E3404", 2);
+    assert!(failure["message"].as_str().unwrap().contains("the identity alice"), "{failure}");
+    let both = ["--json", "new", "money", "--validator", &keys[0], "--next-host", &keys[0]];
+    world.run("host", &both).failure("E3404", 2);
+    let offer = |home| world.ok(home, &["validator", "key", "--offer"]).trim().to_owned();
+    let (_, proof) =
+        offer("b").split_once('.').map(|(key, proof)| (key.to_owned(), proof.to_owned())).unwrap();
+    let wrong = format!("{}.{proof}", keys[0]);
+    world.run("host", &["--json", "new", "money", "--validator", &wrong]).failure("E3404", 2);
+    world.run("host", &["--json", "new", "money", "--validator", "no.proof"]).failure("E1011", 2);
+    let made = world.json("host", &["new", "money", "--validator", &offer("a")]);
+    assert_eq!(made["room"]["quorum"]["validators"][0]["key"], json!(keys[0]), "{made}");
 
     // Where nobody commits, nothing waits for it.
     world.ok("host", &["new", "plain"]);

@@ -139,6 +139,20 @@ fn an_older_copy_of_the_files_is_noticed_where_it_was_written() {
 }
 
 #[test]
+fn a_backup_that_is_written_over_the_home_is_noticed() {
+    let world = World::new();
+    world.ok("here", &["new", "log"]);
+    world.ok("here", &["append", "log", "one"]);
+    copy(&world, "here", "backup");
+    world.ok("here", &["append", "log", "two"]);
+    copy(&world, "backup", "here");
+    let refused = world.run("here", &["append", "log", "other"]);
+    assert_eq!(refused.code, Some(8), "{refused:?}");
+    assert!(refused.stderr.contains("E2007") && refused.stderr.contains("was put back"), "{refused:?}");
+    assert_eq!(info(&world, "here")["length"], 1);
+}
+
+#[test]
 fn an_imported_key_is_not_written_with() {
     let world = World::new();
     world.ok("here", &["new", "log"]);

@@ -82,6 +82,16 @@ fn what_the_rules_refuse_is_not_appended() {
     let said = world.run_with("host", &["--json", "append", "money", "--as", "alice"], lines.as_bytes());
     said.failure_after_data("E3101", 5);
     assert_eq!(world.json("host", &["info", "money"])["length"], 4);
+    let lines = format!("{}\n{}\n", pay(&bank, 1), pay(&bank, 7));
+    let said = world.run_with("host", &["append", "money", "--as", "alice"], lines.as_bytes());
+    assert_eq!((said.code, said.text()), (Some(5), "appended at 4\n"), "{said:?}");
+    assert!(said.stderr.ends_with("\n1 action before it was appended, and nothing after it\n"), "{said:?}");
+    assert!(!said.stderr.contains("nothing was appended"), "{said:?}");
+    // So it is where one of them is no action.
+    let lines = format!("{}\nten\n{}\n", pay(&bank, 1), pay(&bank, 1));
+    let said = world.run_with("host", &["append", "money", "--as", "alice"], lines.as_bytes());
+    assert_eq!((said.code, said.text()), (Some(2), "appended at 5\n"), "{said:?}");
+    assert!(said.stderr.contains("expected JSON in line 2") && said.stderr.contains("; it was not appended"));
 }
 
 #[test]

@@ -276,6 +276,96 @@ fn the_first_vector_that_differs_is_told() {
 }
 
 #[test]
+fn a_file_in_the_place_of_a_project_is_told_with_the_command_to_type() {
+    let world = World::new();
+    world.ok("home", &["rule", "new", "turns", "--lang", "wat"]);
+    world.ok("home", &["rule", "build", "turns"]);
+    fs::write(world.path("alone"), "").unwrap();
+    for command in ["test", "build"] {
+        for (given, file, next) in [
+            ("turns/rule.json", "turns/rule.json", format!("quorate rule {command} turns")),
+            ("turns/rule.json/", "turns/rule.json", format!("quorate rule {command} turns")),
+            ("turns/build/turns.wasm", "turns/build/turns.wasm", format!("quorate rule {command} turns")),
+            ("alone", "alone", "quorate rule new NAME makes a project".into()),
+        ] {
+            let failure = world.run("home", &["--json", "rule", command, given]).failure("E1011", 2);
+            assert_eq!(
+                failure["message"],
+                format!("expected the directory of a project, found the file {file}")
+            );
+            assert_eq!(failure["next"], next);
+        }
+        let mut inside = bare(&["--json", "rule", command, "rule.json"]);
+        let said = finish(inside.current_dir(world.path("turns")), b"");
+        assert_eq!(said.failure("E1011", 2)["next"], format!("quorate rule {command}"));
+    }
+    fs::create_dir_all(world.path("odd/rule.json")).unwrap();
+    for words in [
+        &["test", "odd"][..],
+        &["check", "alone/x.wasm"],
+        &["run", "builtin:rate-limit", "--entries", "alone/x"],
+    ] {
+        world.run("home", &[&["--json", "rule"], words].concat()).failure("E1011", 2);
+    }
+}
+
+#[test]
+fn what_stands_in_rule_json_in_the_place_of_an_object_is_told() {
+    let world = World::new();
+    fs::copy(turns().join("turns.wasm"), world.path("turns.wasm")).unwrap();
+    let vectors = |vectors: &str| {
+        format!(
+            "{{\"name\":\"turns\",\"module\":\"turns.wasm\",\"params\":[\"any\"],\n\"vectors\":{vectors}}}"
+        )
+    };
+    let (rule, vector) = ("name, module and vectors", "author, payload, text or hex, and code");
+    for (text, message) in [
+        ("[]".to_owned(), format!("rule.json: expected an object with {rule}, found an array")),
+        (
+            "[\"turns\",\"turns.wasm\",null,[]]".to_owned(),
+            format!("rule.json: expected an object with {rule}, found an array"),
+        ),
+        ("7".to_owned(), format!("rule.json: expected an object with {rule}, found 7")),
+        (
+            vectors("[] 1"),
+            format!(
+                "rule.json: expected an object with {rule}, found what is no JSON in line 2, column 14: expected `,` or `}}`"
+            ),
+        ),
+        ("{\"module\":\"turns.wasm\"}".to_owned(), "rule.json: expected a string as name, found none".into()),
+        (vectors("{}"), "rule.json: expected an array as vectors, found an object".into()),
+        (
+            vectors("[{\"text\":\"\",\"code\":2},[\"bob\",1,null,null,0]]"),
+            format!("vector 2 of rule.json: expected an object with {vector}, found an array"),
+        ),
+        (
+            vectors("[{\"text\":\"\",\"code\":-1}]"),
+            "vector 1 of rule.json: expected a whole number of 0 to 4294967295 as code, found -1".into(),
+        ),
+        (
+            vectors("[{\"text\":\"\"}]"),
+            "vector 1 of rule.json: expected code, which is 0 for what the rule accepts, found none".into(),
+        ),
+        (
+            vectors("[{\"code\":0}]"),
+            "vector 1 of rule.json: expected one of payload, text and hex, found none".into(),
+        ),
+        (
+            vectors("[{\"payload\":1,\"hex\":\"\",\"code\":0}]"),
+            "vector 1 of rule.json: expected one of payload, text and hex, found payload and hex".into(),
+        ),
+        (
+            vectors("[{\"payload\":1,\"codes\":0}]"),
+            format!("vector 1 of rule.json: expected {vector}, found \"codes\""),
+        ),
+    ] {
+        fs::write(world.path("rule.json"), &text).unwrap();
+        let failure = world.run("home", &["--json", "rule", "test"]).failure("E1011", 2);
+        assert_eq!(failure["message"], message);
+    }
+}
+
+#[test]
 fn entries_get_verdicts() {
     let world = World::new();
     let params = format!("{{ \"issuer\" : \"{ALICE}\" }}");
@@ -332,6 +422,8 @@ fn entries_get_verdicts() {
         format!("{{\"{long}\": \"\"}}"),
         format!("{{\"6b\": \"{large}\"}}"),
         "{\"6b\": \"01\", \"6B\": \"02\"}".to_owned(),
+        "[]".to_owned(),
+        "[[\"6b\", \"01\"]]".to_owned(),
     ] {
         fs::write(world.path("state.json"), wrong).unwrap();
         world.run_with("home", &with_state, b"").failure("E1011", 2);
@@ -392,8 +484,29 @@ fn entries_and_params_that_are_none_are_told() {
     let said = world.run_with("home", &words, b"{\"payload\":1}\n\n{\"payload\"}\n{\"payload\":2}\n");
     let failure = said.failure_after_data("E1011", 2);
     let message = failure["message"].as_str().unwrap();
-    assert!(message.contains("line 3 of standard input"), "{message}");
+    assert_eq!(
+        message,
+        "line 3 of standard input: expected an object with author, payload or hex, \
+         found what is no JSON in column 11: expected `:`"
+    );
     assert_eq!(objects(said.text()).len(), 1);
+    for (line, problem) in [
+        (
+            "[\"aa\",{\"move\":\"e2e4\"},null]",
+            "expected an object with author, payload or hex, found an array",
+        ),
+        ("[]", "expected an object with author, payload or hex, found an array"),
+        ("5", "expected an object with author, payload or hex, found 5"),
+        ("{\"payload\":1,\"hex\":\"00\"}", "expected one of payload and hex, found both"),
+        ("{\"author\":\"bob\"}", "expected one of payload and hex, found neither"),
+        ("{\"author\":[],\"payload\":1}", "expected a string as author, found an array"),
+    ] {
+        let entries = format!("{{\"payload\":[null]}}\n{line}\n");
+        let said = world.run_with("home", &words, entries.as_bytes());
+        let failure = said.failure_after_data("E1011", 2);
+        assert_eq!(failure["message"], format!("line 2 of standard input: {problem}"));
+        assert_eq!(objects(said.text()).len(), 1);
+    }
     world.run("home", &["--json", "rule", "run", &path, "--entries", "nowhere"]).failure("E1011", 2);
     world.run("home", &["--json", "rule", "run", "nowhere", "--entries", "-"]).failure("E1011", 2);
     world.run("home", &[&words[..], &["--params", "{"]].concat()).failure("E1011", 2);
@@ -416,6 +529,44 @@ fn entries_and_params_that_are_none_are_told() {
     let failure = world.run("home", &[&ledger[..], &["--params", "{}"]].concat()).failure("E3209", 5);
     assert!(failure["message"].as_str().unwrap().contains("refuses its params"), "{failure}");
     world.run("home", &["--json", "rule", "check", "builtin:checkers"]).failure("E1011", 2);
+}
+
+#[test]
+fn a_new_room_names_the_module_that_is_refused() {
+    let world = World::new();
+    module(&world, "yes.wasm", &rule("(i32.const 0)", ""));
+    module(&world, "start.wasm", &rule("(i32.const 0)", "(func $first) (start $first)"));
+    fs::write(world.path("README.md"), "# Rules\n").unwrap();
+    let refused = |words: &[&str]| {
+        let all = [&["--json", "new", "room", "--rule", "yes.wasm"], words].concat();
+        let failure = world.run("home", &all).failure("E3201", 5);
+        failure["message"].as_str().unwrap().to_owned()
+    };
+    for named in ["start.wasm", "start.wasm:first"] {
+        let message = refused(&["--rule", named]);
+        assert!(message.starts_with("the gate refuses start.wasm: offset 0x"), "{message}");
+        assert!(
+            message.ends_with("expected no start function, found function 0; nothing was made"),
+            "{message}"
+        );
+    }
+    // A name that no rule can have is a lesser fault than a file that is no module, where it is only the file's.
+    let message = refused(&["--rule", "README.md"]);
+    assert!(message.starts_with("the gate refuses README.md: expected a WebAssembly module"), "{message}");
+    for named in ["README.md:README", "yes.wasm:Yes"] {
+        world.run("home", &["--json", "new", "room", "--rule", named]).failure("E1011", 2);
+    }
+    world.run("home", &["--json", "info", "room"]).failure("E1001", 3);
+}
+
+#[test]
+fn a_delay_of_rules_is_at_least_one_block() {
+    let world = World::new();
+    let failure =
+        world.run("home", &["--json", "new", "room", "--room", "--rule-delay", "0"]).failure("E1011", 2);
+    assert!(failure["message"].as_str().unwrap().contains("0 is not in 1.."), "{failure}");
+    let made = world.json("home", &["new", "room", "--room", "--rule-delay", "1"]);
+    assert_eq!(made["room"]["rule_delay"], 1);
 }
 
 #[test]

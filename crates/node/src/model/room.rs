@@ -5,6 +5,7 @@ use quorate_types::{Hash, ModuleHash, PublicKey, RoomId, RuleId, StateRoot};
 use serde::{Deserialize, Serialize};
 
 use super::forks::EvidenceInfo;
+use super::validators::ValidatorOffer;
 
 /// What to make a room of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +24,11 @@ pub struct NewRoom {
 /// Who commits what is appended to a new room.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewQuorum {
-    /// Vote keys.
+    /// Vote keys, for whose holders whoever makes the room vouches.
     pub validators: Vec<PublicKey>,
+    /// Vote keys that come with their holders' proofs of possession.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<ValidatorOffer>,
     /// Identity keys of those who may host after the first host, in their turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<PublicKey>,

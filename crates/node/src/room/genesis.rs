@@ -1,6 +1,7 @@
 //! The first blocks of a new room.
 
 use bytes::Bytes;
+use quorate_quorum::key::VoteKey;
 use quorate_quorum::validators::ValidatorSet;
 use quorate_rules::state::MemoryStore;
 use quorate_store::Encoding;
@@ -14,7 +15,7 @@ use quorate_types::{Hash, ModuleHash, PublicKey};
 
 use super::RuleHost;
 use super::wishes::base64;
-use crate::model::{NewRoom, NewRule};
+use crate::model::{NewQuorum, NewRoom, NewRule};
 use crate::{Code, Failure};
 
 /// Version of the meter that new rules are counted by.
@@ -32,9 +33,7 @@ pub(crate) async fn blocks(
     let mut header = StreamHeader::new(name, payload_encoding(encoding));
     header.rule_delay = room.rule_delay;
     if let Some(quorum) = &room.quorum {
-        let asked = usize::try_from(quorum.quorum).unwrap_or(usize::MAX);
-        let validators = ValidatorSet::new(quorum.validators.iter().copied(), asked)
-            .map_err(|error| Failure::new(Code::BadQuorum, format!("{error}; nothing was made")))?;
+        let validators = validators_of(feed, quorum)?;
         header.quorum = Some(RoomQuorum { validators, hosts: quorum.hosts.clone() });
     }
     let mut modules: Vec<Bytes> = Vec::new();
@@ -67,6 +66,25 @@ pub(crate) async fn blocks(
         Ok(blocks)
     })
     .await
+}
+
+/// Returns the validators to begin with. A vote key is for votes alone: signed with for something else, too, it could be made
+/// to say what its holder never meant.
+fn validators_of(feed: &PublicKey, quorum: &NewQuorum) -> Result<ValidatorSet, Failure> {
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::new(Code::BadQuorum, format!("{error}; nothing was made"));
+    for offer in &quorum.offers {
+        VoteKey::admit(offer.key, &offer.proof).map_err(|error| failed(&error))?;
+    }
+    let keys = quorum.offers.iter().map(|offer| offer.key).chain(quorum.validators.iter().copied());
+    let keys: Vec<PublicKey> = keys.collect();
+    if let Some(key) = keys.iter().find(|key| *key == feed || quorum.hosts.contains(key)) {
+        return Err(failed(&format_args!(
+            "expected vote keys, as `quorate validator key` prints them, found {key}, which is to host the room as well"
+        )));
+    }
+    let asked = usize::try_from(quorum.quorum).unwrap_or(usize::MAX);
+    ValidatorSet::new(keys, asked).map_err(|error| failed(&error))
 }
 
 /// The blocks themselves. Nothing in them depends on tree hashes, which the feed will have and this does not.

@@ -447,7 +447,7 @@ impl StreamTask {
     /// Stops following a host that appended what the rules of its room refuse; the block stays as proof.
     fn stop_following(&mut self, keeper: &mut RoomKeeper, refusal: &Refusal) {
         let refused = refused_block(keeper.checked, refusal);
-        tracing::error!(stream = self.identity.name, height = refused.index, "{}", refused.reason);
+        tracing::info!(stream = self.identity.name, height = refused.index, "{}", refused.reason);
         self.emit(Event::Refused {
             stream: self.identity.name.clone(),
             index: refused.index,

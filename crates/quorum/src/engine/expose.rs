@@ -10,7 +10,7 @@ use quorate_types::{Hash, PublicKey};
 
 use super::Engine;
 use super::disk::After;
-use super::event::{Append, Output, Slot};
+use super::event::{Output, Slot};
 use super::limits::MAX_EVIDENCE_OF_CULPRIT;
 use super::seen::hash;
 use crate::evidence::{Claim, Evidence, EvidenceKind, NoOracle, VerifiedEvidence, VoteLink};
@@ -42,6 +42,10 @@ impl Exposed {
     /// Tells whether evidence with this id is held.
     pub(super) fn contains(&self, id: &Hash) -> bool {
         self.held.contains_key(id)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &VerifiedEvidence> {
@@ -113,12 +117,6 @@ impl Engine {
         self.write(Slot::Evidence { id }, evidence.bytes().clone(), After::Nothing);
         let message = Message::Quorum(QuorumMessage::Evidence(evidence.bytes().clone())).encode();
         self.broadcast(None, &message);
-        if let Some(feed) = self.epoch().feed().copied()
-            && self.is_host()
-            && culprit != feed
-        {
-            self.out.push_back(Output::Append { feed, what: Append::Evidence(evidence.bytes().clone()) });
-        }
         self.out.push_back(Output::Exposed(Box::new(evidence.clone())));
         if let Claim::WriterFork(proof) = &evidence.evidence().claim {
             let claims = self.votes_for_both(proof);

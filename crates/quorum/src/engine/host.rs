@@ -1,16 +1,17 @@
 //! What the host of the epoch does: it proposes lengths, puts certificates into blocks, opens its feed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use quorate_proto::quorate1::MAX_PROPOSALS;
-use quorate_types::PublicKey;
+use quorate_types::{Hash, PublicKey};
 
 use super::Engine;
 use super::epochs::base_of;
 use super::event::{Append, Output, Timing};
 use super::limits::CERTIFICATE_BLOCKS;
 use crate::certificate::VerifiedFinal;
+use crate::evidence::{NoOracle, VerifiedEvidence};
 
 /// What the host holds of an epoch.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub(super) struct Host {
     /// Substance that the newest certificate block covers, and when it was made.
     certified: u64,
     certified_at: Option<Instant>,
+    /// Evidence that was given to be put into a block.
+    told: BTreeSet<Hash>,
     is_feed_asked_for: bool,
     is_start_appended: bool,
 }
@@ -92,9 +95,31 @@ impl Engine {
         }
     }
 
+    /// Puts evidence into blocks, so that stock peers carry it and late joiners find it: that of earlier epochs as well,
+    /// whose host may be the culprit. The room takes each once.
+    fn try_tell(&mut self, feed: PublicKey) {
+        let has_begun = self.current.epoch.number() == 0 || !self.here.heads.is_empty();
+        if !has_begun || self.here.closing().is_some() || self.here.host.told.len() == self.exposed.count() {
+            return;
+        }
+        let room = *self.epoch().room();
+        // What takes the history to check stands in no block.
+        let holds_alone =
+            |evidence: &VerifiedEvidence| evidence.evidence().clone().verify(&room, &NoOracle).is_ok();
+        let host = &mut self.here.host;
+        for evidence in self.exposed.iter() {
+            let is_new = host.told.insert(*evidence.id());
+            if is_new && *evidence.culprit() != feed && holds_alone(evidence) {
+                let what = Append::Evidence(evidence.bytes().clone());
+                self.out.push_back(Output::Append { feed, what });
+            }
+        }
+    }
+
     /// Proposes and certifies.
     pub(super) fn try_host(&mut self, now: Instant) {
         let Some(feed) = self.current.epoch.feed().copied().filter(|_| self.is_host()) else { return };
+        self.try_tell(feed);
         let number = self.current.epoch.number();
         let qc = self.longest.get(&number).map_or(0, |qc| qc.certified().head().length());
         let timing = self.timing;

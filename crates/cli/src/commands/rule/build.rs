@@ -47,7 +47,7 @@ pub(super) async fn build(directory: PathBuf, output: &mut Output) -> Outcome {
         (false, true) => Words::OnFailure,
         (false, false) => Words::Shown,
     };
-    let project = Project::open(directory)?;
+    let project = Project::open(directory, "build")?;
     let (name, module) = (project.manifest.name.clone(), project.module());
     let directory = project.directory().to_path_buf();
     let report = apart::once(move || {

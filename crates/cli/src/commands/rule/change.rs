@@ -8,19 +8,22 @@ use quorate_types::limits::MAX_TEST_VECTORS;
 
 use super::ls::room_of;
 use super::module::{Module, Named};
+use super::params_of;
 use super::project::Project;
-use super::{params_of, words};
 use crate::args::{RuleAddArgs, RuleChangeArgs, RuleParamsArgs, RuleRemoveArgs, RuleReplaceArgs, Wait};
 use crate::commands::submitted;
 use crate::context::Context;
 use crate::output::Output;
-use crate::stop::{Outcome, Stop};
+use crate::stop::Outcome;
 use crate::text;
+
+/// What is not done when a module is refused.
+const NOTHING: &str = "nothing was appended";
 
 /// `quorate rule add STREAM FILE[:NAME]`.
 pub(super) async fn add(args: RuleAddArgs, context: &mut Context) -> Outcome {
-    let Named { name, module } = Named::read(&args.module)?;
-    module.inspect_for_room()?;
+    let Named { name, module } = Named::read(&args.module, NOTHING)?;
+    module.inspect_for_room(NOTHING)?;
     let params = args.params.as_deref().map(params_of).transpose()?.unwrap_or_default();
     let vectors = vectors_for(&module, &params, &context.output)?;
     let operation = RuleOperation::Install {
@@ -39,7 +42,7 @@ pub(super) async fn remove(args: RuleRemoveArgs, context: &mut Context) -> Outco
 /// `quorate rule replace STREAM RULE FILE`.
 pub(super) async fn replace(args: RuleReplaceArgs, context: &mut Context) -> Outcome {
     let module = Module::read(&args.module)?;
-    module.inspect_for_room()?;
+    module.inspect_for_room(NOTHING)?;
     let params = args.params.as_deref().map(params_of).transpose()?;
     let vectors = match &params {
         Some(params) => vectors_for(&module, params, &context.output)?,
@@ -97,7 +100,7 @@ fn vectors_for(module: &Module, params: &[u8], output: &Output) -> Outcome<Vec<R
     let found =
         [above.clone(), above.join("..")].into_iter().find(|directory| directory.join("rule.json").is_file());
     let Some(directory) = found else { return Ok(vec![]) };
-    let project = Project::open(directory)?;
+    let project = Project::open(directory, "test")?;
     if project.manifest.vectors.is_empty() {
         return Ok(vec![]);
     }
@@ -108,14 +111,10 @@ fn vectors_for(module: &Module, params: &[u8], output: &Output) -> Outcome<Vec<R
     if project.manifest.vectors.len() > MAX_TEST_VECTORS {
         output.note(&format!("of the vectors of rule.json the first {MAX_TEST_VECTORS} go with the change"));
     }
-    let mut vectors = Vec::new();
-    for vector in project.manifest.vectors.iter().take(MAX_TEST_VECTORS) {
-        let wrong = |problem: String| {
-            Stop::usage(format!("expected a vector in rule.json, found {problem}"), "quorate rule test")
-        };
-        let author = vector.author.as_deref().map(words::author).transpose().map_err(wrong)?;
-        let payload = vector.payload().map_err(wrong)?;
-        vectors.push(RuleVector { author, payload: BASE64.encode(&payload), code: vector.code });
-    }
-    Ok(vectors)
+    let vectors = project.manifest.vectors.iter().take(MAX_TEST_VECTORS).map(|vector| RuleVector {
+        author: vector.key,
+        payload: BASE64.encode(&vector.payload),
+        code: vector.code,
+    });
+    Ok(vectors.collect())
 }

@@ -1,6 +1,5 @@
 //! Entries, one JSON object a line.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,11 +7,9 @@ use std::path::Path;
 use quorate_node::{Code, Failure};
 use quorate_types::PublicKey;
 use quorate_types::limits::MAX_PAYLOAD_BYTES;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
 use super::bench::NOBODY;
+use super::fields::{self, Fields};
 use super::words;
 use crate::stop::{Outcome, Stop};
 
@@ -24,6 +21,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Fields of an entry.
 const FIELDS: [&str; 3] = ["author", "payload", "hex"];
+
+/// What an entry is.
+const ENTRY: &str = "an object with author, payload or hex";
 
 /// What somebody says.
 pub(super) struct Entry {
@@ -41,15 +41,6 @@ pub(super) struct Entries {
     told: bool,
 }
 
-/// Other fields are passed over: they are for those who wrote them.
-#[derive(Deserialize)]
-struct Line {
-    author: Option<String>,
-    #[serde(default, deserialize_with = "words::present")]
-    payload: Option<Box<RawValue>>,
-    hex: Option<String>,
-}
-
 impl Entries {
     /// Opens a file; `-` is standard input.
     pub(super) fn open(path: &Path) -> Outcome<Self> {
@@ -58,7 +49,9 @@ impl Entries {
         }
         let shown = path.display().to_string();
         let file = File::open(path).map_err(|error| {
-            let code = if error.kind() == io::ErrorKind::NotFound { Code::BadRequest } else { Code::Io };
+            let is_named_wrong =
+                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+            let code = if is_named_wrong { Code::BadRequest } else { Code::Io };
             Failure::new(code, format!("expected entries to read, found {shown}: {error}"))
                 .next("quorate help rule run shows what entries look like")
         })?;
@@ -80,9 +73,8 @@ impl Entries {
     }
 
     /// Looks whether an entry has fields that nobody reads: they may be for those who wrote them, or written wrong.
-    fn look_for_unknown(&mut self, line: &[u8]) {
-        let Ok(fields) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(line) else { return };
-        let Some(field) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) else { return };
+    fn look_for_unknown(&mut self, fields: &Fields) {
+        let Some(field) = fields.other_than(&FIELDS) else { return };
         self.told = true;
         self.unknown = Some(format!(
             "the field {field:?} in line {} of {} is passed over, and others like it: entries have {}",
@@ -106,36 +98,39 @@ impl Entries {
                 line.drain(..BYTE_ORDER_MARK.len());
             }
             if line.len() as u64 > MAX_LINE_BYTES {
-                return Err(self.wrong(&format!("more than {MAX_LINE_BYTES} bytes")));
+                return Err(self.wrong(&format!("expected at most {MAX_LINE_BYTES} bytes, found more")));
             }
             if !line.trim_ascii().is_empty() {
+                let fields = Fields::read(&line, ENTRY).map_err(|problem| self.wrong(&problem))?;
                 if !self.told {
-                    self.look_for_unknown(&line);
+                    self.look_for_unknown(&fields);
                 }
-                return parse(&line).map(Some).map_err(|problem| self.wrong(&problem));
+                return entry(&fields).map(Some).map_err(|problem| self.wrong(&problem));
             }
         }
     }
 
     fn wrong(&self, problem: &str) -> Stop {
-        let message = format!("expected an entry in line {} of {}, found: {problem}", self.line, self.shown);
+        let message = format!("line {} of {}: {problem}", self.line, self.shown);
         Stop::usage(message, "quorate help rule run shows what entries look like")
     }
 }
 
-fn parse(line: &[u8]) -> Result<Entry, String> {
-    let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    let author = line.author.as_deref().map_or(Ok(NOBODY), words::author)?;
-    let payload = match (&line.payload, &line.hex) {
-        (Some(json), None) if json.get().starts_with('"') => {
-            serde_json::from_str::<String>(json.get()).map_err(|error| error.to_string())?.into_bytes()
-        }
+/// Reads an entry. Other fields are passed over: they are for those who wrote them.
+fn entry(fields: &Fields) -> Result<Entry, String> {
+    let author = fields.string("author")?.as_deref().map_or(Ok(NOBODY), words::author)?;
+    let payload = match (fields.get("payload")?, fields.string("hex")?) {
+        (Some(json), None) if json.get().starts_with('"') => fields::string(json, "payload")?.into_bytes(),
         (Some(json), None) => words::compact(json).into_bytes(),
-        (None, Some(digits)) => words::hex(digits)?,
-        _ => return Err("expected one of payload and hex".into()),
+        (None, Some(digits)) => words::hex(&digits)?,
+        (Some(_), Some(_)) => return Err("expected one of payload and hex, found both".into()),
+        (None, None) => return Err("expected one of payload and hex, found neither".into()),
     };
     if payload.len() > MAX_PAYLOAD_BYTES {
-        return Err(format!("a payload of {} bytes, rooms take at most {MAX_PAYLOAD_BYTES}", payload.len()));
+        let found = payload.len();
+        return Err(format!(
+            "expected a payload of at most {MAX_PAYLOAD_BYTES} bytes, as rooms take it, found {found}"
+        ));
     }
     Ok(Entry { author, payload })
 }
@@ -144,8 +139,12 @@ fn parse(line: &[u8]) -> Result<Entry, String> {
 mod tests {
     use super::*;
 
+    fn parse(line: &str) -> Result<Entry, String> {
+        entry(&Fields::read(line.as_bytes(), ENTRY)?)
+    }
+
     fn payload(line: &str) -> Vec<u8> {
-        parse(line.as_bytes()).map(|entry| entry.payload).unwrap()
+        parse(line).map(|entry| entry.payload).unwrap()
     }
 
     #[test]
@@ -156,22 +155,33 @@ mod tests {
         assert_eq!(payload(r#"{"hex": "00fF"}"#), [0, 255]);
         assert_eq!(payload(r#"{"payload": ""}"#), b"");
         assert_eq!(payload(r#"{"note": [1], "payload": 2}"#), b"2");
+        assert_eq!(
+            payload(r#"{"payload": ["aa", {"move": "e2e4"}, null]}"#),
+            br#"["aa",{"move":"e2e4"},null]"#
+        );
+        assert_eq!(payload(r#"{"author": null, "payload": 0, "hex": null}"#), b"0");
     }
 
     #[test]
     fn lines_that_say_something_else_are_told() {
         for (line, problem) in [
-            ("{}", "expected one of payload and hex"),
-            (r#"{"payload":1,"hex":""}"#, "expected one of payload and hex"),
+            ("{}", "expected one of payload and hex, found neither"),
+            (r#"{"payload":1,"hex":""}"#, "expected one of payload and hex, found both"),
+            (r#"{"payload":1,"payload":2}"#, "expected payload once, found it twice"),
+            (r#"{"author":5,"payload":1}"#, "expected a string as author, found 5"),
             (r#"{"payload":1,"author":"12345678901234567890123456789012345"}"#, "64 hexadecimal digits"),
             (r#"{"hex":"0"}"#, "hexadecimal"),
             (r#"{"payload":"\ud800"}"#, "hex escape"),
-            ("[1]", "invalid type"),
+            (
+                r#"["aa",{"move":"e2e4"},null]"#,
+                "expected an object with author, payload or hex, found an array",
+            ),
+            ("5", "expected an object with author, payload or hex, found 5"),
         ] {
-            let found = parse(line.as_bytes()).map(|_| ()).unwrap_err();
+            let found = parse(line).map(|_| ()).unwrap_err();
             assert!(found.contains(problem), "{line}: {found}");
         }
         let long = format!("{{\"payload\":\"{}\"}}", "x".repeat(64_513));
-        assert!(parse(long.as_bytes()).is_err_and(|problem| problem.contains("64512")));
+        assert!(parse(&long).is_err_and(|problem| problem.contains("64512")));
     }
 }

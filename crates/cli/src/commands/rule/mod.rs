@@ -6,6 +6,7 @@ mod build;
 mod change;
 mod check;
 mod entries;
+mod fields;
 mod ls;
 mod module;
 mod new;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -51,22 +52,27 @@ impl Named {
         }
     }
 
-    /// Reads `FILE[:NAME]`. Without a name it is that of the file, or of the rule that comes with the program.
-    pub(in crate::commands) fn read(text: &str) -> Outcome<Self> {
-        let (path, name) = match text.strip_prefix(BUILTIN) {
+    /// Reads `FILE[:NAME]`. Without a name it is that of the file, or of the rule that comes with the program. `nothing`
+    /// says what was not done, as in [`Module::inspect_for_room`].
+    pub(in crate::commands) fn read(text: &str, nothing: &str) -> Outcome<Self> {
+        let (path, name, is_of_file) = match text.strip_prefix(BUILTIN) {
             Some(rest) => match rest.split_once(':') {
-                Some((builtin, name)) => (format!("{BUILTIN}{builtin}"), name.to_owned()),
-                None => (text.to_owned(), rest.to_owned()),
+                Some((builtin, name)) => (format!("{BUILTIN}{builtin}"), name.to_owned(), false),
+                None => (text.to_owned(), rest.to_owned(), false),
             },
             None => match text.rsplit_once(':') {
-                Some((path, name)) if !name.contains('/') => (path.to_owned(), name.to_owned()),
+                Some((path, name)) if !name.contains('/') => (path.to_owned(), name.to_owned(), false),
                 _ => {
                     let stem = Path::new(text).file_stem().unwrap_or_default();
-                    (text.to_owned(), stem.to_string_lossy().into_owned())
+                    (text.to_owned(), stem.to_string_lossy().into_owned(), true)
                 }
             },
         };
         let module = Module::read(Path::new(&path))?;
+        if is_of_file {
+            // The name of a file that is no module says nothing about rules.
+            module.inspect_for_room(nothing)?;
+        }
         project::check_name(&name)?;
         Ok(Self { name, module })
     }
@@ -91,8 +97,7 @@ impl Module {
             return Ok(Self { shown, bytes: builtin.module.into() });
         }
         let reading = |error: io::Error| {
-            let is_named_wrong =
-                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory);
+            let is_named_wrong = matches!(error.kind(), NotFound | IsADirectory | NotADirectory);
             let code = if is_named_wrong { Code::BadRequest } else { Code::Io };
             Stop::Failed(
                 Failure::new(code, format!("expected a module to read, found {shown}: {error}"))
@@ -109,11 +114,11 @@ impl Module {
         gate::inspect(&self.bytes).map_err(|error| self.refused(&error))
     }
 
-    /// Puts the module of a change before the gate.
-    pub(super) fn inspect_for_room(&self) -> Outcome<Inspected<'_>> {
-        let told = |mut failure: Failure| {
-            failure.message.push_str("; nothing was appended");
-            failure
+    /// Puts the module of a room before the gate; `nothing` says what was not done when it is refused.
+    pub(in crate::commands) fn inspect_for_room(&self, nothing: &str) -> Outcome<Inspected<'_>> {
+        let told = |failure: Failure| {
+            let message = format!("{}; {nothing}", failure.message);
+            Failure { message, ..failure }
         };
         self.inspect().map_err(|stop| match stop {
             Stop::Failed(failure) => Stop::Failed(told(failure)),

@@ -1,19 +1,24 @@
 //! A project for a rule, and its `rule.json`.
 
 use std::fs;
-use std::io;
+use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
 use std::path::{Path, PathBuf};
 
 use quorate_node::{Code, Failure};
-use serde::Deserialize;
+use quorate_types::PublicKey;
 use serde_json::value::RawValue;
 
+use super::fields::{self, Fields};
 use super::words;
 use crate::args::Language;
 use crate::stop::{Outcome, Stop};
+use crate::text;
 
 /// Name of the file that makes a directory a project.
 const MANIFEST: &str = "rule.json";
+
+/// What to type where there is no project.
+const NEW: &str = "quorate rule new NAME makes a project";
 
 /// Longest name of a rule, in bytes.
 const MAX_NAME_BYTES: usize = 32;
@@ -25,47 +30,45 @@ pub(super) struct Project {
 }
 
 /// What a `rule.json` says.
-#[derive(Debug, Deserialize)]
 pub(super) struct Manifest {
     /// Name of the rule.
     pub(super) name: String,
     /// Where the module is, from the directory.
     module: PathBuf,
-    #[serde(default, deserialize_with = "words::present")]
     params: Option<Box<RawValue>>,
     /// Entries and what becomes of them.
-    #[serde(default)]
     pub(super) vectors: Vec<Vector>,
 }
 
 /// An entry, and the code that the rule must give it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Vector {
-    /// A name, or a key.
+    /// A name, or a key, as it was written.
     pub(super) author: Option<String>,
-    #[serde(default, deserialize_with = "words::present")]
-    payload: Option<Box<RawValue>>,
-    text: Option<String>,
-    hex: Option<String>,
+    /// The author's key.
+    pub(super) key: Option<PublicKey>,
+    pub(super) payload: Vec<u8>,
     /// 0 accepts.
     pub(super) code: u32,
 }
 
 impl Project {
-    /// Reads the `rule.json` of a directory.
-    pub(super) fn open(directory: PathBuf) -> Outcome<Self> {
-        let path = directory.join(MANIFEST);
-        let shown = path.display();
-        let next = "quorate rule new NAME makes a project";
-        let text = fs::read_to_string(&path).map_err(|error| {
-            let code = if error.kind() == io::ErrorKind::NotFound { Code::BadRequest } else { Code::Io };
-            Failure::new(code, format!("expected the file of a project, found {shown}: {error}")).next(next)
+    /// Reads the `rule.json` of a directory. `command` of `quorate rule` is the one to type with another directory, where
+    /// this is none.
+    pub(super) fn open(directory: PathBuf, command: &str) -> Outcome<Self> {
+        let path = within(&directory, Path::new(MANIFEST));
+        let shown = path.display().to_string();
+        let text = fs::read(&path).map_err(|error| {
+            if let Some(file) = file_in(&directory) {
+                let message =
+                    format!("expected the directory of a project, found the file {}", file.display());
+                return Stop::usage(message, with_directory(&file, command));
+            }
+            let is_named_wrong = matches!(error.kind(), NotFound | IsADirectory | NotADirectory);
+            let code = if is_named_wrong { Code::BadRequest } else { Code::Io };
+            let message = format!("expected the file of a project, found {shown}: {error}");
+            Failure::new(code, message).next(NEW).into()
         })?;
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| {
-            let message = format!("expected name, module and vectors in {shown}, found {error}");
-            Stop::usage(message, "write them as in a new project: quorate rule new NAME")
-        })?;
+        let manifest = Manifest::read(&text, &shown)?;
         check_name(&manifest.name)?;
         Ok(Self { directory, manifest })
     }
@@ -77,11 +80,7 @@ impl Project {
 
     /// Returns the path of the module.
     pub(super) fn module(&self) -> PathBuf {
-        // As it would be typed: `build/x.wasm` rather than `./build/x.wasm`.
-        match self.directory.as_os_str() == "." {
-            true => self.manifest.module.clone(),
-            false => self.directory.join(&self.manifest.module),
-        }
+        within(&self.directory, &self.manifest.module)
     }
 
     /// Returns the source, where the rule is WebAssembly text.
@@ -104,7 +103,7 @@ impl Project {
                 "expected package.json, Cargo.toml or {name}.wat in {}, found none of them",
                 self.directory.display()
             );
-            Err(Stop::usage(message, "quorate rule new NAME makes a project"))
+            Err(Stop::usage(message, NEW))
         }
     }
 
@@ -114,15 +113,86 @@ impl Project {
     }
 }
 
-impl Vector {
-    /// Returns the bytes of the payload.
-    pub(super) fn payload(&self) -> Result<Vec<u8>, String> {
-        match (&self.payload, &self.text, &self.hex) {
-            (Some(json), None, None) => Ok(words::compact_with_keys(json).into_bytes()),
-            (None, Some(text), None) => Ok(text.clone().into_bytes()),
-            (None, None, Some(digits)) => words::hex(digits),
-            _ => Err("expected one of payload, text and hex".into()),
+/// Returns the path of something in a directory as it would be typed: `build/x.wasm` rather than `./build/x.wasm`.
+fn within(directory: &Path, path: &Path) -> PathBuf {
+    match directory.as_os_str() == "." {
+        true => path.to_path_buf(),
+        false => directory.join(path),
+    }
+}
+
+/// Finds what is no directory in the path of one.
+fn file_in(directory: &Path) -> Option<PathBuf> {
+    // Without a separator at the end, behind which no file is found.
+    let path: PathBuf = directory.components().collect();
+    let is_file = |path: &&Path| path.metadata().is_ok_and(|found| !found.is_dir());
+    path.ancestors().find(is_file).map(Path::to_path_buf)
+}
+
+/// Writes the command for the project that a file is of: it is the file's directory, or the one above.
+fn with_directory(file: &Path, command: &str) -> String {
+    let above = file.ancestors().skip(1).take(2);
+    match above.into_iter().find(|directory| directory.join(MANIFEST).is_file()) {
+        Some(here) if here.as_os_str().is_empty() => format!("quorate rule {command}"),
+        Some(directory) => {
+            format!("quorate rule {command} {}", text::shell(&directory.to_string_lossy()))
         }
+        None => NEW.into(),
+    }
+}
+
+impl Manifest {
+    fn read(text: &[u8], shown: &str) -> Outcome<Self> {
+        let wrong = |problem: String| {
+            let next = "write it as in a new project: quorate rule new NAME";
+            Stop::usage(format!("{shown}: {problem}"), next)
+        };
+        let fields = Fields::read(text, "an object with name, module and vectors").map_err(wrong)?;
+        let vectors = match fields.get("vectors").map_err(wrong)? {
+            Some(json) => fields::elements(json, "vectors").map_err(wrong)?,
+            None => vec![],
+        };
+        let vectors = (1..).zip(vectors).map(|(index, json): (u64, _)| {
+            Vector::read(json).map_err(|problem| {
+                let next = r#"write it as {"author": "alice", "payload": {}, "code": 0}"#;
+                Stop::usage(format!("vector {index} of {shown}: {problem}"), next)
+            })
+        });
+        Ok(Self {
+            name: fields.required("name").map_err(wrong)?,
+            module: fields.required("module").map_err(wrong)?.into(),
+            params: fields.get("params").map_err(wrong)?.map(RawValue::to_owned),
+            vectors: vectors.collect::<Outcome<_>>()?,
+        })
+    }
+}
+
+impl Vector {
+    fn read(json: &RawValue) -> Result<Self, String> {
+        let fields = Fields::of(json, "an object with author, payload, text or hex, and code")?;
+        if let Some(field) = fields.other_than(&["author", "payload", "text", "hex", "code"]) {
+            return Err(format!("expected author, payload, text or hex, and code, found {field:?}"));
+        }
+        let author = fields.string("author")?;
+        let payload = match (fields.get("payload")?, fields.string("text")?, fields.string("hex")?) {
+            (Some(json), None, None) => words::compact_with_keys(json).into_bytes(),
+            (None, Some(text), None) => text.into_bytes(),
+            (None, None, Some(digits)) => words::hex(&digits)?,
+            (None, None, None) => return Err("expected one of payload, text and hex, found none".into()),
+            (json, text, digits) => {
+                let given =
+                    [(json.is_some(), "payload"), (text.is_some(), "text"), (digits.is_some(), "hex")];
+                let given: Vec<&str> = given.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+                return Err(format!("expected one of payload, text and hex, found {}", given.join(" and ")));
+            }
+        };
+        let code =
+            fields.get("code")?.ok_or("expected code, which is 0 for what the rule accepts, found none")?;
+        let code = serde_json::from_str(code.get()).map_err(|_| {
+            format!("expected a whole number of 0 to {} as code, found {}", u32::MAX, fields::kind(code))
+        })?;
+        let key = author.as_deref().map(words::author).transpose()?;
+        Ok(Self { author, key, payload, code })
     }
 }
 

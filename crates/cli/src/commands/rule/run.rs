@@ -1,19 +1,18 @@
 //! `quorate rule run`: verdicts on entries.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use quorate_rules::limits::{MAX_KEY_BYTES, MAX_STATE_BYTES, MAX_STATE_KEYS, MAX_VALUE_BYTES};
 use quorate_types::limits::MAX_PARAMS_BYTES;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::apart;
 use super::bench::Bench;
 use super::entries::Entries;
+use super::fields::{self, Fields};
 use super::module::Module;
 use super::verdict::Said;
 use super::words;
@@ -36,33 +35,6 @@ enum Found {
     Line(Box<Line>),
     /// Something that must be said beside the verdicts.
     Note(String),
-}
-
-/// Values as they stand in a file, with keys that come twice.
-struct Pairs(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(PairsVisitor)
-    }
-}
-
-struct PairsVisitor;
-
-impl<'de> Visitor<'de> for PairsVisitor {
-    type Value = Pairs;
-
-    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("an object of strings")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            pairs.push(pair);
-        }
-        Ok(Pairs(pairs))
-    }
 }
 
 /// `quorate rule run FILE --entries F [--state F] [--params JSON]`.
@@ -119,23 +91,21 @@ pub(super) async fn run(args: RuleRunArgs, output: &mut Output) -> Outcome {
 /// Reads a state: keys and values in hexadecimal digits.
 fn read_state(path: &Path) -> Outcome<BTreeMap<Vec<u8>, Vec<u8>>> {
     let shown = path.display();
-    let wrong = |found: &dyn std::fmt::Display| {
-        let message =
-            format!("expected a state, keys and values in hexadecimal digits, in {shown}, found {found}");
-        Stop::usage(message, r#"{"6b6579": "76616c7565"}"#)
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    let Pairs(pairs) = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    let next = r#"{"6b6579": "76616c7565"}"#;
+    let wrong = |problem: String| Stop::usage(format!("{shown}: {problem}"), next);
+    let text = std::fs::read(path)
+        .map_err(|error| Stop::usage(format!("expected a state to read, found {shown}: {error}"), next))?;
+    let expected = "an object of keys and values in hexadecimal digits";
+    let fields = Fields::read(&text, expected).map_err(wrong)?;
     let mut values = BTreeMap::new();
     let mut bytes = 0;
-    for (key, value) in pairs {
-        let decoded = (words::hex(&key), words::hex(&value));
-        let (Ok(name), Ok(value)) = (&decoded.0, &decoded.1) else {
-            let problem = decoded.0.and(decoded.1).err().unwrap_or_default();
-            return Err(wrong(&problem));
-        };
+    for (key, json) in fields.all() {
+        let name = words::hex(key).map_err(wrong)?;
+        let value = fields::string(json, "a value").and_then(|digits| words::hex(&digits)).map_err(wrong)?;
         let beyond = |what: &str, limit: usize, found: usize| {
-            wrong(&format!("a {what} of {found} bytes, the state of a rule takes at most {limit}"))
+            wrong(format!(
+                "expected a {what} of at most {limit} bytes, as the state of a rule takes it, found {found}"
+            ))
         };
         if name.len() > MAX_KEY_BYTES {
             return Err(beyond("key", MAX_KEY_BYTES, name.len()));
@@ -144,14 +114,14 @@ fn read_state(path: &Path) -> Outcome<BTreeMap<Vec<u8>, Vec<u8>>> {
             return Err(beyond("value", MAX_VALUE_BYTES, value.len()));
         }
         bytes += (name.len() + value.len()) as u64;
-        if values.insert(name.clone(), value.clone()).is_some() {
-            return Err(wrong(&format!("the key {key:?} twice")));
+        if values.insert(name, value).is_some() {
+            return Err(wrong(format!("expected every key once, found {key:?} twice")));
         }
     }
     if bytes > MAX_STATE_BYTES || values.len() as u64 > MAX_STATE_KEYS {
-        return Err(wrong(&format!(
-            "{bytes} bytes under {} keys, the state of a rule takes at most {MAX_STATE_BYTES} under {MAX_STATE_KEYS}",
-            values.len()
+        let found = format!("{bytes} under {}", values.len());
+        return Err(wrong(format!(
+            "expected at most {MAX_STATE_BYTES} bytes under {MAX_STATE_KEYS} keys, as the state of a rule takes them, found {found}"
         )));
     }
     Ok(values)

@@ -11,9 +11,8 @@ use super::bench::{Bench, NOBODY};
 use super::module::Module;
 use super::project::Project;
 use super::verdict::Said;
-use super::words;
 use crate::output::Output;
-use crate::stop::{Outcome, Stop};
+use crate::stop::Outcome;
 use crate::text;
 
 #[derive(Serialize)]
@@ -31,20 +30,11 @@ struct Line {
 /// `quorate rule test [DIR]`.
 pub(super) async fn test(directory: PathBuf, output: &mut Output) -> Outcome {
     let lines = apart::start(move |hand| {
-        let project = Project::open(directory)?;
-        let mut vectors = Vec::new();
-        for (index, vector) in (1..).zip(&project.manifest.vectors) {
-            let wrong = |problem: String| {
-                let message = format!("expected a vector, found in vector {index} of rule.json: {problem}");
-                Stop::usage(message, "write it as {\"author\": \"alice\", \"payload\": {}, \"code\": 0}")
-            };
-            let author = vector.author.as_deref().map_or(Ok(NOBODY), words::author).map_err(wrong)?;
-            vectors.push((index, vector, author, vector.payload().map_err(wrong)?));
-        }
+        let project = Project::open(directory, "test")?;
         let rule = Module::read(&project.module())?.compile()?;
         let mut bench = Bench::begin(rule, project.params())?;
-        for (index, vector, author, payload) in vectors {
-            let said = Said::from(bench.judge(index, author, &payload));
+        for (index, vector) in (1..).zip(&project.manifest.vectors) {
+            let said = Said::from(bench.judge(index, vector.key.unwrap_or(NOBODY), &vector.payload));
             let (expected, ok) = (vector.code, said.code == Some(vector.code));
             let author = vector.author.clone();
             hand.give(Line { schema: "quorate.vector/1", index, author, ok, expected, said })?;

@@ -2,7 +2,6 @@
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use quorate_types::{ModuleHash, PublicKey};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// Longest name that stands for a key, in bytes: what is longer is a key that was written wrong.
@@ -10,11 +9,6 @@ const MAX_NAME_BYTES: usize = 32;
 
 /// What stands before a name in a string that stands for the name's key.
 const KEY: &str = "key:";
-
-/// A value that is there even where it is `null`.
-pub(super) fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(from).map(Some)
-}
 
 /// Reads an author: 64 hexadecimal digits, or a name.
 pub(super) fn author(text: &str) -> Result<PublicKey, String> {

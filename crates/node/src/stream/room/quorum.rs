@@ -1,5 +1,7 @@
 //! What a stream's task does for the quorum of a room: checked heads go in, votes and certificates come out.
 
+mod info;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,12 +24,11 @@ use quorate_types::{Hash, PublicKey, RoomId};
 
 use super::super::command::Reply;
 use super::super::task::StreamTask;
-use super::branch::{Branches, count_forks};
+use super::branch::Branches;
 use super::judge::Docket;
 use super::log::Log;
 use super::{RoomKeeper, RoomState};
 use crate::event::Event;
-use crate::model::{EvidenceInfo, QuorumInfo, RejectInfo, ValidatorInfo, VoteInfo};
 use crate::room::{CheckedHead, Checker};
 use crate::{Code, EXTENSION, Failure};
 
@@ -597,82 +598,6 @@ impl StreamTask {
             _ => None,
         };
         quorum.into_iter().flat_map(|quorum| quorum.engine.evidence())
-    }
-}
-
-impl RoomKeeper {
-    /// Blocks that are committed and known to be here; `None` in a room without validators.
-    pub(super) fn committed(&self) -> Option<u64> {
-        self.quorum.as_ref().map(Quorum::committed)
-    }
-
-    /// Blocks that are shown as committed; `None` in a room without validators.
-    ///
-    /// After a start the blocks may end before the length that would show that they are of the history which was voted for.
-    /// Those that were known to be are shown at once, unless somebody is known to have signed two histories.
-    pub(super) fn committed_as_shown(&self) -> Option<u64> {
-        let quorum = self.quorum.as_ref()?;
-        let is_disputed = self.branches.is_contradicted() || count_forks(self) > 0;
-        let recorded = if is_disputed { 0 } else { quorum.recorded };
-        Some(quorum.committed.max(recorded))
-    }
-
-    /// Says how the quorum stands.
-    pub(super) fn quorum_info(&self, evidence: Vec<EvidenceInfo>) -> Option<QuorumInfo> {
-        let quorum = self.quorum.as_ref()?;
-        let engine = &quorum.engine;
-        let validators = engine.epoch().validators();
-        // Of the room, as far as it is known where the feed stands in it.
-        let height = |epoch, feed, length| self.log.height(epoch, feed, length).unwrap_or(length);
-        let votes: Vec<VoteInfo> = engine
-            .votes()
-            .map(|vote| VoteInfo {
-                validator: *vote.signer(),
-                length: height(vote.common.epoch, &vote.feed, vote.target.head.length()),
-                tree_hash: *vote.target.head.tree_hash(),
-                acknowledged: vote.ack.map_or(0, |ack| height(vote.common.epoch, &vote.feed, ack.length)),
-            })
-            .collect();
-        let sealed: Vec<_> = engine.seals().map(|seal| *seal.signer()).collect();
-        let newest = |key: &quorate_types::PublicKey| {
-            votes.iter().filter(|vote| vote.validator == *key).max_by_key(|vote| vote.length).cloned()
-        };
-        Some(QuorumInfo {
-            epoch: engine.epoch().number(),
-            needed: validators.quorum(),
-            validators: validators
-                .keys()
-                .map(|key| ValidatorInfo {
-                    key: *key,
-                    voted: newest(key).map_or(0, |vote| vote.length),
-                    acknowledged: newest(key).map_or(0, |vote| vote.acknowledged),
-                    sealed: sealed.contains(key),
-                })
-                .collect(),
-            committed: self.committed_as_shown().unwrap_or(0),
-            known: quorum.known,
-            certified: engine
-                .last_qc()
-                .map(quorate_quorum::certificate::VerifiedQc::certified)
-                .map_or(0, |qc| height(qc.epoch, &qc.feed, qc.head().length())),
-            votes,
-            silent: quorum.silent().map(str::to_owned),
-            evidence,
-            rejects: quorum
-                .docket
-                .rejects()
-                .filter(|reject| reject.common.epoch == engine.epoch().number())
-                .map(|reject| RejectInfo {
-                    validator: *reject.signer(),
-                    length: height(reject.common.epoch, &reject.feed, reject.head.length()),
-                    code: format!("E{:04}", reject.rule),
-                    rule_code: (reject.code != 0).then_some(reject.code),
-                })
-                .collect(),
-            hosts: self.epochs.as_ref().map_or_else(Vec::new, |epochs| epochs.hosts().to_vec()),
-            feeds: self.log.infos(),
-            heard: engine.newest_epoch_heard().is_some(),
-        })
     }
 }
 

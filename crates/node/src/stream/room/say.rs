@@ -449,6 +449,7 @@ impl StreamTask {
         let now = self.runtime.now();
         let mut said: Vec<Said> = Vec::with_capacity(entries.len());
         let mut rest = VecDeque::new();
+        let digests: Vec<Hash> = entries.iter().map(|(entry, _)| *entry.digest()).collect();
         for (entry, module) in entries {
             let (author, sequence) = (*entry.author(), entry.sequence());
             let digest = *entry.digest();
@@ -463,7 +464,9 @@ impl StreamTask {
                 rest.push_back((entry, module));
             } else if let Err(error) = keeper.relay.submit(now, entry, module, None) {
                 keeper.own.remove(&digest);
-                self.forget_kept(keeper, vec![digest]).await;
+                // Nor are those behind it.
+                let not_taken_up = digests.into_iter().skip(before).collect();
+                self.forget_kept(keeper, not_taken_up).await;
                 return Err(not_taken(&error, before));
             }
         }

@@ -25,7 +25,7 @@ impl StreamTask {
             checked: keeper.checked,
             state_root: keeper.state_root,
             rules: keeper.rules.clone(),
-            rule_delay: keeper.rule_delay,
+            rule_delay: keeper.rule_delay.max(1),
             waiting: keeper.relay.submitted().count(),
             not_appended: keeper.unheard.told(),
             quorum: keeper.quorum_info(self.evidence_infos()),
