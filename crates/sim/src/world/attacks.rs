@@ -1,25 +1,37 @@
 //! Scripted attackers: one validator or host breaks the rules on purpose, and the honest ones get over it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_feed::sign::Form;
 use quorate_proto::quorate1::{Message, QuorumMessage, QuorumStatus};
-use quorate_quorum::certificate::{Certified, Qc};
-use quorate_quorum::evidence::{Claim, Evidence, EvidenceKind};
+use quorate_quorum::certificate::{CertificateError, Certified};
+use quorate_quorum::engine::Fault;
+use quorate_quorum::evidence::{Claim, Evidence, EvidenceError, EvidenceKind};
 use quorate_quorum::head::Head;
 use quorate_quorum::key::Signer;
-use quorate_quorum::statement::{Common, Grant, Seal, SealReason, Signed, Target, Verified, Vote};
-use quorate_types::{PublicKey, RoomId, Signature, VsetHash};
+use quorate_quorum::statement::{
+    Common, Grant, Seal, SealReason, Signed, StatementError, Target, Verified, Vote,
+};
+use quorate_types::{PublicKey, RoomId, Signature, StateRoot, VsetHash};
 
 use super::checks::Violation;
+use super::forged;
 use super::history::{History, Shared};
 use super::plan::{Cast, Outcome, outcome, settle};
 use super::registry::{Block, RULES};
 use super::rng::Rng;
-use super::{Weather, World};
+use super::{Cut, RECONNECT_US, Weather, World};
+
+/// Time in which everyone has heard what an attacker says.
+const HEARD: Duration = Duration::from_millis(60);
+
+/// Time in which a connection that was cut is there again.
+const CONNECTED: Duration = Duration::from_micros(RECONNECT_US + 10_000);
+
+/// A feed that is none of the room's.
+const ELSEWHERE: PublicKey = PublicKey::new([8; 32]);
 
 /// An attack.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +46,7 @@ pub struct Attack {
 }
 
 /// The scripts, in the order of section 9.5 of the design.
-pub const ATTACKS: [Attack; 18] = [
+pub const ATTACKS: [Attack; 19] = [
     attack("two histories of one length", 0, Some(EvidenceKind::WriterFork), |world, host| {
         fork(world, host, [&[1, 2], &[3, 4]], Form::Tree);
     }),
@@ -58,7 +70,7 @@ pub const ATTACKS: [Attack; 18] = [
     attack("two votes of one length", 3, Some(EvidenceKind::DoubleVote), |world, attacker| {
         let target = newest(world);
         let mut other = target;
-        other.state_root = quorate_types::StateRoot::new([9; 32]);
+        other.state_root = StateRoot::new([9; 32]);
         for target in [target, other] {
             let vote = vote(world, attacker, target, None);
             say_all(world, attacker, &vote);
@@ -66,9 +78,9 @@ pub const ATTACKS: [Attack; 18] = [
     }),
     attack("two votes for different feeds", 3, Some(EvidenceKind::DoubleVote), |world, attacker| {
         let target = newest(world);
-        for feed in [world.room.feed, PublicKey::new([8; 32])] {
+        for feed in [world.room.feed, ELSEWHERE] {
             let vote = vote_of(world, attacker, feed, target, 0);
-            say_all(world, attacker, &message(QuorumMessage::Vote(vote.encode().into())));
+            say_all(world, attacker, &vote_message(&vote));
         }
     }),
     attack("an old QC in a seal", 3, Some(EvidenceKind::SealBreak), |world, attacker| {
@@ -95,25 +107,18 @@ pub const ATTACKS: [Attack; 18] = [
     attack("votes of other validators", 3, None, |world, attacker| {
         replay(world, attacker, |common| common.vset = VsetHash::new([5; 32]))
     }),
-    attack("one vote as two", 3, None, |world, attacker| {
-        for claim in [same_twice(world), malleated(world)].into_iter().flatten() {
-            accuse(world, attacker, claim);
-        }
-    }),
+    attack("votes of another feed", 3, None, replay_elsewhere),
+    attack("one vote as two", 3, None, one_as_two),
     attack("evidence under a key of small order", 3, None, |world, attacker| {
-        if let Some(claim) = small_order(world) {
-            accuse(world, attacker, claim);
-        }
+        let Some(vote) = a_vote(world) else { return };
+        let accusation = accusation(world, forged::small_order(vote));
+        say_in_vain(world, attacker, &accusation);
     }),
     attack(
         "a QC with one vote too few, or twice the same, or of other validators",
         3,
         None,
-        |world, attacker| {
-            for qc in bad_certificates(world) {
-                say_all(world, attacker, &message(QuorumMessage::Qc { qc: Some(qc), last_final: None }));
-            }
-        },
+        bad_certificates,
     ),
     attack("a flood of bad signatures", 3, None, |world, attacker| flood(world, attacker, true)),
     attack("a flood of bytes", 3, None, |world, attacker| flood(world, attacker, false)),
@@ -194,9 +199,40 @@ fn fork(world: &mut World, host: usize, actions: [&[u64]; 2], form: Form) {
     }
 }
 
+/// The host shows a signed root and not the last block below it, in which the action stands that waits.
 fn withhold(world: &mut World, host: usize) {
-    let status = QuorumStatus { tip: 3, proposals: vec![2, 3], ..QuorumStatus::default() };
-    say_all(world, host, &message(QuorumMessage::Status(status)));
+    let feed = world.room.feed;
+    let status = |tip| {
+        let status = QuorumStatus { tip, proposals: vec![tip], ..QuorumStatus::default() };
+        message(QuorumMessage::Status(status))
+    };
+    let shown = write(world, host, &[Block::Action(101)], Form::Tree);
+    world.take_feed(host, shown.clone());
+    show_all(world, host, &shown);
+    say_all(world, host, &status(2));
+    let is_final = world.run_until(Duration::from_secs(2), |world| world.is_done(101));
+    expect(world, is_final, "a Final of what the host shows");
+
+    let action = world.act(2);
+    let whole = write(world, host, &[Block::Action(action)], Form::Tree);
+    show_all(world, host, &Arc::new(whole.without_block(2)));
+    say_all(world, host, &status(3));
+    world.run_for(HEARD);
+    let is_shown = |history: &Shared| history.is_signed(3) && !history.is_whole(3);
+    let all_hold =
+        others(world, host).iter().all(|node| world.nodes[*node].history(&feed).is_some_and(is_shown));
+    expect(world, all_hold, "everyone with the signed root, and nobody with the block");
+    let is_left = |world: &World| world.honest_up().iter().all(|node| world.nodes[*node].epoch == 1);
+    let goes_on = world.run_until(Duration::from_secs(10), |world| world.is_done(action) && is_left(world));
+    expect(world, goes_on, "the next host to append what waits");
+
+    // What comes now comes too late.
+    show_all(world, host, &whole);
+    world.run_for(Duration::from_secs(1));
+    let is_withheld =
+        |vote: &Signed<Vote>| vote.statement.feed == feed && !shown.contains(&vote.statement.target.head);
+    let nobody_votes = !world.ledger.votes().iter().any(is_withheld);
+    expect(world, nobody_votes, "no vote for a root whose blocks are not all there");
 }
 
 /// The host of epoch 1 grants two feeds, after the others have left epoch 0, whose host had stalled.
@@ -218,80 +254,89 @@ fn two_grants(world: &mut World, host: usize) {
 /// What honest validators signed, with one field of another kind: their signatures do not fit, and the same with the
 /// attacker's own signature.
 fn replay(world: &mut World, attacker: usize, change: fn(&mut Common)) {
-    let votes = world.ledger.votes();
-    for mut vote in votes.into_iter().take(8) {
-        if let Some(signer) = signer(world, attacker) {
-            let mut own = vote.statement;
-            change(&mut own.common);
-            let own = Verified::sign(own, &signer);
-            say_all(world, attacker, &message(QuorumMessage::Vote(own.encode().into())));
-        }
+    let votes = forged::newest_votes(world);
+    expect(world, !votes.is_empty(), "votes to replay");
+    for mut vote in votes {
         change(&mut vote.statement.common);
-        say_all(world, attacker, &message(QuorumMessage::Vote(vote.encode().into())));
+        let own = sign(world, attacker, vote.statement);
+        for vote in [own, vote] {
+            say_in_vain(world, attacker, &vote_message(&vote));
+        }
     }
+    let (room, vset) = (world.room.id, *world.room.validators.hash());
+    expect_counted(world, |vote| (vote.common.room, vote.common.vset, vote.common.epoch) == (room, vset, 0));
 }
 
-fn same_twice(world: &World) -> Option<Claim> {
-    let vote = *world.ledger.votes().first()?;
-    Some(Claim::DoubleVote { first: vote, second: vote, link: None })
+/// The same for a feed: alone, in a QC, and as one half of a contradiction.
+fn replay_elsewhere(world: &mut World, attacker: usize) {
+    let votes = forged::newest_votes(world);
+    let Some(first) = votes.first().map(|vote| vote.statement) else {
+        return expect(world, false, "votes to replay");
+    };
+    for vote in &votes {
+        let moved = forged::of_feed(*vote, ELSEWHERE);
+        let own = sign(world, attacker, moved.statement);
+        say_in_vain(world, attacker, &vote_message(&own));
+        say_refused(world, attacker, &vote_message(&moved), |fault| {
+            matches!(fault, Fault::Statement(StatementError::Key(_)))
+        });
+        let accusation = accusation(world, Claim::double_vote(*vote, moved));
+        say_refused(world, attacker, &accusation, |fault| {
+            matches!(fault, Fault::Evidence(EvidenceError::Key(_)))
+        });
+    }
+    let certified = Certified { feed: ELSEWHERE, ..Certified::of(&first) };
+    let qc = qc_message(forged::qc(world, certified, &votes));
+    say_refused(world, attacker, &qc, |fault| matches!(fault, Fault::Certificate(CertificateError::Key(_))));
+    let own = common(world, attacker, 0).signer;
+    expect_counted(world, |vote| vote.feed != ELSEWHERE || vote.common.signer == own);
 }
 
-/// The order of the base point, little-endian: added to S it gives a second signature of one statement.
-const ORDER: [u8; 32] = [
-    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-];
-
-fn malleated(world: &World) -> Option<Claim> {
-    let vote = *world.ledger.votes().first()?;
-    let mut bytes = *vote.signature.as_bytes();
-    let mut carry = 0;
-    for (byte, order) in bytes.iter_mut().skip(32).zip(ORDER) {
-        let sum = u16::from(*byte) + u16::from(order) + carry;
-        *byte = sum as u8;
-        carry = sum >> 8;
+/// Signatures are not what is compared, and there is one of each statement.
+fn one_as_two(world: &mut World, attacker: usize) {
+    let Some(vote) = a_vote(world) else { return };
+    let malleated = forged::malleated(vote);
+    for second in [vote, malleated] {
+        let accusation = accusation(world, Claim::DoubleVote { first: vote, second, link: None });
+        say_refused(world, attacker, &accusation, |fault| {
+            matches!(fault, Fault::Evidence(EvidenceError::Consistent { .. }))
+        });
     }
-    let second = Signed { signature: Signature::new(bytes), ..vote };
-    Some(Claim::DoubleVote { first: vote, second, link: None })
+    say_refused(world, attacker, &vote_message(&malleated), |fault| {
+        matches!(fault, Fault::Statement(StatementError::Key(_)))
+    });
 }
 
-/// Under the neutral element every signature with R = S = 0 "verifies" without strictness.
-fn small_order(world: &World) -> Option<Claim> {
-    let mut first = *world.ledger.votes().first()?;
-    let mut key = [0; 32];
-    key[0] = 1;
-    let mut signature = [0; 64];
-    signature[0] = 1;
-    first.statement.common.signer = PublicKey::new(key);
-    first.signature = Signature::new(signature);
-    let mut second = first;
-    second.statement.target.state_root = quorate_types::StateRoot::new([9; 32]);
-    Some(Claim::double_vote(first, second))
-}
+/// Of the three validators that may vote one is cut off, so that the others' votes are no QC.
+fn bad_certificates(world: &mut World, attacker: usize) {
+    let votes = forged::newest_votes(world);
+    let Some(first) = votes.first().map(|vote| vote.statement) else {
+        return expect(world, false, "votes of a quorum");
+    };
+    let other = Certified { vset: VsetHash::new([5; 32]), ..Certified::of(&first) };
+    let qc = qc_message(forged::qc(world, other, &votes));
+    say_in_vain(world, attacker, &qc);
 
-fn bad_certificates(world: &World) -> Vec<Bytes> {
-    let mut by_target: BTreeMap<Target, Vec<Signed<Vote>>> = BTreeMap::new();
-    for vote in world.ledger.votes() {
-        by_target.entry(vote.statement.target).or_default().push(vote);
-    }
-    let mut found = Vec::new();
-    for votes in by_target.into_values() {
-        let Some(first) = votes.first() else { continue };
-        let certified = Certified::of(&first.statement);
-        let qc = |certified: Certified, votes: &[Signed<Vote>]| {
-            let places = votes.iter().filter_map(|vote| {
-                let place = world.room.validators.position(&vote.statement.common.signer)?;
-                Some((place as u32, (vote.statement.ack, vote.signature)))
-            });
-            Qc { certified, votes: places.collect() }.encode()
-        };
-        let few = world.room.validators.quorum() - 1;
-        found.push(qc(certified, &votes[..few.min(votes.len())]));
-        let mut other = certified;
-        other.vset = VsetHash::new([5; 32]);
-        found.push(qc(other, &votes));
-    }
-    found
+    world.partition((0..world.nodes.len()).map(|node| u32::from(node == 2)).collect());
+    world.act(0);
+    world.run_for(Duration::from_millis(200));
+    let (votes, quorum) = (forged::newest_votes(world), world.room.validators.quorum());
+    let Some(certified) = votes.first().map(|vote| Certified::of(&vote.statement)) else { return };
+    expect(world, certified.target != first.target && votes.len() == quorum - 1, "one vote too few for a QC");
+    let too_few = forged::qc(world, certified, &votes);
+    say_refused(world, attacker, &qc_message(too_few.clone()), |fault| {
+        matches!(fault, Fault::Certificate(CertificateError::TooFew { .. }))
+    });
+    say_refused(world, attacker, &qc_message(forged::first_twice(too_few)), |fault| {
+        matches!(fault, Fault::Certificate(CertificateError::Twice { .. }))
+    });
+    let is_made_up = |found: &Certified| *found == certified || *found == other;
+    let nobody_holds = world.honest_up().iter().all(|node| {
+        let engine = world.nodes[*node].engine.as_ref();
+        !engine.and_then(|engine| engine.last_qc()).is_some_and(|qc| is_made_up(qc.certified()))
+    });
+    expect(world, nobody_holds, "no QC of what a quorum did not vote for");
+    world.heal();
 }
 
 fn flood(world: &mut World, attacker: usize, is_signed: bool) {
@@ -301,7 +346,7 @@ fn flood(world: &mut World, attacker: usize, is_signed: bool) {
             let feed = world.room.feed;
             let mut vote = vote_of(world, attacker, feed, target, 0);
             vote.signature = Signature::new([round as u8; 64]);
-            message(QuorumMessage::Vote(vote.encode().into()))
+            vote_message(&vote)
         } else {
             let mut bytes = Vec::new();
             for _ in 0..8 {
@@ -316,8 +361,19 @@ fn flood(world: &mut World, attacker: usize, is_signed: bool) {
 
 /// Accuses somebody; the bytes are all that counts.
 fn accuse(world: &mut World, attacker: usize, claim: Claim) {
-    let evidence = Evidence { room: world.room.id, claim };
-    say_all(world, attacker, &message(QuorumMessage::Evidence(evidence.encode())));
+    let accusation = accusation(world, claim);
+    say_all(world, attacker, &accusation);
+}
+
+fn accusation(world: &World, claim: Claim) -> Bytes {
+    message(QuorumMessage::Evidence(Evidence { room: world.room.id, claim }.encode()))
+}
+
+/// Returns an honest vote to be twisted.
+fn a_vote(world: &mut World) -> Option<Signed<Vote>> {
+    let vote = forged::newest_votes(world).first().copied();
+    expect(world, vote.is_some(), "an honest vote");
+    vote
 }
 
 fn newest(world: &World) -> Target {
@@ -326,11 +382,7 @@ fn newest(world: &World) -> Target {
         world.nodes.iter().filter_map(|node| node.history(&feed)).max_by_key(|history| history.length());
     let head = longest.and_then(|history| history.head(history.length())).unwrap_or_else(no_head);
     let state_root = world.registry.get(&feed, &head).map(|place| place.state_root);
-    Target {
-        head,
-        state_root: state_root.unwrap_or(quorate_types::StateRoot::new([0; 32])),
-        rules_hash: RULES,
-    }
+    Target { head, state_root: state_root.unwrap_or(StateRoot::new([0; 32])), rules_hash: RULES }
 }
 
 fn no_head() -> Head {
@@ -358,7 +410,7 @@ fn vote_of(world: &World, attacker: usize, feed: PublicKey, target: Target, epoc
 fn vote(world: &World, attacker: usize, target: Target, ack: Option<Certified>) -> Bytes {
     let ack = ack.map(|certified| certified.ack(&world.room.id));
     let vote = Vote { common: common(world, attacker, 0), feed: world.room.feed, target, ack };
-    message(QuorumMessage::Vote(sign(world, attacker, vote).encode().into()))
+    vote_message(&sign(world, attacker, vote))
 }
 
 fn seal(world: &World, attacker: usize, highest_vote: Option<Head>) -> Bytes {
@@ -375,6 +427,14 @@ fn seal(world: &World, attacker: usize, highest_vote: Option<Head>) -> Bytes {
 fn sign<S: quorate_quorum::statement::Statement>(world: &World, attacker: usize, statement: S) -> Signed<S> {
     let signer = signer(world, attacker).expect("the attacker is a validator");
     *Verified::sign(statement, &signer).signed()
+}
+
+fn vote_message(vote: &Signed<Vote>) -> Bytes {
+    message(QuorumMessage::Vote(vote.encode().into()))
+}
+
+fn qc_message(qc: Bytes) -> Bytes {
+    message(QuorumMessage::Qc { qc: Some(qc), last_final: None })
 }
 
 fn message(message: QuorumMessage) -> Bytes {
@@ -395,5 +455,50 @@ fn say_all(world: &mut World, attacker: usize, payload: &Bytes) {
 fn show_all(world: &mut World, attacker: usize, history: &Shared) {
     for to in others(world, attacker) {
         world.show(attacker, to, history);
+    }
+}
+
+/// Says what everyone must refuse: each who can be talked to hears it and cuts the connection, for what is expected.
+fn say_refused(world: &mut World, attacker: usize, payload: &Bytes, is_expected: fn(&Fault) -> bool) {
+    let cuts = say_to_all(world, attacker, payload);
+    for node in within_reach(world, attacker) {
+        let is_refused = cuts.iter().any(|cut| cut.node == node && is_expected(&cut.fault));
+        expect(world, is_refused, &format!("node {node} to hear and refuse something, found {cuts:?}"));
+    }
+    world.run_for(CONNECTED);
+}
+
+/// Says what everyone hears and makes nothing of.
+fn say_in_vain(world: &mut World, attacker: usize, payload: &Bytes) {
+    let cuts = say_to_all(world, attacker, payload);
+    expect(world, cuts.is_empty(), &format!("everyone to go on listening, found {cuts:?}"));
+}
+
+/// Says something to everyone within reach, all of whom are connected; returns the connections that were cut.
+fn say_to_all(world: &mut World, attacker: usize, payload: &Bytes) -> Vec<Cut> {
+    let before = world.cuts.len();
+    for node in within_reach(world, attacker) {
+        let is_connected = world.say(attacker, node, payload);
+        expect(world, is_connected, &format!("a connection to node {node}"));
+    }
+    world.run_for(HEARD);
+    world.cuts.iter().skip(before).cloned().collect()
+}
+
+fn within_reach(world: &World, attacker: usize) -> Vec<usize> {
+    others(world, attacker).into_iter().filter(|node| world.can_talk(attacker, *node)).collect()
+}
+
+/// Expects of all votes that honest nodes have counted that they are such.
+fn expect_counted(world: &mut World, is_such: impl Fn(&Vote) -> bool) {
+    let honest = world.honest_up();
+    let engines = honest.iter().filter_map(|node| world.nodes[*node].engine.as_ref());
+    let holds = engines.flat_map(|engine| engine.votes()).all(|vote| is_such(vote));
+    expect(world, holds, "no vote of elsewhere to be counted");
+}
+
+fn expect(world: &mut World, holds: bool, what: &str) {
+    if !holds {
+        world.violations.push(Violation::Script { expected: what.to_owned() });
     }
 }

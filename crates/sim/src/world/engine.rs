@@ -6,6 +6,7 @@ use quorate_types::PublicKey;
 
 use super::checks::Violation;
 use super::history::Writer;
+use super::network::Cut;
 use super::registry::{Block, hash};
 use super::{Event, RECONNECT_US, TICK_US, World};
 
@@ -158,6 +159,7 @@ impl World {
                     let fault = fault.to_string();
                     self.violations.push(Violation::HonestPeerDropped { node, other, fault });
                 }
+                self.cuts.push(Cut { node, other, fault });
                 // The machine has forgotten the peer already.
                 self.nodes[node].peers.remove(&peer);
                 self.disconnect(node, other);

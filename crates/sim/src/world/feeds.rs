@@ -40,8 +40,8 @@ impl World {
         });
         let known = copy.histories.iter().position(|held| held.agrees_with(&history));
         match known {
-            Some(at) if copy.histories[at].length() >= history.length() => return,
-            Some(at) => copy.histories[at] = history,
+            Some(at) if copy.histories[at].covers(&history) => return,
+            Some(at) => copy.histories[at] = History::join(&copy.histories[at], history),
             None => copy.histories.push(history),
         }
         let fork = match &copy.histories[..] {
@@ -68,7 +68,7 @@ impl World {
         let theirs = &self.nodes[to].feeds;
         let lacks = |history: &&Shared| {
             let copies = theirs.get(&history.key).map_or(&[][..], |copy| &copy.histories);
-            !copies.iter().any(|held| held.agrees_with(history) && held.length() >= history.length())
+            !copies.iter().any(|held| held.covers(history))
         };
         let feeds = self.nodes[from].feeds.values();
         let histories: Vec<Shared> = feeds.flat_map(|copy| &copy.histories).filter(lacks).cloned().collect();
@@ -126,9 +126,9 @@ impl World {
         let here = &self.nodes[node];
         let Some(copy) = here.feeds.get(&feed) else { return false };
         let (Some(history), Some(engine)) = (copy.histories.first(), &here.engine) else { return false };
-        let Some(next) = (copy.told + 1..=history.length()).find(|length| history.is_signed(*length)) else {
-            return false;
-        };
+        let next = (copy.told + 1..=history.length()).find(|length| history.is_signed(*length));
+        // Of a head whose blocks are not all here the rules say nothing.
+        let Some(next) = next.filter(|length| history.is_whole(*length)) else { return false };
         let Some(head) = history.head(next) else { return false };
         let Some(place) = self.registry.get(&feed, &head) else { return false };
         if let Some(base) = &place.base

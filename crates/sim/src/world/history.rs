@@ -1,5 +1,6 @@
 //! Feeds of the world: what a writer has signed, length by length.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ pub struct History {
     tree: MemoryTree,
     tree_hashes: Vec<Hash>,
     signatures: Vec<Option<Signature>>,
+    /// Blocks that are not shown, by index.
+    withheld: BTreeSet<u64>,
 }
 
 /// The secret half of a feed.
@@ -49,7 +52,15 @@ impl History {
     /// Makes a feed without blocks.
     pub fn empty(key: PublicKey) -> Self {
         let (blocks, tree_hashes, signatures) = (Vec::new(), Vec::new(), Vec::new());
-        Self { key, blocks, tree: MemoryTree::new(Flavour::Dat), tree_hashes, signatures }
+        let tree = MemoryTree::new(Flavour::Dat);
+        Self { key, blocks, tree, tree_hashes, signatures, withheld: BTreeSet::new() }
+    }
+
+    /// Makes a copy that lacks a block; the roots that cover it stay, and the writer's signatures.
+    pub fn without_block(&self, index: u64) -> Self {
+        let mut copy = self.clone();
+        copy.withheld.insert(index);
+        copy
     }
 
     /// Returns the number of blocks.
@@ -57,9 +68,15 @@ impl History {
         self.blocks.len() as u64
     }
 
-    /// Returns a block.
+    /// Returns a block, `None` for one that is withheld.
     pub fn block(&self, index: u64) -> Option<Bytes> {
-        self.blocks.get(usize::try_from(index).ok()?).cloned()
+        let block = self.blocks.get(usize::try_from(index).ok()?);
+        block.filter(|_| !self.withheld.contains(&index)).cloned()
+    }
+
+    /// Tells whether every block below a length is there.
+    pub fn is_whole(&self, length: u64) -> bool {
+        self.withheld.range(..length).next().is_none()
     }
 
     /// Returns the tree.
@@ -81,6 +98,26 @@ impl History {
     pub fn agrees_with(&self, other: &Self) -> bool {
         let shorter = self.length().min(other.length());
         shorter == 0 || self.head(shorter) == other.head(shorter)
+    }
+
+    /// Tells whether it shows all that another history shows.
+    pub fn covers(&self, other: &Self) -> bool {
+        let is_shown = |index: &u64| *index < other.length() && !other.withheld.contains(index);
+        self.agrees_with(other) && self.length() >= other.length() && !self.withheld.iter().any(is_shown)
+    }
+
+    /// Puts together what two histories show, of which one contains the other.
+    pub fn join(one: &Shared, other: Shared) -> Shared {
+        if other.covers(one) {
+            return other;
+        }
+        let (mut longer, shorter) = if one.length() > other.length() {
+            (Self::clone(one), &other)
+        } else {
+            (Self::clone(&other), one)
+        };
+        longer.withheld.retain(|index| *index >= shorter.length() || shorter.withheld.contains(index));
+        Arc::new(longer)
     }
 
     /// Returns the length up to which both are the same.

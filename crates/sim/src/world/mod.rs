@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod disk;
 pub mod engine;
 pub mod feeds;
+mod forged;
 pub mod history;
 pub mod ledger;
 pub mod network;
@@ -31,7 +32,7 @@ pub use checks::Violation;
 pub use coverage::{Coverage, Total};
 pub use history::{History, Shared, Writer};
 pub use ledger::Ledger;
-pub use network::{Traffic, Weather};
+pub use network::{Cut, Traffic, Weather};
 pub use node::{Identity, Node, Room};
 pub use planted::Planted;
 pub use registry::{Block, Registry};
@@ -90,6 +91,8 @@ pub struct World {
     pub coverage: Coverage,
     /// What was signed by honest nodes and sent.
     pub ledger: Ledger,
+    /// Connections that engines have cut.
+    pub cuts: Vec<Cut>,
     /// What does not hold.
     pub violations: Vec<Violation>,
     /// Chance.
@@ -124,6 +127,7 @@ impl World {
             weather: Weather::CALM,
             coverage: Coverage::default(),
             ledger: Ledger::default(),
+            cuts: Vec::new(),
             violations: Vec::new(),
             rng,
             sync_us: (4_000, 0),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_quorum::engine::Peer;
+use quorate_quorum::engine::{Fault, Peer};
 
 use super::rng::Rng;
 
@@ -39,6 +39,17 @@ pub struct Network {
     /// Arrival of the newest message that was not held back: messages of one direction stay in order.
     arrivals: BTreeMap<(usize, usize), u64>,
     opened: u64,
+}
+
+/// A connection that an engine has cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// Whose engine.
+    pub node: usize,
+    /// Who was at the other end.
+    pub other: usize,
+    /// What for.
+    pub fault: Fault,
 }
 
 /// Counts of what happened to messages.

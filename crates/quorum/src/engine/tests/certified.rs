@@ -7,11 +7,14 @@ use quorate_proto::quorate1::QuorumMessage;
 use quorate_types::PublicKey;
 
 use super::super::*;
+use super::hostile::{head_of, send};
 use super::world::World;
-use crate::certificate::tests::{FEED, closing, qc, seal, signer, validators};
-use crate::certificate::{Start, VerifiedHandover, VerifiedStart};
+use crate::certificate::tests::{
+    FEED, ROOM, certified, closing, genesis, qc, seal, signer, validators, vote,
+};
+use crate::certificate::{Start, VerifiedFinal, VerifiedHandover, VerifiedQc, VerifiedStart};
 use crate::head::Head;
-use crate::statement::{SealReason, Signed, Vote};
+use crate::statement::{Ack, SealReason, Signed, Verified, Vote};
 
 const NEXT: PublicKey = PublicKey::new([201; 32]);
 
@@ -162,4 +165,65 @@ fn who_goes_over_to_the_branch_that_counts_votes_there() {
     assert!(world.nodes[3].engine.last_vote().is_some_and(|vote| vote.length() >= length - 1));
     assert_eq!(world.last(3), world.last(0));
     world.check_agreement();
+}
+
+/// Votes of all but node 1.
+fn votes_of_others(head: Head, ack: Option<Ack>) -> [Verified<Vote>; 3] {
+    [0, 2, 3].map(|i| vote(&genesis(4), i, head, ack))
+}
+
+fn certify(world: &mut World, head: Head) {
+    let (epoch, votes) = (genesis(4), votes_of_others(head, None));
+    let qc = VerifiedQc::of_votes(&certified(&epoch, head), epoch.validators(), &votes).unwrap();
+    let message = QuorumMessage::Qc { qc: Some(qc.qc().encode()), last_final: None };
+    send(world, 1, 0, message);
+}
+
+/// The length of node 1's newest vote, and that of what it acknowledges.
+fn own_vote(world: &World) -> (u64, Option<u64>) {
+    let votes = world.nodes[1].engine.votes().filter(|vote| *vote.signer() == signer(1).public());
+    let newest = votes.max_by_key(|vote| vote.target.head.length()).unwrap();
+    (newest.target.head.length(), newest.ack.map(|ack| ack.length))
+}
+
+fn node_1_alone() -> World {
+    let mut world = World::new(4, 0);
+    world.down.extend([0, 2, 3]);
+    world
+}
+
+/// A QC is acknowledged where its head is among those that were checked, below the vote.
+#[test]
+fn a_qc_that_is_not_known_to_be_of_the_history_is_not_acknowledged() {
+    let newest = |batches: &[u64], other: Option<Head>| {
+        let mut world = node_1_alone();
+        for blocks in batches {
+            world.append(FEED, *blocks, true);
+        }
+        let head = other.unwrap_or_else(|| world.head(&FEED, 4));
+        certify(&mut world, head);
+        world.run(Duration::from_secs(1));
+        own_vote(&world)
+    };
+    assert_eq!(newest(&[4, 1], None), (5, Some(4)));
+    // The writer signed nothing between 0 and 5 here.
+    assert_eq!(newest(&[5], Some(head_of(4, 9))), (5, None));
+}
+
+/// The QC is of another head than was voted for at that length, and a Final further on hides that they contradict.
+#[test]
+fn a_qc_of_another_branch_is_not_acknowledged() {
+    let mut world = node_1_alone();
+    world.append(FEED, 4, true);
+    world.run(Duration::from_secs(1));
+    assert_eq!(own_vote(&world), (4, None));
+    certify(&mut world, head_of(4, 9));
+    let (epoch, head) = (genesis(4), head_of(6, 9));
+    let last = certified(&epoch, head);
+    let votes = votes_of_others(head, Some(last.ack(&ROOM)));
+    let last = VerifiedFinal::of_votes(&last, &ROOM, epoch.validators(), &votes).unwrap();
+    world.input(1, Input::Certificate(Box::new(last)));
+    world.append(FEED, 3, true);
+    world.run(Duration::from_secs(1));
+    assert_eq!(own_vote(&world), (7, None));
 }

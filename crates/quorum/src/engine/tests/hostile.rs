@@ -10,7 +10,6 @@ use quorate_proto::quorate1::{Message, QuorumMessage};
 use quorate_proto::stream::{Entry, Proof, ProofKind};
 use quorate_types::{Hash, PublicKey, RoomId};
 
-use super::super::limits::{CHECKS_AT_ONCE, MAX_WAITING};
 use super::super::*;
 use super::world::World;
 use crate::certificate::tests::{FEED, ROOM, genesis, qc, signer, target, validators, vote};
@@ -22,16 +21,16 @@ use crate::statement::{Common, Have, QcRef, SealReason, StatementError, Verified
 
 const MOMENT: Duration = Duration::from_millis(100);
 
-fn send(world: &mut World, to: usize, from: u64, message: QuorumMessage) {
+pub(super) fn send(world: &mut World, to: usize, from: u64, message: QuorumMessage) {
     let payload = Message::Quorum(message).encode();
     world.input(to, Input::Message { peer: Peer(from), payload });
 }
 
-fn vote_bytes(vote: &Verified<crate::statement::Vote>) -> QuorumMessage {
+pub(super) fn vote_bytes(vote: &Verified<crate::statement::Vote>) -> QuorumMessage {
     QuorumMessage::Vote(vote.encode().into())
 }
 
-fn head_of(length: u64, byte: u8) -> Head {
+pub(super) fn head_of(length: u64, byte: u8) -> Head {
     Head::new(length, Hash::new([byte; 32])).unwrap()
 }
 
@@ -44,7 +43,7 @@ fn faults(world: &World, node: usize) -> Vec<Fault> {
     outputs.filter_map(fault).collect()
 }
 
-fn exposed(world: &World, node: usize) -> Vec<(EvidenceKind, PublicKey)> {
+pub(super) fn exposed(world: &World, node: usize) -> Vec<(EvidenceKind, PublicKey)> {
     let evidence = world.nodes[node].engine.evidence();
     evidence.map(|evidence| (evidence.kind(), *evidence.culprit())).collect()
 }
@@ -146,28 +145,6 @@ fn a_bad_signature_closes_the_connection_and_a_replay_does_nothing() {
     let garbage = Input::Message { peer: Peer(3), payload: Bytes::from_static(b"\x07\x01\0\0\0x") };
     world.input(2, garbage);
     assert_eq!(faults(&world, 2).len(), 1);
-}
-
-#[test]
-fn a_flood_is_bounded_and_others_go_on() {
-    let mut world = World::new(4, 0);
-    let epoch = genesis(4);
-    world.down.insert(3);
-    for length in 1..=1000_u64 {
-        let head = Head::new(length, Hash::new([length as u8; 32])).unwrap();
-        send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head, None)));
-        let mut statement = vote(&epoch, 3, head, None).signed().statement;
-        statement.common.epoch = 5;
-        send(&mut world, 1, 3, vote_bytes(&Verified::sign(statement, &signer(3))));
-    }
-    let kept = world.nodes[1].engine.votes().count();
-    assert!(kept <= super::super::limits::MAX_LENGTHS_OF_VALIDATOR, "{kept}");
-    let voted = world.nodes[1].outputs.iter().filter(|output| matches!(output, Output::Voted(_))).count();
-    assert!(voted <= CHECKS_AT_ONCE as usize, "{voted}");
-    const { assert!(MAX_WAITING <= 256) };
-    world.append(FEED, 3, true);
-    world.run(MOMENT);
-    assert_eq!(world.last(1), Some((0, FEED, 3)));
 }
 
 /// What a node was about to vote for is final before it voted, and what comes next is not here.
@@ -297,6 +274,30 @@ fn a_forking_host_loses_the_room() {
     world.run(MOMENT);
     assert!(world.last(3).unwrap() >= (1, PublicKey::new([201; 32]), 2));
     world.check_agreement();
+}
+
+/// The seals of the others do not come, so that the epoch stays.
+#[test]
+fn nobody_votes_for_a_host_that_is_exposed() {
+    let (key, secret) = key_pair(&[77; 32]);
+    let mut world = World::with_feed(4, key);
+    world.down.extend([0, 2, 3]);
+    world.append(key, 3, true);
+    world.run(Duration::from_secs(1));
+    let voted = world.nodes[1].engine.last_vote().unwrap();
+    // A longer head waits for a proposal, another one comes later.
+    world.append(key, 1, true);
+    let evidence = writer_fork(&key, &secret).verify(&ROOM, &NoOracle).unwrap();
+    world.input(1, Input::Evidence(Box::new(evidence)));
+    world.run(Duration::from_secs(1));
+    world.append(key, 1, true);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.nodes[1].engine.epoch().number(), 0);
+    assert_eq!(world.nodes[1].engine.last_vote(), Some(voted));
+    assert_eq!(
+        world.nodes[1].engine.seals().map(|seal| seal.reason).collect::<Vec<_>>(),
+        [SealReason::Evidence]
+    );
 }
 
 /// A change of validators has a QC, and the host is left before the change is final.

@@ -1,6 +1,7 @@
 //! The engine at work.
 
 mod beside;
+mod bounds;
 mod certified;
 mod hostile;
 mod rounds;
