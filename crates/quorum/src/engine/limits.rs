@@ -11,6 +11,10 @@ pub const CHECKS_PER_SECOND_IN_ALL: u32 = 4000;
 /// Signature checks that may come at once: the largest handover and two QCs.
 pub const CHECKS_AT_ONCE: u32 = 500;
 
+/// Checks that votes leave to certificates, of those that one peer, and all of them, may have: a QC and a Final of the largest
+/// quorum that is usual. Who hears those needs no votes; without them a node acknowledges nothing.
+pub const CHECKS_FOR_CERTIFICATES: u32 = 64;
+
 /// Statements of one peer that are passed on in a second, and at once: half of what the next node takes from this one, so
 /// that a flood leaves room for what others say.
 pub const PASSED_ON_PER_SECOND: u32 = CHECKS_PER_SECOND / 2;

@@ -12,8 +12,8 @@ use super::Engine;
 use super::bucket::Bucket;
 use super::event::{Fault, Output, Peer, Storage};
 use super::limits::{
-    ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_PER_SECOND, MAX_PROMISES, MAX_STRAYS, MAX_WAITING,
-    PASSED_ON_PER_SECOND,
+    ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_FOR_CERTIFICATES, CHECKS_PER_SECOND, MAX_PROMISES, MAX_STRAYS,
+    MAX_WAITING, PASSED_ON_PER_SECOND,
 };
 use super::seen::hash;
 use super::voter::{seal_message, vote_message};
@@ -230,7 +230,8 @@ impl Engine {
             }
             return Ok(None);
         }
-        if !self.pay(now, peer, 1) {
+        let left = if S::KIND == kind::SEAL { 0 } else { CHECKS_FOR_CERTIFICATES };
+        if !self.pay_leaving(now, peer, 1, left) {
             return Ok(None);
         }
         let (room, validators) = (common.room, self.current.epoch.validators());
@@ -292,10 +293,15 @@ impl Engine {
         {
             return Ok(());
         }
+        let checks = qc.votes.len();
         match qc.verify(&epoch) {
             Ok(qc) => {
                 self.seen.insert(name);
+                let before = self.longest_certified();
                 self.certify(qc);
+                if self.longest_certified() > before {
+                    self.pay_back(peer, checks);
+                }
                 Ok(())
             }
             Err(error) => blame(error),
@@ -317,10 +323,15 @@ impl Engine {
         if !self.pay(now, peer, last.votes.len()) {
             return Ok(());
         }
+        let checks = last.votes.len();
         match last.verify(&epoch) {
             Ok(last) => {
                 self.seen.insert(name);
+                let before = self.longest_committed();
                 self.finalize(last);
+                if self.longest_committed() > before {
+                    self.pay_back(peer, checks);
+                }
                 Ok(())
             }
             Err(error) => blame(error),
@@ -540,9 +551,33 @@ impl Engine {
 
     /// Takes checks from what the peer, and all peers together, may have done.
     pub(super) fn pay(&mut self, now: Instant, peer: Peer, checks: impl TryInto<u32>) -> bool {
-        let checks = checks.try_into().unwrap_or(u32::MAX);
+        self.pay_leaving(now, peer, checks.try_into().unwrap_or(u32::MAX), 0)
+    }
+
+    /// Takes checks when so many are left then.
+    fn pay_leaving(&mut self, now: Instant, peer: Peer, checks: u32, left: u32) -> bool {
         let Some(remote) = self.peers.get_mut(&peer) else { return false };
-        remote.checks.take(now, checks) && self.checks.take(now, checks)
+        remote.checks.take_leaving(now, checks, left) && self.checks.take_leaving(now, checks, left)
+    }
+
+    /// Gives checks back that brought the room on. Nobody makes a longer certificate alone, so that this is no way to have
+    /// more checked than what validators agree on.
+    fn pay_back(&mut self, peer: Peer, checks: usize) {
+        let checks = u32::try_from(checks).unwrap_or(0);
+        if let Some(remote) = self.peers.get_mut(&peer) {
+            remote.checks.put_back(checks);
+        }
+        self.checks.put_back(checks);
+    }
+
+    fn longest_certified(&self) -> Option<u64> {
+        let number = self.current.epoch.number();
+        self.longest.get(&number).map(|qc| qc.certified().head().length())
+    }
+
+    fn longest_committed(&self) -> Option<(u64, u64)> {
+        let certified = self.last_final.as_ref()?.certified();
+        Some((certified.epoch, certified.head().length()))
     }
 
     /// Passes a statement on, unless the peer floods: then the others hear of it with what they ask for.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use quorate_proto::quorate1::QuorumMessage;
 use quorate_types::Hash;
 
-use super::super::limits::{CHECKS_AT_ONCE, MAX_LENGTHS_OF_VALIDATOR};
+use super::super::limits::{CHECKS_AT_ONCE, CHECKS_FOR_CERTIFICATES, MAX_LENGTHS_OF_VALIDATOR};
 use super::super::*;
 use super::hostile::{exposed, head_of, send, vote_bytes};
 use super::world::World;
-use crate::certificate::tests::{FEED, ROOM, genesis, seal, signer, vote};
+use crate::certificate::tests::{FEED, ROOM, genesis, qc, seal, signer, vote};
 use crate::evidence::{Claim, Evidence, EvidenceKind};
 use crate::head::Head;
 use crate::statement::{SealReason, Verified, Vote};
@@ -47,6 +47,33 @@ fn a_flood_is_bounded_and_others_go_on() {
     world.append(FEED, 3, true);
     world.run(MOMENT);
     assert_eq!(world.last(1), Some((0, FEED, 3)));
+}
+
+#[test]
+fn votes_leave_room_for_certificates_and_those_that_lead_on_cost_nothing() {
+    let mut world = World::new(4, 0);
+    let epoch = genesis(4);
+    world.down.extend([0, 2, 3]);
+    let head = |length: u64| Head::new(length, Hash::new([length as u8; 32])).unwrap();
+    for length in 1..=600 {
+        send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head(length), None)));
+    }
+    assert_eq!(counted(&world, 1).len(), (CHECKS_AT_ONCE - CHECKS_FOR_CERTIFICATES) as usize);
+    let certified =
+        |world: &World| world.nodes[1].engine.last_qc().map_or(0, |qc| qc.certified().head().length());
+    for length in 601..=700 {
+        let qc = qc(&epoch, head(length)).qc().encode();
+        send(&mut world, 1, 3, QuorumMessage::Qc { qc: Some(qc), last_final: None });
+        assert_eq!(certified(&world), length);
+    }
+    // Those that lead nowhere are paid for.
+    for length in (1..=600).rev() {
+        let qc = qc(&epoch, head(length)).qc().encode();
+        send(&mut world, 1, 3, QuorumMessage::Qc { qc: Some(qc), last_final: None });
+    }
+    let qc = qc(&epoch, head(701)).qc().encode();
+    send(&mut world, 1, 3, QuorumMessage::Qc { qc: Some(qc), last_final: None });
+    assert_eq!(certified(&world), 700);
 }
 
 #[test]
