@@ -9,15 +9,15 @@ use crate::key::Signer;
 use crate::statement::{Ack, Verified, Vote};
 
 impl Engine {
-    /// Counts a verified vote of this epoch.
-    pub(super) fn count(&mut self, vote: Verified<Vote>, from: Option<Peer>) {
+    /// Counts a verified vote of this epoch; tells whether it says something new.
+    pub(super) fn count(&mut self, vote: Verified<Vote>, from: Option<Peer>) -> bool {
         if from.is_some() && self.is_foreign(&vote) {
-            return;
+            return false;
         }
         let counted = self.here.tally.vote(vote);
         self.claim_all(counted.claims);
         if !counted.is_new {
-            return;
+            return false;
         }
         self.out.push_back(Output::Voted(Box::new(vote)));
         self.compare_votes(vote.common.epoch, vote.signer(), &vote.feed);
@@ -27,6 +27,7 @@ impl Engine {
         if let Some(ack) = vote.ack {
             self.try_final(&ack);
         }
+        true
     }
 
     /// Counts the votes of a certificate.

@@ -15,9 +15,16 @@ pub const CHECKS_AT_ONCE: u32 = 500;
 /// quorum that is usual. Who hears those needs no votes; without them a node acknowledges nothing.
 pub const CHECKS_FOR_CERTIFICATES: u32 = 64;
 
-/// Statements of one peer that are passed on in a second, and at once: half of what the next node takes from this one, so
-/// that a flood leaves room for what others say.
-pub const PASSED_ON_PER_SECOND: u32 = CHECKS_PER_SECOND / 2;
+/// Statements of one peer that are passed on in a second, and at once: half of what another peer is told, so that a flood
+/// leaves room for what others say.
+pub const PASSED_ON_PER_SECOND: u32 = TOLD_PER_SECOND / 2;
+
+/// Statements of others that one peer is told in a second, and at once. With what this node says itself they are fewer than
+/// the peer checks; it is told the certificates of what is more.
+pub const TOLD_PER_SECOND: u32 = CHECKS_PER_SECOND * 2 / 5;
+
+/// Statuses of one peer that are read in a second, and at once. They have no signatures, and say of each proposal that it is there.
+pub const STATUSES_PER_SECOND: u32 = 500;
 
 /// Lengths above the checked ones for which votes are kept.
 pub const WINDOW: u64 = 1024;

@@ -21,6 +21,7 @@ mod tally;
 mod tests;
 mod traffic;
 mod voter;
+mod withheld;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -299,6 +300,7 @@ impl Engine {
         self.try_beside(now);
         self.try_certified_start(now);
         self.resend(now);
+        self.tell_withheld();
         self.announce(now);
     }
 

@@ -13,10 +13,11 @@ use super::bucket::Bucket;
 use super::event::{Fault, Output, Peer, Storage};
 use super::limits::{
     ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_FOR_CERTIFICATES, CHECKS_PER_SECOND, MAX_PROMISES, MAX_STRAYS,
-    MAX_WAITING, PASSED_ON_PER_SECOND,
+    MAX_WAITING, PASSED_ON_PER_SECOND, STATUSES_PER_SECOND, TOLD_PER_SECOND,
 };
 use super::seen::hash;
 use super::voter::{seal_message, vote_message};
+use super::withheld::Lacks;
 use crate::certificate::{CertificateError, Epoch, Final, Qc, Start, VerifiedStart};
 use crate::evidence::{Claim, Evidence, EvidenceError, EvidenceKind, NoOracle, PromiseBreak};
 use crate::statement::{
@@ -28,7 +29,10 @@ use crate::statement::{
 pub(super) struct Remote {
     pub(super) status: Option<QuorumStatus>,
     checks: Bucket,
+    statuses: Bucket,
     passed_on: Bucket,
+    told: Bucket,
+    pub(super) lacks: Lacks,
     answers: Bucket,
     /// When it was asked, by the type of the question.
     pub(super) asked: BTreeMap<u8, Instant>,
@@ -52,7 +56,10 @@ impl Engine {
         let remote = Remote {
             status: None,
             checks: Bucket::new(CHECKS_PER_SECOND, CHECKS_AT_ONCE),
+            statuses: Bucket::new(STATUSES_PER_SECOND, STATUSES_PER_SECOND),
             passed_on: Bucket::new(PASSED_ON_PER_SECOND, PASSED_ON_PER_SECOND),
+            told: Bucket::new(TOLD_PER_SECOND, TOLD_PER_SECOND),
+            lacks: Lacks::default(),
             answers: Bucket::new(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND),
             asked: BTreeMap::new(),
             back: 0,
@@ -123,7 +130,7 @@ impl Engine {
     fn read(&mut self, now: Instant, peer: Peer, message: QuorumMessage) -> Result<(), Fault> {
         match message {
             QuorumMessage::Status(status) => {
-                if self.pay(now, peer, 1) {
+                if self.peers.get_mut(&peer).is_some_and(|remote| remote.statuses.take(now, 1)) {
                     self.status_of(now, peer, status);
                 }
             }
@@ -141,7 +148,10 @@ impl Engine {
                     && let Some(vote) = self.statement::<Vote>(now, peer, &bytes, QuorumMessage::Vote)?
                 {
                     self.pass_on(now, peer, QuorumMessage::Vote(bytes));
-                    self.count(vote, Some(peer));
+                    let is_asked_for = self.is_asked_for(&vote);
+                    if self.count(vote, Some(peer)) && is_asked_for {
+                        self.pay_back(peer, 1);
+                    }
                 }
             }
             QuorumMessage::Seal(bytes) if bytes.first() == Some(&kind::ACCEPT) => {
@@ -319,8 +329,10 @@ impl Engine {
             self.ask(now, peer, &QuorumMessage::GetHandover(number.saturating_add(1)));
             return Ok(());
         }
+        // Other votes for what is known to be final say nothing new.
+        let is_known = self.last_final.as_ref().is_some_and(|held| *held.certified() == last.certified);
         let Some(epoch) = self.epoch_at(last.certified.epoch).map(Epoch::of_any_feed) else { return Ok(()) };
-        if !self.pay(now, peer, last.votes.len()) {
+        if is_known || !self.pay(now, peer, last.votes.len()) {
             return Ok(());
         }
         let checks = last.votes.len();
@@ -570,6 +582,15 @@ impl Engine {
         self.checks.put_back(checks);
     }
 
+    /// Tells whether this node, as the host, waits for a vote: for a length that it proposed, or for the last QC to be
+    /// acknowledged.
+    fn is_asked_for(&self, vote: &Vote) -> bool {
+        let (length, certified) = (vote.target.head.length(), self.longest_certified());
+        let is_proposed = self.here.host.proposals().any(|proposed| proposed == length);
+        let is_of_now = vote.ack.is_none_or(|ack| Some(ack.length) == certified);
+        self.is_host() && is_of_now && (is_proposed || Some(length) == certified)
+    }
+
     fn longest_certified(&self) -> Option<u64> {
         let number = self.current.epoch.number();
         self.longest.get(&number).map(|qc| qc.certified().head().length())
@@ -580,11 +601,16 @@ impl Engine {
         Some((certified.epoch, certified.head().length()))
     }
 
-    /// Passes a statement on, unless the peer floods: then the others hear of it with what they ask for.
+    /// Passes a statement on, unless the peer floods, or says more than others take: then they hear of what comes of it.
     pub(super) fn pass_on(&mut self, now: Instant, from: Peer, message: QuorumMessage) {
-        if self.peers.get_mut(&from).is_some_and(|remote| remote.passed_on.take(now, 1)) {
-            let message = Message::Quorum(message).encode();
-            self.broadcast(Some(from), &message);
+        let may_pass = self.peers.get_mut(&from).is_some_and(|remote| remote.passed_on.take(now, 1));
+        let payload = Message::Quorum(message).encode();
+        for (&peer, remote) in self.peers.iter_mut().filter(|(peer, _)| **peer != from) {
+            if may_pass && remote.told.take(now, 1) {
+                self.out.push_back(Output::Send { peer, payload: payload.clone() });
+            } else {
+                remote.lacks.note();
+            }
         }
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use quorate_proto::quorate1::QuorumMessage;
 use quorate_types::Hash;
 
-use super::super::limits::{CHECKS_AT_ONCE, CHECKS_FOR_CERTIFICATES, MAX_LENGTHS_OF_VALIDATOR};
+use super::super::limits::{
+    CHECKS_AT_ONCE, CHECKS_FOR_CERTIFICATES, MAX_LENGTHS_OF_VALIDATOR, PASSED_ON_PER_SECOND,
+};
 use super::super::*;
 use super::hostile::{exposed, head_of, send, vote_bytes};
 use super::world::World;
@@ -74,6 +76,37 @@ fn votes_leave_room_for_certificates_and_those_that_lead_on_cost_nothing() {
     let qc = qc(&epoch, head(701)).qc().encode();
     send(&mut world, 1, 3, QuorumMessage::Qc { qc: Some(qc), last_final: None });
     assert_eq!(certified(&world), 700);
+}
+
+#[test]
+fn who_is_not_told_every_vote_is_told_what_comes_of_them() {
+    let mut world = World::new(4, 0);
+    let epoch = genesis(4);
+    world.down.extend([0, 2, 3]);
+    let head = |length: u64| Head::new(length, Hash::new([length as u8; 32])).unwrap();
+    let told = |world: &World, is_it: fn(&QuorumMessage) -> bool| {
+        world.sent.iter().filter(|(node, message)| *node == 1 && is_it(message)).count()
+    };
+    let is_vote = |message: &QuorumMessage| matches!(message, QuorumMessage::Vote(_));
+    let is_qc = |message: &QuorumMessage| matches!(message, QuorumMessage::Qc { qc: Some(_), .. });
+    let say_qc = |world: &mut World, length| {
+        let qc = qc(&epoch, head(length)).qc().encode();
+        send(world, 1, 2, QuorumMessage::Qc { qc: Some(qc), last_final: None });
+    };
+    let before = told(&world, is_vote);
+    for length in 1..=u64::from(PASSED_ON_PER_SECOND) {
+        send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head(length), None)));
+    }
+    // All of it was passed on, to two peers, and nothing has to be told in its place.
+    assert_eq!(told(&world, is_vote) - before, 2 * PASSED_ON_PER_SECOND as usize);
+    say_qc(&mut world, 201);
+    assert_eq!(told(&world, is_qc), 0);
+    // The next one is not.
+    send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head(202), None)));
+    assert_eq!(told(&world, is_vote) - before, 2 * PASSED_ON_PER_SECOND as usize);
+    assert_eq!(told(&world, is_qc), 2, "the two who heard nothing of the vote");
+    say_qc(&mut world, 203);
+    assert_eq!(told(&world, is_qc), 4);
 }
 
 #[test]
