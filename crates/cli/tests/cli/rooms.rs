@@ -424,3 +424,50 @@ fn the_demo_of_a_chat_admits_and_removes() {
     }
     assert!(!world.path("home").exists(), "it plays in temporary directories");
 }
+
+/// The reasons for which a demo of a room had something refused; stock clients that were there have read all of it.
+fn refusals(shown: &Value) -> Vec<String> {
+    for client in shown["stock"].as_array().unwrap() {
+        assert_eq!(client["received"], shown["blocks"], "{shown}");
+    }
+    let refused = shown["refused"].as_array().unwrap().iter();
+    refused
+        .map(|one| {
+            assert_eq!(one["code"], "E3101", "{one}");
+            one["reason"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn the_demo_of_chess_plays_a_game_to_its_end() {
+    let world = World::new();
+    let shown = world.json("home", &["demo", "chess"]);
+    assert_eq!((&shown["scenario"], &shown["actions"]), (&json!("chess"), &json!(33)));
+    assert_eq!(shown["blocks"], json!(35), "a header, the rule and the moves");
+    let reasons = refusals(&shown);
+    let expected = ["it is white's turn", "not a legal move of the pawn", "white mated black"];
+    assert_eq!(reasons.len(), expected.len(), "{reasons:?}");
+    for (reason, words) in reasons.iter().zip(expected) {
+        assert!(reason.contains(words), "{reason}");
+    }
+}
+
+#[test]
+fn the_demo_of_a_ledger_refuses_what_is_not_there() {
+    let world = World::new();
+    let shown = world.json("home", &["demo", "ledger"]);
+    assert_eq!((&shown["scenario"], &shown["actions"]), (&json!("ledger"), &json!(3)));
+    let reasons = refusals(&shown);
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(reasons[0].ends_with("has 55, needs 56") && reasons[1].ends_with("is not the issuer"));
+}
+
+#[test]
+fn the_demo_of_sharing_clones_and_audits() {
+    let world = World::new();
+    let shown = world.json("home", &["demo", "share"]);
+    assert_eq!((&shown["blocks"], &shown["audited_blocks"]), (&json!(1100), &json!(1100)), "{shown}");
+    refusals(&json!({ "stock": shown["stock"], "blocks": shown["blocks"], "refused": [] }));
+    assert!(!world.path("home").exists(), "it plays in temporary directories");
+}
