@@ -136,7 +136,18 @@ impl VoteRecords {
                 Some("the records of its votes are a copy, or were put back".to_owned())
             }
         };
+        if reason.is_none() && contents.place.as_deref() != Some(place.as_bytes()) {
+            store.note_place(&place).map_err(failed("write", &store.path))?;
+        }
         Ok(store.opened(slots, committed, reason))
+    }
+
+    /// Notes a place that was spelled otherwise before.
+    fn note_place(&self, place: &str) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        transaction.open_table(META)?.insert(META_PLACE, place.as_bytes())?;
+        transaction.commit()?;
+        Ok(())
     }
 
     fn opened(self, records: Vec<(Slot, Bytes)>, committed: u64, reason: Option<String>) -> OpenedRecords {

@@ -260,7 +260,8 @@ impl Appender<'_> {
                 .map_err(|stop| stop.after(before))?;
             if room.wait == Wait::Committed {
                 let told = (&interrupt, &mut self.context.output);
-                return submitted::commit(&self.backend, &self.info.name, said, told).await;
+                let committed = submitted::commit(&self.backend, &self.info.name, said, told).await;
+                return committed.map_err(|stop| stop.after(before));
             }
             return Ok(());
         }

@@ -204,11 +204,14 @@ pub(super) async fn commit(
     // Another host may have gone on from fewer blocks meanwhile, and have taken it elsewhere, or not at all.
     let moved: Vec<Said> =
         settled.into_iter().zip(&said).filter(|(now, before)| now != *before).map(|(now, _)| now).collect();
-    if !moved.is_empty() {
-        tell(&moved, Wait::Committed, interrupt, output)?;
-    }
+    let others = said.len().saturating_sub(moved.len()) as u64;
+    let told = match moved.is_empty() {
+        true => Ok(()),
+        false => tell(&moved, Wait::Committed, interrupt, output).map_err(|stop| stop.after(others)),
+    };
     tell_committed(length, output)?;
-    output.flush()
+    output.flush()?;
+    told
 }
 
 fn why_not(state: &SaidState, wait: Wait) -> Option<Stop> {

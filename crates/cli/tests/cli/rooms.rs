@@ -375,6 +375,20 @@ fn nothing_is_fetched_behind_a_block_that_was_refused_before() {
 }
 
 #[test]
+fn a_room_of_which_blocks_are_missing_is_fetched_and_checked() {
+    let world = World::new();
+    let (link, bank) = money(&world);
+    let lines: String = (0..30).map(|_| mint(&bank, 1) + "\n").collect();
+    world.run_with("host", &["append", "money", "--as", "bank"], lines.as_bytes());
+    let (_host, address) = world.share("host", &[]);
+    world.json("reader", &["clone", &link, "money", "--peer", &address, "--no-check"]);
+    // It is as long as before, and has a gap, as a fetch that was interrupted leaves it.
+    world.ok("reader", &["clear", "money", "9", "20", "--yes"]);
+    let info = world.json("reader", &["clone", &link, "money", "--peer", &address, "--timeout", "20"]);
+    assert_eq!((&info["here"], &info["room"]["checked"]), (&json!(32), &json!(32)), "{info}");
+}
+
+#[test]
 fn who_follows_the_log_of_a_room_sees_each_block_with_its_verdict() {
     let world = World::new();
     let link = world.json("host", &["new", "talk", "--room"])["link"].as_str().unwrap().to_owned();

@@ -175,7 +175,7 @@ pub(super) struct RoomKeeper {
     /// Block that a check needs, and that is fetched.
     wanted: Option<u64>,
     stopped: Option<Stopped>,
-    /// Length below which blocks were here when the room was opened, as long as not all of them have a verdict.
+    /// Length up to which all blocks were here when the room was opened, as long as not all of them have a verdict.
     held: Option<u64>,
     branches: Branches,
 }
@@ -280,6 +280,7 @@ impl StreamTask {
 
     /// Lets go of a room whose state cannot follow its history any more: it is met again, and checked from block 0.
     async fn lose_room(&mut self, mut keeper: Box<RoomKeeper>) {
+        self.end_hold(&mut keeper);
         self.work_relay(&mut keeper).await;
         self.keep_own_or_warn(&mut keeper).await;
         keeper.come_to_rest().await;

@@ -75,7 +75,7 @@ pub(crate) struct TaskParts {
 /// It never waits for a connection; whoever sends to it waits for it.
 pub(crate) struct StreamTask {
     pub(super) identity: Arc<StreamIdentity>,
-    /// Length of the feed when it was opened.
+    /// Length of the feed when it was opened; not all of its blocks need be here.
     pub(super) opened_length: u64,
     pub(super) feed: Feed<Backend>,
     pub(super) peers: BTreeMap<Peer, Joined>,

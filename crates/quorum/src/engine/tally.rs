@@ -60,8 +60,11 @@ impl Tally {
             return Counted { is_new: false, ..counted };
         }
         counted.is_new = true;
-        if of_validator.len() > MAX_LENGTHS_OF_VALIDATOR {
-            of_validator.pop_first();
+        if of_validator.len() > MAX_LENGTHS_OF_VALIDATOR
+            && of_validator.pop_first().is_some_and(|(popped, _)| popped == length)
+        {
+            // It is not kept.
+            return Counted { is_new: false, ..counted };
         }
         if let Some(ack) = vote.ack {
             self.acknowledge(ack, vote);

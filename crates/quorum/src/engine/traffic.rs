@@ -18,7 +18,7 @@ use super::limits::{
 use super::seen::hash;
 use super::voter::{seal_message, vote_message};
 use super::withheld::Lacks;
-use crate::certificate::{CertificateError, Epoch, Final, Qc, Start, VerifiedStart};
+use crate::certificate::{CertificateError, Certified, Epoch, Final, Qc, Start, VerifiedStart};
 use crate::evidence::{Claim, Evidence, EvidenceError, EvidenceKind, NoOracle, PromiseBreak};
 use crate::statement::{
     Accept, Challenge, Have, Reject, Response, Seal, Signed, Statement, StatementError, Verified, Vote, kind,
@@ -136,7 +136,8 @@ impl Engine {
             }
             QuorumMessage::Vote(bytes) if bytes.first() == Some(&kind::REJECT) => {
                 if let Some(reject) = self.statement::<Reject>(now, peer, &bytes, QuorumMessage::Vote)? {
-                    self.pass_on(now, peer, QuorumMessage::Vote(bytes));
+                    let of = (reject.common.epoch, reject.head.length());
+                    self.pass_on_vote(now, peer, bytes, of);
                     self.out.push_back(Output::Rejected(Box::new(reject)));
                 }
             }
@@ -147,7 +148,7 @@ impl Engine {
                 if (is_elsewhere || self.is_in_window(target.head.length()))
                     && let Some(vote) = self.statement::<Vote>(now, peer, &bytes, QuorumMessage::Vote)?
                 {
-                    self.pass_on(now, peer, QuorumMessage::Vote(bytes));
+                    self.pass_on_vote(now, peer, bytes, (common.epoch, target.head.length()));
                     let is_asked_for = self.is_asked_for(&vote);
                     if self.count(vote, Some(peer)) && is_asked_for {
                         self.pay_back(peer, 1);
@@ -162,7 +163,7 @@ impl Engine {
             }
             QuorumMessage::Seal(bytes) => {
                 if let Some(seal) = self.statement::<Seal>(now, peer, &bytes, QuorumMessage::Seal)? {
-                    self.pass_on(now, peer, QuorumMessage::Seal(bytes));
+                    self.pass_on(peer, QuorumMessage::Seal(bytes));
                     self.count_seal(seal, Some(peer));
                     if let Some(named) = seal.highest_qc
                         && self.find_qc(&named.qc).is_none()
@@ -234,14 +235,19 @@ impl Engine {
             if S::KIND == kind::SEAL {
                 self.answer_starts(now, peer, common.epoch.saturating_add(1));
             }
-            if S::KIND == kind::VOTE && self.pay(now, peer, 3) {
+            let left = self.checks_for_certificates();
+            if S::KIND == kind::VOTE && self.pay_leaving(now, peer, 3, left) {
                 self.seen.insert(name);
                 self.look_back(&Signed::<Vote>::decode(bytes)?);
             }
             return Ok(None);
         }
-        let left = if S::KIND == kind::SEAL { 0 } else { CHECKS_FOR_CERTIFICATES };
-        if !self.pay_leaving(now, peer, 1, left) {
+        let validators = self.current.epoch.validators();
+        let may_say = common.vset == *validators.hash() && validators.contains(&common.signer);
+        let is_seal = S::KIND == kind::SEAL;
+        let is_sealed = is_seal && self.here.tally.seals().contains_key(&common.signer);
+        let left = if is_seal { 0 } else { self.checks_for_certificates() };
+        if !may_say || is_sealed || !self.pay_leaving(now, peer, 1, left) {
             return Ok(None);
         }
         let (room, validators) = (common.room, self.current.epoch.validators());
@@ -263,7 +269,7 @@ impl Engine {
     ) -> Result<Option<Verified<S>>, Fault> {
         let signed = Signed::<S>::decode(bytes)?;
         let is_here = signed.statement.common().room == *self.current.epoch.room();
-        if !is_here || !self.pay(now, peer, 1) {
+        if !is_here || !self.pay_leaving(now, peer, 1, self.checks_for_certificates()) {
             return Ok(None);
         }
         Ok(Some(signed.verify().map_err(StatementError::from)?))
@@ -282,7 +288,7 @@ impl Engine {
         let accept = signed.verify().map_err(StatementError::from)?;
         self.seen.insert(name);
         if self.count_accept(accept) {
-            self.pass_on(now, peer, QuorumMessage::Seal(bytes));
+            self.pass_on(peer, QuorumMessage::Seal(bytes));
         }
         Ok(())
     }
@@ -330,7 +336,7 @@ impl Engine {
             return Ok(());
         }
         // Other votes for what is known to be final say nothing new.
-        let is_known = self.last_final.as_ref().is_some_and(|held| *held.certified() == last.certified);
+        let is_known = self.is_known_final(&last);
         let Some(epoch) = self.epoch_at(last.certified.epoch).map(Epoch::of_any_feed) else { return Ok(()) };
         if is_known || !self.pay(now, peer, last.votes.len()) {
             return Ok(());
@@ -419,7 +425,7 @@ impl Engine {
             self.stray(now, peer, claim.kind(), evidence.encode());
             return Ok(());
         }
-        if !self.pay(now, peer, 2) {
+        if !self.pay_leaving(now, peer, 2, self.checks_for_certificates()) {
             return Ok(());
         }
         self.seen.insert(name);
@@ -572,9 +578,18 @@ impl Engine {
         remote.checks.take_leaving(now, checks, left) && self.checks.take_leaving(now, checks, left)
     }
 
-    /// Gives checks back that brought the room on. Nobody makes a longer certificate alone, so that this is no way to have
-    /// more checked than what validators agree on.
+    /// Checks that are left to certificates: a QC and a Final.
+    fn checks_for_certificates(&self) -> u32 {
+        let quorum = u32::try_from(self.current.epoch.validators().quorum()).unwrap_or(u32::MAX);
+        CHECKS_FOR_CERTIFICATES.max(quorum.saturating_mul(2)).min(CHECKS_AT_ONCE / 2)
+    }
+
+    /// Gives checks back that brought the room on. Where it takes several validators, none of them makes a longer certificate
+    /// alone, so that this is no way to have more checked than what they agree on.
     fn pay_back(&mut self, peer: Peer, checks: usize) {
+        if self.current.epoch.validators().quorum() < 2 {
+            return;
+        }
         let checks = u32::try_from(checks).unwrap_or(0);
         if let Some(remote) = self.peers.get_mut(&peer) {
             remote.checks.put_back(checks);
@@ -601,17 +616,33 @@ impl Engine {
         Some((certified.epoch, certified.head().length()))
     }
 
-    /// Passes a statement on, unless the peer floods, or says more than others take: then they hear of what comes of it.
-    pub(super) fn pass_on(&mut self, now: Instant, from: Peer, message: QuorumMessage) {
+    /// Passes a statement on of which there is one of each validator.
+    pub(super) fn pass_on(&mut self, from: Peer, message: QuorumMessage) {
+        self.broadcast(Some(from), &Message::Quorum(message).encode());
+    }
+
+    /// Passes a vote on, unless the peer floods, or says more than others take: then they hear of what comes of it. It is
+    /// of an epoch and a length.
+    fn pass_on_vote(&mut self, now: Instant, from: Peer, bytes: Bytes, of: (u64, u64)) {
         let may_pass = self.peers.get_mut(&from).is_some_and(|remote| remote.passed_on.take(now, 1));
-        let payload = Message::Quorum(message).encode();
+        let payload = Message::Quorum(QuorumMessage::Vote(bytes)).encode();
         for (&peer, remote) in self.peers.iter_mut().filter(|(peer, _)| **peer != from) {
             if may_pass && remote.told.take(now, 1) {
                 self.out.push_back(Output::Send { peer, payload: payload.clone() });
             } else {
-                remote.lacks.note();
+                remote.lacks.note(of);
             }
         }
+    }
+
+    /// Tells whether a Final says nothing that is not known: other votes for what is final, or for less, of which the QC is
+    /// here.
+    fn is_known_final(&self, last: &Final) -> bool {
+        let Some(held) = self.last_final.as_ref().map(|held| held.certified()) else { return false };
+        let rank = |certified: &Certified| (certified.epoch, certified.head().length());
+        let is_below = rank(&last.certified) < rank(held);
+        let qc = || last.certified.qc_hash(self.current.epoch.room());
+        *held == last.certified || is_below && self.find_qc(&qc()).is_some()
     }
 
     pub(super) fn send(&mut self, peer: Peer, payload: Bytes) {

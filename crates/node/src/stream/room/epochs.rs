@@ -463,7 +463,7 @@ impl StreamTask {
         keeper.known = Known::default();
         keeper.ahead.clear();
         // What is offered stays: the relay has handed it over, and waits for an answer to each.
-        keeper.proofs.clear();
+        keeper.proofs.retain(|proof| proof.kind == ProofKind::Evidence);
         keeper.wanted = None;
         if before > common || keeper.place > place {
             let part = keeper.log.part(place).clone();

@@ -16,27 +16,37 @@ impl RoomState {
 }
 
 impl StreamTask {
-    /// Fetches nothing more as long as blocks that were here at the start have no verdict.
+    /// Fetches nothing more as long as blocks that were here at the start, and can be checked, have no verdict.
     pub(super) fn hold_unchecked(&mut self) {
-        let RoomState::Open(keeper) = &mut self.rooms else { return };
-        let is_behind = keeper.place == 0 && keeper.checked < self.opened_length;
-        if self.identity.is_writable() || !is_behind {
+        let RoomState::Open(keeper) = &self.rooms else { return };
+        // A feed may be known to be longer than what of it is here.
+        let ready = self.log_ready(&keeper.log, keeper.checked).min(self.opened_length);
+        let is_behind = keeper.place == 0 && keeper.checked < ready;
+        if self.identity.is_writable() || self.branch.is_some() || !is_behind {
             return;
         }
-        keeper.held = Some(self.opened_length);
+        if let RoomState::Open(keeper) = &mut self.rooms {
+            keeper.held = Some(ready);
+        }
         self.handle(Input::Select { selection: Selection::Nothing });
     }
 
-    /// Goes on fetching once they are found good, or cannot be told to be.
+    /// Goes on fetching once they are found good, or when there is nothing more to check of what is here.
     pub(super) fn release(&mut self, keeper: &mut RoomKeeper) {
         let Some(until) = keeper.held else { return };
+        let is_first = keeper.place == 0 && keeper.closed.is_none();
+        let is_ready = keeper.job.is_some() || self.log_ready(&keeper.log, keeper.checked) > keeper.checked;
         match keeper.stopped {
             Some(Stopped::Refused(_)) => keeper.held = None,
-            None if keeper.checked < until && keeper.place == 0 && keeper.closed.is_none() => {}
-            None | Some(Stopped::Unable(_)) => {
-                keeper.held = None;
-                self.select(Selection::Everything);
-            }
+            None if is_first && is_ready && keeper.wanted.is_none() && keeper.checked < until => {}
+            None | Some(Stopped::Unable(_)) => self.end_hold(keeper),
+        }
+    }
+
+    /// Goes on fetching, unless another history is being fetched: that ends by itself.
+    pub(super) fn end_hold(&mut self, keeper: &mut RoomKeeper) {
+        if keeper.held.take().is_some() && self.branch.is_none() {
+            self.select(Selection::Everything);
         }
     }
 }

@@ -96,11 +96,11 @@ impl StreamTask {
     /// Forgets entries that have come to an end.
     pub(super) async fn forget_kept(&mut self, keeper: &mut RoomKeeper, mut digests: Vec<Hash>) {
         digests.retain(|digest| !keeper.unkept.remove(digest));
+        let Some(outbox) = keeper.outbox.as_ref().map(Arc::clone) else { return };
         let outcomes = keeper.unheard.take_unsaved();
-        let is_nothing = digests.is_empty() && outcomes.is_empty();
-        let Some(outbox) = keeper.outbox.as_ref().filter(|_| !is_nothing).map(Arc::clone) else {
+        if digests.is_empty() && outcomes.is_empty() {
             return;
-        };
+        }
         if let Err(error) = blocking::unblock(move || outbox.forget(&digests, &outcomes)).await {
             tracing::warn!(stream = self.identity.name, "{error}");
         }

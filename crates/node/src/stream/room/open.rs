@@ -166,6 +166,10 @@ impl StreamTask {
             if let Some(log) = self.learn_epochs(&mut keeper).await {
                 keeper.log = log;
             }
+            let here = self.log_ready(&keeper.log, 0);
+            if let Some(quorum) = keeper.quorum.as_mut().filter(|_| !keeper.log.has_later_feeds()) {
+                quorum.lose_behind(here);
+            }
         }
         let opened = self.open_checker(&block, &path, id, &engine).await?;
         let mut checker = match self.reconcile(&mut keeper, opened).await? {

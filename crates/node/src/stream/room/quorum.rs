@@ -98,6 +98,12 @@ impl Quorum {
         self.committed
     }
 
+    /// Takes nothing for committed by the records that is not here: what stood there may come again from another history.
+    pub(super) fn lose_behind(&mut self, length: u64) {
+        self.recorded = self.recorded.min(length);
+        self.noted = self.noted.min(length);
+    }
+
     /// Tells whether more is committed than is known to be here.
     pub(super) const fn lacks_committed(&self) -> bool {
         self.committed < self.known
@@ -401,6 +407,7 @@ impl StreamTask {
             let (stream, length) = (self.identity.name.clone(), quorum.committed());
             self.emit(Event::Committed { stream, epoch, length });
         }
+        self.write_down(quorum);
         quorum.answer_commits();
     }
 

@@ -162,8 +162,16 @@ impl RoomKeeper {
             let is_refused = waiting.said.iter().any(|said| !said.state.is_on_its_way());
             if is_refused {
                 let rest = std::mem::take(&mut waiting.rest);
-                ended.extend(rest.iter().map(|(entry, _)| *entry.digest()));
                 waiting.give_up(&rest);
+                for (entry, _) in &rest {
+                    let digest = *entry.digest();
+                    let number = self.own.remove(&digest);
+                    let told = waiting.said.iter().find(|said| said.digest == digest);
+                    if let (Some(number), Some(told)) = (number, told.filter(|_| waiting.reply.is_closed())) {
+                        self.unheard.note(digest, number, told.state.clone());
+                    }
+                    ended.push(digest);
+                }
             }
             // What the host says it appended is told when the block is here, too.
             let is_promised = |said: &Said| self.promised.iter().any(|kept| kept.digest == said.digest);

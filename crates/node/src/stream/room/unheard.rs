@@ -29,7 +29,9 @@ impl Unheard {
     pub(super) fn note(&mut self, digest: Hash, (author, sequence): (PublicKey, u64), state: SaidState) {
         let said = Said { schema: Said::SCHEMA.into(), state, digest, author, sequence };
         let ended = Ended { said, ended_unix_s: now_unix_s() };
-        self.unsaved.push(ended.clone());
+        if self.unsaved.len() < MAX_OUTCOMES {
+            self.unsaved.push(ended.clone());
+        }
         self.newest.push_back(ended);
         if self.newest.len() > MAX_OUTCOMES {
             self.newest.pop_front();

@@ -79,6 +79,34 @@ fn votes_leave_room_for_certificates_and_those_that_lead_on_cost_nothing() {
 }
 
 #[test]
+fn votes_for_what_the_host_proposed_are_free_once() {
+    let mut world = World::new(4, 0);
+    let epoch = genesis(4);
+    world.down.extend([1, 2, 3]);
+    world.append(FEED, 2, true);
+    world.run(MOMENT);
+    let proposed = world.nodes[0].engine.votes().map(|vote| vote.target).next().unwrap();
+    // Votes for 128 longer lengths fill the room of the validator, so that a shorter one is not kept.
+    let cost = 128;
+    for length in 1..=cost {
+        send(&mut world, 0, 3, vote_bytes(&vote(&epoch, 3, head_of(100 + length, 7), None)));
+    }
+    let common = epoch.common(signer(3).public());
+    let asked_for = |byte: u8| {
+        let target =
+            crate::statement::Target { state_root: quorate_types::StateRoot::new([byte; 32]), ..proposed };
+        vote_bytes(&Verified::sign(Vote { common, feed: FEED, target, ack: None }, &signer(3)))
+    };
+    (0..250).for_each(|byte| send(&mut world, 0, 3, asked_for(byte)));
+    let left = u64::from(CHECKS_AT_ONCE - CHECKS_FOR_CERTIFICATES) - cost - 250;
+    for length in 1..=600 {
+        send(&mut world, 0, 3, vote_bytes(&vote(&epoch, 3, head_of(300 + length, 7), None)));
+    }
+    let longest = world.nodes[0].engine.votes().map(|vote| vote.target.head.length()).max();
+    assert_eq!(longest, Some(300 + left), "each of the 250 was paid for");
+}
+
+#[test]
 fn who_is_not_told_every_vote_is_told_what_comes_of_them() {
     let mut world = World::new(4, 0);
     let epoch = genesis(4);
