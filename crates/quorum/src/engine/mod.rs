@@ -2,6 +2,7 @@
 
 mod beside;
 mod bucket;
+mod budget;
 mod certified;
 mod count;
 mod disk;
@@ -17,6 +18,7 @@ mod recover;
 mod seen;
 mod status;
 mod tally;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod traffic;

@@ -1,39 +1,37 @@
-//! Messages of peers: bounded, verified, passed on.
+//! Messages of peers: bounded, verified, read.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
 use quorate_proto::quorate1::{Frame, Frames, Message, QuorumMessage, QuorumStatus};
-use quorate_types::limits::MAX_CERTIFICATE_BYTES;
-use quorate_types::{Hash, QcHash};
 
 use super::Engine;
 use super::bucket::Bucket;
 use super::event::{Fault, Output, Peer, Storage};
 use super::limits::{
-    ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_FOR_CERTIFICATES, CHECKS_PER_SECOND, MAX_PROMISES, MAX_STRAYS,
-    MAX_WAITING, PASSED_ON_PER_SECOND, STATUSES_PER_SECOND, TOLD_PER_SECOND,
+    ANSWERS_PER_SECOND, CHECKS_AT_ONCE, CHECKS_PER_SECOND, MAX_PROMISES, MAX_STRAYS, MAX_WAITING,
+    PASSED_ON_PER_SECOND, STATUSES_PER_SECOND, TOLD_PER_SECOND,
 };
 use super::seen::hash;
 use super::voter::{seal_message, vote_message};
 use super::withheld::Lacks;
-use crate::certificate::{CertificateError, Certified, Epoch, Final, Qc, Start, VerifiedStart};
+use crate::certificate::{CertificateError, Epoch, Final, Qc, Start, VerifiedStart};
 use crate::evidence::{Claim, Evidence, EvidenceError, EvidenceKind, NoOracle, PromiseBreak};
 use crate::statement::{
-    Accept, Challenge, Have, Reject, Response, Seal, Signed, Statement, StatementError, Verified, Vote, kind,
+    Accept, Have, Reject, Response, Seal, Signed, Statement, StatementError, Verified, Vote, kind,
 };
 
 /// What is kept of a peer.
 #[derive(Debug)]
 pub(super) struct Remote {
     pub(super) status: Option<QuorumStatus>,
-    checks: Bucket,
+    pub(super) checks: Bucket,
     statuses: Bucket,
-    passed_on: Bucket,
-    told: Bucket,
+    pub(super) passed_on: Bucket,
+    pub(super) told: Bucket,
     pub(super) lacks: Lacks,
-    answers: Bucket,
+    pub(super) answers: Bucket,
     /// When it was asked, by the type of the question.
     pub(super) asked: BTreeMap<u8, Instant>,
     /// Epochs by which its starts must begin earlier than those that it sent last: its line left ours there.
@@ -484,176 +482,10 @@ impl Engine {
         }
     }
 
-    /// Sends what this node signed about storage.
-    pub(super) fn send_storage(&mut self, peer: Option<Peer>, message: &Storage) {
-        let message = match message {
-            Storage::Have(have) => QuorumMessage::Have(have.encode().into()),
-            Storage::Challenge(challenge) => {
-                QuorumMessage::Challenge(Verified::<Challenge>::encode(challenge).into())
-            }
-            Storage::Response(response) => QuorumMessage::Response(response.encode().into()),
-        };
-        let message = Message::Quorum(message).encode();
-        match peer {
-            Some(peer) => self.send(peer, message),
-            None => self.broadcast(None, &message),
-        }
-    }
-
-    fn answer_qc(&mut self, now: Instant, peer: Peer, named: Option<QcHash>) {
-        if !self.may_answer(now, peer) {
-            return;
-        }
-        let qc = match named {
-            Some(named) => self.find_qc(&named),
-            None => self.last_qc(),
-        };
-        let qc = qc.map(|qc| qc.qc().encode());
-        let last_final = self.last_final.as_ref().map(|last| last.last_final().encode());
-        for (qc, last_final) in [(qc, None), (None, last_final)] {
-            if qc.is_some() || last_final.is_some() {
-                let message = Message::Quorum(QuorumMessage::Qc { qc, last_final }).encode();
-                self.send(peer, message);
-            }
-        }
-    }
-
-    /// Returns the message that carries a QC.
-    pub(super) fn qc_message(&self, named: &QcHash) -> Option<Bytes> {
-        let qc = Some(self.find_qc(named)?.qc().encode());
-        Some(Message::Quorum(QuorumMessage::Qc { qc, last_final: None }).encode())
-    }
-
-    /// Sends the starts of epochs, as many as fit.
-    pub(super) fn answer_starts(&mut self, now: Instant, peer: Peer, from: u64) {
-        let number = self.current.epoch.number();
-        if from == 0 || from > number || !self.may_answer(now, peer) {
-            return;
-        }
-        let mut starts = Vec::new();
-        let mut size = 0_usize;
-        for epoch in from..=number {
-            let Some(start) = self.start_of(epoch).cloned() else { break };
-            size = size.saturating_add(start.len()).saturating_add(8);
-            if !starts.is_empty() && size > MAX_CERTIFICATE_BYTES {
-                break;
-            }
-            starts.push(start);
-        }
-        if !starts.is_empty() {
-            self.send(peer, Message::Quorum(QuorumMessage::Handover(starts)).encode());
-        }
-    }
-
-    fn answer_evidence(&mut self, now: Instant, peer: Peer, known: &[Hash]) {
-        let unknown = self.exposed.iter().filter(|evidence| !known.contains(evidence.id()));
-        let unknown: Vec<Bytes> = unknown.map(|evidence| evidence.bytes().clone()).collect();
-        for bytes in unknown {
-            if !self.may_answer(now, peer) {
-                return;
-            }
-            self.send(peer, Message::Quorum(QuorumMessage::Evidence(bytes)).encode());
-        }
-    }
-
     /// Keeps a message for the epoch that it is of.
     fn wait(&mut self, peer: Peer, message: QuorumMessage) {
         if self.waiting.messages.len() < MAX_WAITING {
             self.waiting.messages.push_back((peer, message));
-        }
-    }
-
-    fn may_answer(&mut self, now: Instant, peer: Peer) -> bool {
-        self.peers.get_mut(&peer).is_some_and(|remote| remote.answers.take(now, 1))
-    }
-
-    /// Takes checks from what the peer, and all peers together, may have done.
-    pub(super) fn pay(&mut self, now: Instant, peer: Peer, checks: impl TryInto<u32>) -> bool {
-        self.pay_leaving(now, peer, checks.try_into().unwrap_or(u32::MAX), 0)
-    }
-
-    /// Takes checks when so many are left then.
-    fn pay_leaving(&mut self, now: Instant, peer: Peer, checks: u32, left: u32) -> bool {
-        let Some(remote) = self.peers.get_mut(&peer) else { return false };
-        remote.checks.take_leaving(now, checks, left) && self.checks.take_leaving(now, checks, left)
-    }
-
-    /// Checks that are left to certificates: a QC and a Final.
-    fn checks_for_certificates(&self) -> u32 {
-        let quorum = u32::try_from(self.current.epoch.validators().quorum()).unwrap_or(u32::MAX);
-        CHECKS_FOR_CERTIFICATES.max(quorum.saturating_mul(2)).min(CHECKS_AT_ONCE / 2)
-    }
-
-    /// Gives checks back that brought the room on. Where it takes several validators, none of them makes a longer certificate
-    /// alone, so that this is no way to have more checked than what they agree on.
-    fn pay_back(&mut self, peer: Peer, checks: usize) {
-        if self.current.epoch.validators().quorum() < 2 {
-            return;
-        }
-        let checks = u32::try_from(checks).unwrap_or(0);
-        if let Some(remote) = self.peers.get_mut(&peer) {
-            remote.checks.put_back(checks);
-        }
-        self.checks.put_back(checks);
-    }
-
-    /// Tells whether this node, as the host, waits for a vote: for a length that it proposed, or for the last QC to be
-    /// acknowledged.
-    fn is_asked_for(&self, vote: &Vote) -> bool {
-        let (length, certified) = (vote.target.head.length(), self.longest_certified());
-        let is_proposed = self.here.host.proposals().any(|proposed| proposed == length);
-        let is_of_now = vote.ack.is_none_or(|ack| Some(ack.length) == certified);
-        self.is_host() && is_of_now && (is_proposed || Some(length) == certified)
-    }
-
-    fn longest_certified(&self) -> Option<u64> {
-        let number = self.current.epoch.number();
-        self.longest.get(&number).map(|qc| qc.certified().head().length())
-    }
-
-    fn longest_committed(&self) -> Option<(u64, u64)> {
-        let certified = self.last_final.as_ref()?.certified();
-        Some((certified.epoch, certified.head().length()))
-    }
-
-    /// Passes a statement on of which there is one of each validator.
-    pub(super) fn pass_on(&mut self, from: Peer, message: QuorumMessage) {
-        self.broadcast(Some(from), &Message::Quorum(message).encode());
-    }
-
-    /// Passes a vote on, unless the peer floods, or says more than others take: then they hear of what comes of it. It is
-    /// of an epoch and a length.
-    fn pass_on_vote(&mut self, now: Instant, from: Peer, bytes: Bytes, of: (u64, u64)) {
-        let may_pass = self.peers.get_mut(&from).is_some_and(|remote| remote.passed_on.take(now, 1));
-        let payload = Message::Quorum(QuorumMessage::Vote(bytes)).encode();
-        for (&peer, remote) in self.peers.iter_mut().filter(|(peer, _)| **peer != from) {
-            if may_pass && remote.told.take(now, 1) {
-                self.out.push_back(Output::Send { peer, payload: payload.clone() });
-            } else {
-                remote.lacks.note(of);
-            }
-        }
-    }
-
-    /// Tells whether a Final says nothing that is not known: other votes for what is final, or for less, of which the QC is
-    /// here.
-    fn is_known_final(&self, last: &Final) -> bool {
-        let Some(held) = self.last_final.as_ref().map(|held| held.certified()) else { return false };
-        let rank = |certified: &Certified| (certified.epoch, certified.head().length());
-        let is_below = rank(&last.certified) < rank(held);
-        let qc = || last.certified.qc_hash(self.current.epoch.room());
-        *held == last.certified || is_below && self.find_qc(&qc()).is_some()
-    }
-
-    pub(super) fn send(&mut self, peer: Peer, payload: Bytes) {
-        self.out.push_back(Output::Send { peer, payload });
-    }
-
-    /// Sends to all peers but one.
-    pub(super) fn broadcast(&mut self, without: Option<Peer>, payload: &Bytes) {
-        let peers: Vec<Peer> = self.peers.keys().copied().filter(|peer| Some(*peer) != without).collect();
-        for peer in peers {
-            self.send(peer, payload.clone());
         }
     }
 }
