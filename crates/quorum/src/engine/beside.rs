@@ -122,7 +122,7 @@ impl Engine {
             Err(_) => return Ok(()),
         };
         self.seen.insert(name);
-        self.pass_on(peer, QuorumMessage::Seal(bytes.clone()));
+        self.pass_on(now, peer, QuorumMessage::Seal(bytes.clone()), false);
         if self.vote_key.as_ref().is_some_and(|key| key.public() == *seal.signer())
             && self.own_seal_beside().map(|own| own.common) != Some(seal.common)
         {

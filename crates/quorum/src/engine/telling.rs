@@ -84,9 +84,11 @@ impl Engine {
         }
     }
 
-    /// Passes a statement on of which there is one of each validator.
-    pub(super) fn pass_on(&mut self, from: Peer, message: QuorumMessage) {
-        self.broadcast(Some(from), &Message::Quorum(message).encode());
+    /// Passes a seal or an acceptance on: the first of its validator always, others unless the peer floods.
+    pub(super) fn pass_on(&mut self, now: Instant, from: Peer, message: QuorumMessage, is_first: bool) {
+        if is_first || self.peers.get_mut(&from).is_some_and(|remote| remote.passed_on.take(now, 1)) {
+            self.broadcast(Some(from), &Message::Quorum(message).encode());
+        }
     }
 
     /// Passes a vote on, unless the peer floods, or says more than others take: then they hear of what comes of it. It is

@@ -161,7 +161,8 @@ impl Engine {
             }
             QuorumMessage::Seal(bytes) => {
                 if let Some(seal) = self.statement::<Seal>(now, peer, &bytes, QuorumMessage::Seal)? {
-                    self.pass_on(peer, QuorumMessage::Seal(bytes));
+                    let is_first = !self.here.tally.seals().contains_key(seal.signer());
+                    self.pass_on(now, peer, QuorumMessage::Seal(bytes), is_first);
                     self.count_seal(seal, Some(peer));
                     if let Some(named) = seal.highest_qc
                         && self.find_qc(&named.qc).is_none()
@@ -243,9 +244,8 @@ impl Engine {
         let validators = self.current.epoch.validators();
         let may_say = common.vset == *validators.hash() && validators.contains(&common.signer);
         let is_seal = S::KIND == kind::SEAL;
-        let is_sealed = is_seal && self.here.tally.seals().contains_key(&common.signer);
         let left = if is_seal { 0 } else { self.checks_for_certificates() };
-        if !may_say || is_sealed || !self.pay_leaving(now, peer, 1, left) {
+        if !may_say || !self.pay_leaving(now, peer, 1, left) {
             return Ok(None);
         }
         let (room, validators) = (common.room, self.current.epoch.validators());
@@ -286,7 +286,7 @@ impl Engine {
         let accept = signed.verify().map_err(StatementError::from)?;
         self.seen.insert(name);
         if self.count_accept(accept) {
-            self.pass_on(peer, QuorumMessage::Seal(bytes));
+            self.pass_on(now, peer, QuorumMessage::Seal(bytes), true);
         }
         Ok(())
     }
