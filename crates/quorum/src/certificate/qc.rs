@@ -58,6 +58,11 @@ impl Certified {
         &self.target.head
     }
 
+    /// Returns epoch and length, by which certificates of a room follow one another.
+    pub(crate) const fn rank(&self) -> (u64, u64) {
+        (self.epoch, self.head().length())
+    }
+
     /// Computes the hash of QCs for this: `b2b256("quorate qc\0" | room | u64le epoch | vset | feed | u64le length |
     /// tree_hash | state_root | rules_hash)`. It does not cover who signs.
     pub fn qc_hash(&self, room: &RoomId) -> QcHash {

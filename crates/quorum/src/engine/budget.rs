@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::Engine;
 use super::event::Peer;
 use super::limits::{CHECKS_AT_ONCE, CHECKS_FOR_CERTIFICATES};
-use crate::certificate::{Certified, Final};
 use crate::statement::Vote;
 
 impl Engine {
@@ -58,17 +57,6 @@ impl Engine {
     }
 
     pub(super) fn longest_committed(&self) -> Option<(u64, u64)> {
-        let certified = self.last_final.as_ref()?.certified();
-        Some((certified.epoch, certified.head().length()))
-    }
-
-    /// Tells whether a Final says nothing that is not known: other votes for what is final, or for less, of which the QC is
-    /// here.
-    pub(super) fn is_known_final(&self, last: &Final) -> bool {
-        let Some(held) = self.last_final.as_ref().map(|held| held.certified()) else { return false };
-        let rank = |certified: &Certified| (certified.epoch, certified.head().length());
-        let is_below = rank(&last.certified) < rank(held);
-        let qc = || last.certified.qc_hash(self.current.epoch.room());
-        *held == last.certified || is_below && self.find_qc(&qc()).is_some()
+        self.last_final.as_ref().map(|last| last.certified().rank())
     }
 }

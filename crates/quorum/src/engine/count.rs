@@ -185,11 +185,10 @@ impl Engine {
                 votes.iter().for_each(|vote| self.look_back(vote.signed()));
             }
         }
-        let rank = |certified: &Certified| (certified.epoch, certified.head().length());
         if let Some(held) = self.last_final.as_ref().map(|held| *held.certified())
-            && rank(&certified) <= rank(&held)
+            && certified.rank() <= held.rank()
         {
-            if rank(&certified) == rank(&held) && certified != held {
+            if certified.rank() == held.rank() && certified != held {
                 self.compare_finals(&held, &certified);
             }
             return;

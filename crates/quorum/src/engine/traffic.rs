@@ -354,6 +354,15 @@ impl Engine {
         }
     }
 
+    /// Tells whether a Final says nothing that is not known: other votes for what is final, or for less, of which the QC is
+    /// here.
+    fn is_known_final(&self, last: &Final) -> bool {
+        let Some(held) = self.last_final.as_ref().map(|held| held.certified()) else { return false };
+        let is_below = last.certified.rank() < held.rank();
+        let qc = || last.certified.qc_hash(self.current.epoch.room());
+        *held == last.certified || is_below && self.find_qc(&qc()).is_some()
+    }
+
     fn starts_of(&mut self, now: Instant, peer: Peer, starts: Vec<Bytes>) -> Result<(), Fault> {
         let mut verified: Vec<VerifiedStart> = Vec::new();
         let mut starts = starts.into_iter().peekable();

@@ -1,11 +1,8 @@
 //! Certificates in the place of votes that were not passed on.
 
-use bytes::Bytes;
 use quorate_proto::quorate1::{Message, QuorumMessage};
 
 use super::Engine;
-use super::event::{Output, Peer};
-use crate::certificate::Certified;
 
 /// Epoch and length.
 type Rank = (u64, u64);
@@ -34,38 +31,24 @@ impl Engine {
         if self.peers.values().all(|remote| remote.lacks.vote.is_none()) {
             return;
         }
-        let qc = self.last_qc().map(|qc| rank(qc.certified()));
-        let last = self.last_final.as_ref().map(|last| rank(last.certified()));
-        let mut told: Vec<(Peer, bool, bool)> = Vec::new();
+        let qc = self.longest.last_key_value().map(|(_, qc)| (qc.certified().rank(), qc.qc()));
+        let last = self.last_final.as_ref().map(|last| (last.certified().rank(), last.last_final()));
+        let message = |qc, last_final| Message::Quorum(QuorumMessage::Qc { qc, last_final }).encode();
+        let mut told = Vec::new();
         for (&peer, remote) in self.peers.iter_mut().filter(|(_, remote)| remote.lacks.vote.is_some()) {
             let lacks = &mut remote.lacks;
-            let new_qc = qc.filter(|qc| *qc > lacks.qc);
-            let new_final = last.filter(|last| *last > lacks.last_final);
-            lacks.qc = new_qc.unwrap_or(lacks.qc);
-            if let Some(last) = new_final {
-                lacks.last_final = last;
-                lacks.vote = lacks.vote.filter(|vote| *vote > last);
+            if let Some((rank, qc)) = qc.filter(|(rank, _)| *rank > lacks.qc) {
+                lacks.qc = rank;
+                told.push((peer, message(Some(qc.encode()), None)));
             }
-            if new_qc.is_some() || new_final.is_some() {
-                told.push((peer, new_qc.is_some(), new_final.is_some()));
+            if let Some((rank, last)) = last.filter(|(rank, _)| *rank > lacks.last_final) {
+                lacks.last_final = rank;
+                lacks.vote = lacks.vote.filter(|vote| *vote > rank);
+                told.push((peer, message(None, Some(last.encode()))));
             }
         }
-        if told.is_empty() {
-            return;
-        }
-        let message = |qc, last_final| Message::Quorum(QuorumMessage::Qc { qc, last_final }).encode();
-        let qc = self.last_qc().map(|qc| message(Some(qc.qc().encode()), None));
-        let last = self.last_final.as_ref().map(|last| message(None, Some(last.last_final().encode())));
-        for (peer, is_qc, is_final) in told {
-            let payloads: [Option<&Bytes>; 2] =
-                [qc.as_ref().filter(|_| is_qc), last.as_ref().filter(|_| is_final)];
-            for payload in payloads.into_iter().flatten() {
-                self.out.push_back(Output::Send { peer, payload: payload.clone() });
-            }
+        for (peer, payload) in told {
+            self.send(peer, payload);
         }
     }
-}
-
-fn rank(certified: &Certified) -> Rank {
-    (certified.epoch, certified.head().length())
 }

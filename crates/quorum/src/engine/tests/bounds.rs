@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_proto::quorate1::QuorumMessage;
-use quorate_types::Hash;
+use quorate_types::StateRoot;
 
 use super::super::limits::{
     CHECKS_AT_ONCE, CHECKS_FOR_CERTIFICATES, MAX_LENGTHS_OF_VALIDATOR, PASSED_ON_PER_SECOND,
@@ -12,10 +12,9 @@ use super::super::limits::{
 use super::super::*;
 use super::hostile::{exposed, head_of, send, vote_bytes};
 use super::world::World;
-use crate::certificate::tests::{FEED, ROOM, genesis, qc, seal, signer, vote};
+use crate::certificate::tests::{FEED, ROOM, genesis, head, qc, seal, signer, vote};
 use crate::evidence::{Claim, Evidence, EvidenceKind};
-use crate::head::Head;
-use crate::statement::{SealReason, Verified, Vote};
+use crate::statement::{SealReason, Target, Verified, Vote};
 
 const MOMENT: Duration = Duration::from_millis(100);
 
@@ -36,9 +35,8 @@ fn a_flood_is_bounded_and_others_go_on() {
     let epoch = genesis(4);
     world.down.insert(3);
     for length in 1..=1000_u64 {
-        let head = Head::new(length, Hash::new([length as u8; 32])).unwrap();
-        send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head, None)));
-        let mut statement = vote(&epoch, 3, head, None).signed().statement;
+        send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head(length), None)));
+        let mut statement = vote(&epoch, 3, head(length), None).signed().statement;
         statement.common.epoch = 5;
         send(&mut world, 1, 3, vote_bytes(&Verified::sign(statement, &signer(3))));
     }
@@ -56,7 +54,6 @@ fn votes_leave_room_for_certificates_and_those_that_lead_on_cost_nothing() {
     let mut world = World::new(4, 0);
     let epoch = genesis(4);
     world.down.extend([0, 2, 3]);
-    let head = |length: u64| Head::new(length, Hash::new([length as u8; 32])).unwrap();
     for length in 1..=600 {
         send(&mut world, 1, 3, vote_bytes(&vote(&epoch, 3, head(length), None)));
     }
@@ -93,8 +90,7 @@ fn votes_for_what_the_host_proposed_are_free_once() {
     }
     let common = epoch.common(signer(3).public());
     let asked_for = |byte: u8| {
-        let target =
-            crate::statement::Target { state_root: quorate_types::StateRoot::new([byte; 32]), ..proposed };
+        let target = Target { state_root: StateRoot::new([byte; 32]), ..proposed };
         vote_bytes(&Verified::sign(Vote { common, feed: FEED, target, ack: None }, &signer(3)))
     };
     (0..250).for_each(|byte| send(&mut world, 0, 3, asked_for(byte)));
@@ -111,7 +107,6 @@ fn who_is_not_told_every_vote_is_told_what_comes_of_them() {
     let mut world = World::new(4, 0);
     let epoch = genesis(4);
     world.down.extend([0, 2, 3]);
-    let head = |length: u64| Head::new(length, Hash::new([length as u8; 32])).unwrap();
     let told = |world: &World, is_it: fn(&QuorumMessage) -> bool| {
         world.sent.iter().filter(|(node, message)| *node == 1 && is_it(message)).count()
     };
