@@ -66,6 +66,14 @@ fn a_validator_that_voted_twice_can_be_muted_and_not_stopped() {
             (Policy::Warn, false, signers[0].public())
         );
 
+        // Whoever looks at the votes sees both, of which the node heard by the evidence alone.
+        let quorum = stream.info().await.unwrap().room.unwrap().quorum.unwrap();
+        let votes = quorum.votes.iter().filter(|vote| vote.validator == signers[0].public());
+        let mut hashes: Vec<_> = votes.map(|vote| (vote.length, vote.tree_hash)).collect();
+        hashes.dedup();
+        assert_eq!((hashes.len(), hashes[0].0), (2, hashes[1].0), "{hashes:?}");
+        assert_eq!(quorum.validators[0].voted, 0, "what contradicts itself counts for nothing");
+
         let resolve = |policy, own_backup| {
             let resolve = Resolve { evidence: published.id.to_string(), policy, own_backup };
             node.resolve("talk", resolve)

@@ -204,7 +204,11 @@ fn a_fork_becomes_evidence_and_what_is_committed_stands() {
 
     // New commits stop; readers still read.
     bank.until("host", |quorum| quorum["evidence"].as_array().is_some_and(|all| !all.is_empty()));
-    bank.mint(12, &["--wait", "committed", "--timeout", "2"]).failure_after_data("E3402", 6);
+    let waited = bank.mint(12, &["--wait", "committed", "--timeout", "2"]);
+    let failure = waited.failure_after_data("E3402", 6);
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.contains("waiting in vain: the host of now signed a contradiction"), "{message}");
+    assert!(message.contains("the room names no next host") && message.contains(&id[..8]), "{message}");
     assert!(bank.world.ok("bob", &["cat", "money", "--committed"]).contains("\"amount\":10"));
 }
 

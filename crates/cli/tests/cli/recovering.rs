@@ -25,15 +25,21 @@ fn copy(world: &World, from: &str, to: &str) {
     copy_all(&world.path(from), &world.path(to));
 }
 
+/// A home `here` with a stream `log` of one message.
+fn written() -> World {
+    let world = World::new();
+    world.ok("here", &["new", "log"]);
+    world.ok("here", &["append", "log", "one"]);
+    world
+}
+
 fn info(world: &World, home: &str) -> Value {
     world.json(home, &["info", "log"])
 }
 
 #[test]
 fn a_copied_home_is_read_and_not_written() {
-    let world = World::new();
-    world.ok("here", &["new", "log"]);
-    world.ok("here", &["append", "log", "one"]);
+    let world = written();
     copy(&world, "here", "there");
     assert_eq!(world.ok("there", &["cat", "log"]), "one\n");
     let refused = world.run("there", &["append", "log", "two"]);
@@ -51,9 +57,7 @@ fn a_copied_home_is_read_and_not_written() {
 
 #[test]
 fn the_user_can_say_that_nothing_was_written_elsewhere() {
-    let world = World::new();
-    world.ok("here", &["new", "log"]);
-    world.ok("here", &["append", "log", "one"]);
+    let world = written();
     copy(&world, "here", "there");
     let hasty = world.run("there", &["append", "log", "two", "--unsafe-only-writer"]);
     assert_eq!(hasty.code, Some(2), "{hasty:?}");
@@ -123,9 +127,7 @@ fn wait(world: &World, fits: impl Fn(&Value) -> bool) {
 
 #[test]
 fn an_older_copy_of_the_files_is_noticed_where_it_was_written() {
-    let world = World::new();
-    world.ok("here", &["new", "log"]);
-    world.ok("here", &["append", "log", "one"]);
+    let world = written();
     let feed = world.path("here").join("streams/log");
     let parts = ["tree", "data", "signatures", "bitfield"];
     let older: Vec<Vec<u8>> = parts.iter().map(|part| fs::read(feed.join(part)).unwrap()).collect();
@@ -140,9 +142,7 @@ fn an_older_copy_of_the_files_is_noticed_where_it_was_written() {
 
 #[test]
 fn a_backup_that_is_written_over_the_home_is_noticed() {
-    let world = World::new();
-    world.ok("here", &["new", "log"]);
-    world.ok("here", &["append", "log", "one"]);
+    let world = written();
     copy(&world, "here", "backup");
     world.ok("here", &["append", "log", "two"]);
     copy(&world, "backup", "here");
@@ -154,9 +154,7 @@ fn a_backup_that_is_written_over_the_home_is_noticed() {
 
 #[test]
 fn an_imported_key_is_not_written_with() {
-    let world = World::new();
-    world.ok("here", &["new", "log"]);
-    world.ok("here", &["append", "log", "one"]);
+    let world = written();
     world.ok("here", &["export", "log", "taken", "--with-secret-key"]);
     let told = world.json("there", &["import", "taken", "log"]);
     assert_eq!(told["writable"], false, "{told}");

@@ -166,6 +166,7 @@ impl StreamTask {
             if let Some(log) = self.learn_epochs(&mut keeper).await {
                 keeper.log = log;
             }
+            // What of later feeds is here is not known before they are opened.
             let here = self.log_ready(&keeper.log, 0);
             if let Some(quorum) = keeper.quorum.as_mut().filter(|_| !keeper.log.has_later_feeds()) {
                 quorum.lose_behind(here);
