@@ -77,6 +77,11 @@ pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
         _ if !args.files.is_empty() => appender.files(&args.files, args.batch).await,
         _ => appender.lines(args.batch).await,
     };
+    // What came before something that cannot be appended is, unless all of it was to be appended together.
+    let result = match result {
+        Err(stop) if !args.batch => Err(appender.send().await.err().unwrap_or(stop)),
+        result => result,
+    };
     // A program has read so in the objects before.
     let has_ended = matches!(&result, Err(Stop::Failed(failure)) if failure.code == Code::NodeEnded);
     if result.is_err() && !has_ended && appender.blocks > 0 && !appender.context.output.json {
@@ -132,24 +137,17 @@ struct Appender<'a> {
 
 impl Appender<'_> {
     async fn message(&mut self, message: OsString) -> Outcome {
-        if let Err(stop) = self.push(message.into_vec().into(), &|| "the message".to_string()) {
-            return Err(self.refuse(stop, false).await);
-        }
+        self.push(message.into_vec().into(), &|| "the message".to_string())?;
         self.send().await
     }
 
     async fn files(&mut self, files: &[PathBuf], batch: bool) -> Outcome {
         for file in files {
-            let block = match read_file(file) {
-                Ok(block) => block,
-                Err(stop) => return Err(self.refuse(stop, batch).await),
-            };
+            let block = read_file(file)?;
             if !batch && self.group.bytes + block.len() > GROUP_BYTES {
                 self.send().await?;
             }
-            if let Err(stop) = self.push(block, &|| file.display().to_string()) {
-                return Err(self.refuse(stop, batch).await);
-            }
+            self.push(block, &|| file.display().to_string())?;
             if !batch && self.group.is_full() {
                 self.send().await?;
             }
@@ -169,49 +167,25 @@ impl Appender<'_> {
                 interrupt.wait().await;
                 Err(Stop::Interrupted)
             });
-            let mut ready = match next.await {
-                Ok(Some(ready)) => ready,
-                Ok(None) => return self.send().await,
-                Err(stop) => return Err(self.refuse(stop, batch).await),
+            let Some(mut ready) = next.await? else {
+                return self.send().await;
             };
             loop {
                 for line in ready {
                     number += 1;
-                    if let Err(stop) = self.push(line, &|| format!("line {number}")) {
-                        return Err(self.refuse(stop, batch).await);
-                    }
+                    self.push(line, &|| format!("line {number}"))?;
                 }
                 if self.group.is_full() && !batch {
                     break;
                 }
-                match lines.ready() {
-                    Ok(Some(more)) => ready = more,
-                    Ok(None) => break,
-                    Err(stop) => return Err(self.refuse(stop, batch).await),
+                match lines.ready()? {
+                    Some(more) => ready = more,
+                    None => break,
                 }
             }
             if !batch {
                 self.send().await?;
             }
-        }
-    }
-
-    /// Appends what came before something that cannot be appended, unless all of it was to be appended together; returns
-    /// why the command ends.
-    async fn refuse(&mut self, stop: Stop, batch: bool) -> Stop {
-        if !batch && let Err(sooner) = self.send().await {
-            return sooner;
-        }
-        match stop {
-            Stop::Failed(mut failure) => {
-                failure.message.push_str(if batch {
-                    "; nothing was appended"
-                } else {
-                    "; it was not appended"
-                });
-                failure.into()
-            }
-            other => other,
         }
     }
 
@@ -224,7 +198,7 @@ impl Appender<'_> {
             let name = &self.info.name;
             return Err(Failure::new(
                 Code::BadRequest,
-                format!("expected JSON in {what}, as {name} has it, found {error}"),
+                format!("expected JSON in {what}, as {name} has it, found {error}; it was not appended"),
             )
             .next("correct it, or create the stream with another --encoding")
             .into());
@@ -287,7 +261,7 @@ impl Appender<'_> {
 fn too_large(what: &str, found: u64) -> Stop {
     Failure::new(
         Code::BlockTooLarge,
-        format!("expected at most {MAX_BLOCK_BYTES} bytes in a block, found {found} in {what}"),
+        format!("expected at most {MAX_BLOCK_BYTES} bytes in a block, found {found} in {what}; it was not appended"),
     )
     .into()
 }

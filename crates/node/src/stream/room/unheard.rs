@@ -11,37 +11,35 @@ use crate::open::now_unix_s;
 /// Time for which they are told.
 const TOLD_S: u64 = 7 * 24 * 60 * 60;
 
-/// The newest of them, and those that are not on disk yet.
+/// The newest of them, the oldest first.
 #[derive(Default)]
 pub(super) struct Unheard {
     newest: VecDeque<Ended>,
-    unsaved: Vec<Ended>,
+    /// How many of the last are not on the disk.
+    unsaved: usize,
 }
 
 impl Unheard {
     /// Takes up what was kept; what cannot be read is left out.
     pub(super) fn of(records: &[Vec<u8>]) -> Self {
         let newest = records.iter().filter_map(|record| serde_json::from_slice(record).ok()).collect();
-        Self { newest, unsaved: Vec::new() }
+        Self { newest, unsaved: 0 }
     }
 
     /// Notes how an entry ended, which has an author and a number.
     pub(super) fn note(&mut self, digest: Hash, (author, sequence): (PublicKey, u64), state: SaidState) {
         let said = Said { schema: Said::SCHEMA.into(), state, digest, author, sequence };
-        let ended = Ended { said, ended_unix_s: now_unix_s() };
-        if self.unsaved.len() < MAX_OUTCOMES {
-            self.unsaved.push(ended.clone());
-        }
-        self.newest.push_back(ended);
+        self.newest.push_back(Ended { said, ended_unix_s: now_unix_s() });
         if self.newest.len() > MAX_OUTCOMES {
             self.newest.pop_front();
         }
+        self.unsaved = self.newest.len().min(self.unsaved + 1);
     }
 
     /// Returns the records that are to be written.
     pub(super) fn take_unsaved(&mut self) -> Vec<Vec<u8>> {
-        let unsaved = std::mem::take(&mut self.unsaved);
-        unsaved.iter().filter_map(|ended| serde_json::to_vec(ended).ok()).collect()
+        let saved = self.newest.len().saturating_sub(std::mem::take(&mut self.unsaved));
+        self.newest.range(saved..).filter_map(|ended| serde_json::to_vec(ended).ok()).collect()
     }
 
     /// Returns those of the last days, the oldest first.
