@@ -4,6 +4,7 @@ mod checker;
 mod feeds;
 pub(crate) mod genesis;
 mod signatures;
+mod signing;
 mod then;
 pub(crate) mod wishes;
 
@@ -14,6 +15,7 @@ use quorate_rules::engine::{Engine, EngineConfig};
 pub(crate) use checker::{CheckedHead, Checker, Known, Noted, Proposed, Replay, Stop};
 pub(crate) use feeds::RoomFeeds;
 pub(crate) use signatures::{Authentication, Signatures};
+pub(crate) use signing::sign_many;
 pub(crate) use then::{Said, Then};
 
 use crate::{Code, Failure};
@@ -37,7 +39,8 @@ impl RuleHost {
         &self.signatures
     }
 
-    /// Returns the engine.
+    /// Returns the engine. Where the system does not give it address space for as many calls as it should run at once, it
+    /// runs fewer.
     ///
     /// # Errors
     ///
@@ -46,8 +49,20 @@ impl RuleHost {
         if let Some(engine) = self.engine.get() {
             return Ok(engine.clone());
         }
-        let engine = Engine::new(EngineConfig::default())
-            .map_err(|error| Failure::new(Code::Internal, format!("expected a rule engine: {error}")))?;
+        let mut config = EngineConfig::default();
+        let engine = loop {
+            match Engine::new(config.clone()) {
+                Ok(engine) => break engine,
+                Err(error) if config.instances > 1 => {
+                    config.instances = config.instances.div_ceil(4);
+                    tracing::info!("{error}; tried with {} calls at once", config.instances);
+                }
+                Err(error) => {
+                    let needed = "a rule reserves 16 GiB of address space, which may be limited (ulimit -v)";
+                    return Err(Failure::new(Code::Internal, format!("{error}; {needed}")));
+                }
+            }
+        };
         Ok(self.engine.get_or_init(|| engine).clone())
     }
 }

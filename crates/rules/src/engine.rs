@@ -10,6 +10,7 @@ mod config;
 mod data;
 mod drive;
 mod imports;
+mod row;
 mod rule;
 mod stack;
 mod trap;

@@ -22,7 +22,7 @@ use quorate_rules::state::{
 use quorate_types::{Hash, RoomId, RuleId, StateRoot};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
-use self::cache::{Cache, copy};
+use self::cache::{Cache, Value, copy};
 pub use self::open::{Found, OpenStateError};
 pub use self::snapshot::{Snapshot, SnapshotError};
 use self::staged::Staged;
@@ -102,6 +102,17 @@ impl Hot {
     }
 }
 
+impl HotState {
+    /// Returns what a key holds that is written for the first time since the last commit, `Some(None)` where it has been
+    /// written since; `None` when what it holds is not in memory.
+    fn before(&mut self, space: &RuleId, key: &[u8]) -> Option<Option<Value>> {
+        match self.staged.get(space, key) {
+            Some(_) => Some(None),
+            None => self.cache.get(space, key).map(Some),
+        }
+    }
+}
+
 impl InMemory for Hot {
     fn get(&self, space: &RuleId, key: &[u8]) -> Option<Option<Vec<u8>>> {
         let HotState { staged, cache } = &mut *self.open();
@@ -157,23 +168,19 @@ impl RedbStore {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the undo record with the step that led from a length.
-    fn read_undo(&self, length: u64) -> Result<Option<(u64, Vec<Undo>)>, StateError> {
-        let decode = |first: u64, record: &[u8]| {
-            undo::decode(first, record).map(|steps| Some((first, steps))).ok_or_else(|| damaged_undo(first))
-        };
-        if let Some((first, record)) =
-            self.hot.open().staged.records().iter().rfind(|(first, _)| *first <= length)
-        {
-            return decode(*first, record);
+    /// Reads the undo record with the step that led from a length. `read` takes its first entry and its bytes, and says
+    /// `None` when it is damaged; so is a record that is not there.
+    fn read_undo<R>(&self, length: u64, read: impl FnOnce(u64, &[u8]) -> Option<R>) -> Result<R, StateError> {
+        let missing = || damaged_undo(length);
+        let is_of = |(first, _): &&(u64, Vec<u8>)| *first <= length;
+        if let Some((first, record)) = self.hot.open().staged.records().iter().rfind(is_of) {
+            return read(*first, record).ok_or_else(missing);
         }
         let transaction = self.database.begin_read().map_err(failed("read"))?;
         let table = transaction.open_table(UNDO).map_err(failed("read"))?;
-        let Some(found) = table.range(..=length).map_err(failed("read"))?.next_back() else {
-            return Ok(None);
-        };
-        let (first, record) = found.map_err(failed("read"))?;
-        decode(first.value(), record.value())
+        let found = table.range(..=length).map_err(failed("read"))?.next_back();
+        let (first, record) = found.ok_or_else(missing)?.map_err(failed("read"))?;
+        read(first.value(), record.value()).ok_or_else(missing)
     }
 }
 
@@ -219,10 +226,7 @@ impl RoomStore for RedbStore {
         if length < self.oldest || length > self.position.length {
             return Ok(None);
         }
-        let missing = || damaged_undo(length);
-        let (first, steps) = self.read_undo(length)?.ok_or_else(missing)?;
-        let step = usize::try_from(length - first).ok().and_then(|at| steps.get(at));
-        Ok(Some(step.ok_or_else(missing)?.before))
+        self.read_undo(length, |first, record| undo::position_at(first, record, length)).map(Some)
     }
 
     fn held_at(&self, length: u64) -> Result<WriteSet, StateError> {
@@ -233,11 +237,10 @@ impl RoomStore for RedbStore {
         let mut held = WriteSet::new();
         let mut end = newest;
         while end > length {
-            let missing = || damaged_undo(end);
-            let (first, mut steps) = self.read_undo(end.saturating_sub(1))?.ok_or_else(missing)?;
-            if first >= end || steps.is_empty() {
-                return Err(missing());
-            }
+            let (first, mut steps) = self.read_undo(end.saturating_sub(1), |first, record| {
+                Some((first, undo::decode(first, record)?))
+                    .filter(|(first, steps)| *first < end && !steps.is_empty())
+            })?;
             while let Some(step) = steps.pop_if(|step| step.before.length >= length) {
                 held.extend(step.writes.into_iter().map(|(space, key, value)| ((space, key), value)));
             }
@@ -251,11 +254,12 @@ impl RoomStore for RedbStore {
         if step.index != before.length {
             return Err(StateError::Index { expected: before.length, found: step.index });
         }
-        let mut found = Vec::new();
+        let mut found = Vec::with_capacity(step.writes.len());
         for (space, key) in step.writes.keys() {
-            let is_staged = self.hot.open().staged.get(space, key).is_some();
-            if !is_staged {
-                found.push(self.get(space, key)?);
+            if let Some(known) = self.hot.open().before(space, key) {
+                found.extend(known);
+            } else {
+                found.push(self.get(space, key)?.as_deref().map(Into::into));
             }
         }
         self.position = step.after();

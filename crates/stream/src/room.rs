@@ -47,7 +47,7 @@ pub(crate) use self::overlay::Layered;
 use self::compiled::Compiled;
 
 /// Steps that are committed to the store at once.
-pub const BATCH_STEPS: usize = 4096;
+pub const BATCH_STEPS: usize = 16_384;
 
 /// What runs the rules: gate, METER v1 and ABI v1, which give one verdict whatever the engine below them.
 const ENGINE_PROFILE: u32 = 1;

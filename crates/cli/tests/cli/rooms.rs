@@ -1,5 +1,6 @@
 //! Rooms from the command line: actions, refusals, hosts that are away, rules that come and go.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use quorate_feed::{Feed, FeedConfig};
@@ -10,7 +11,7 @@ use quorate_stream::identity::{Anchor, Author, room_id};
 use quorate_types::Hash;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, World, objects};
+use crate::support::{PATIENCE, Said, World, finish, objects};
 
 /// Makes an identity, and returns its key.
 fn key(world: &World, home: &str, name: &str) -> String {
@@ -45,6 +46,26 @@ fn settled(world: &World, home: &str, length: u64) -> Value {
         assert!(Instant::now() < until, "{room}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Runs a command to its end that may use as much address space, in KiB.
+fn within_address_space(world: &World, kib: u64, words: &[&str]) -> Said {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -v {kib}; exec \"$@\"");
+    command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_quorate"), "--json"]).args(words);
+    finish(command.env("QUORATE_HOME", world.path("host")).env("QUORATE_ANNOUNCE", "none"), b"")
+}
+
+#[test]
+fn rules_run_in_little_address_space_and_with_too_little_the_limit_is_named() {
+    let world = World::new();
+    let (_, bank) = money(&world);
+    let append = ["append", "money", &mint(&bank, 10), "--as", "bank"];
+    let said = within_address_space(&world, 64 << 20, &append);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let failure = within_address_space(&world, 8 << 20, &append).failure("E3301", 1);
+    assert!(failure["message"].as_str().unwrap().contains("ulimit -v"), "{failure}");
+    assert_eq!(world.json("host", &["info", "money"])["length"], 3);
 }
 
 #[test]

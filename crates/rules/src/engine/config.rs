@@ -7,6 +7,7 @@ use wasmtime::{
     WasmFeatures,
 };
 
+use super::row::CALLS_A_STORE;
 use crate::limits::{MAX_MEMORY_PAGES, MAX_TABLE_ELEMENTS};
 
 /// Native stack of a call, in bytes. It is the engine's own, whatever thread the call comes from.
@@ -20,7 +21,7 @@ const PAGE_BYTES: usize = 64 * 1024;
 
 /// Start of the memory of a place in the pool that is written anew after each call, in bytes: all that a small rule has,
 /// without a system call. What lies behind goes back to the system.
-const KEPT_MEMORY_BYTES: usize = PAGE_BYTES;
+pub(super) const KEPT_MEMORY_BYTES: usize = PAGE_BYTES;
 
 /// Changed table of a place in the pool that stays for its next call, in bytes.
 const KEPT_TABLE_BYTES: usize = 8 * MAX_TABLE_ELEMENTS as usize;
@@ -31,7 +32,7 @@ const INSTANCE_BYTES: usize = 1024 * 1024;
 /// How an engine is set up. Nothing here can change a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Calls that can run at once. Each reserves 4 GiB of address space, which is not memory.
+    /// Calls that can run at once. Each reserves 16 GiB of address space, which is not memory.
     pub instances: u32,
     /// Ticks of the [`Backstop`](super::Backstop) after which a call is given up.
     pub timeout_ticks: u64,
@@ -74,11 +75,13 @@ impl EngineConfig {
         let instances = self.instances.max(1);
         let memory_bytes = usize::try_from(MAX_MEMORY_PAGES).map_or(usize::MAX, |pages| pages * PAGE_BYTES);
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_core_instances(instances)
-            .total_memories(instances)
-            .total_tables(instances)
+        // A thread that makes calls in a row has those places besides that its store has used.
+        let places = instances.saturating_mul(CALLS_A_STORE);
+        pool.total_core_instances(places)
+            .total_memories(places)
+            .total_tables(places)
             .total_stacks(instances)
-            .max_unused_warm_slots(instances)
+            .max_unused_warm_slots(places)
             .max_memories_per_module(1)
             .max_tables_per_module(1)
             .max_core_instance_size(INSTANCE_BYTES)

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wasmtime::{Caller, Global, Memory, ResourceLimiter, Val};
+use wasmtime::{Caller, Global, Memory, ResourceLimiter, Store, Val};
 
 use super::drive::ask;
-use crate::abi::{Answer, AtHand, Call, Guest, Question, Reply, Session, Stopped};
+use crate::abi::{Answer, AtHand, Call, Ended, Guest, Meters, Question, Reply, Session, Stopped};
+use crate::verdict::Outcome;
 
 /// What belongs to one call.
 pub(super) struct Data {
@@ -67,6 +68,16 @@ impl Data {
 
     pub(super) fn attach(&mut self, handles: Handles) {
         self.handles = Some(handles);
+    }
+
+    /// Returns how large the memory of the call's instance is; 0 where there is no instance.
+    pub(super) fn memory_bytes(&self, store: &Store<Self>) -> usize {
+        self.handles.map_or(0, |handles| handles.memory.data_size(store))
+    }
+
+    /// Ends the call, whose store may serve another one.
+    pub(super) fn end(&mut self, call: &Call<'_>, ended: Ended, meters: Meters) -> Outcome {
+        std::mem::replace(&mut self.session, Session::new(call)).finish(call, ended, meters)
     }
 }
 

@@ -8,6 +8,7 @@ use wasmtime::{Extern, Global, Instance, InstancePre, Memory, Module, ModuleExpo
 
 use super::data::{Data, Handles, Mailbox, NotAtHand, left};
 use super::drive::drive;
+use super::row::Serving;
 use super::tries::Tries;
 use super::{Shared, stack, trap};
 use crate::abi::{AtHand, Call, CallKind, Ended, Host, Meters, Stopped};
@@ -111,7 +112,7 @@ impl Rule {
         let mut store = self.store(Data::asking(call, mailbox.clone()));
         let mut globals = None;
         let ended = drive(self.run(&mut store, &entry, call, &mut globals), &mailbox, host);
-        finish(store, call, ended, globals)
+        finish(&mut store, call, ended, globals)
     }
 
     /// Returns what is at hand for a call that is worth trying at once.
@@ -122,19 +123,37 @@ impl Rule {
     /// Calls the rule on the stack of the thread; `None` when the host must be asked. The verdict is that of a call that
     /// asks.
     fn check_at_hand(&self, entry: &ModuleExport, call: &Call<'_>, at_hand: AtHand) -> Option<Outcome> {
-        let mut store = self.store(Data::at_hand(call, at_hand));
+        let data = Data::at_hand(call, at_hand);
+        let mut serving = match Serving::take(self.engine()) {
+            Some(mut serving) => {
+                *serving.store.data_mut() = data;
+                serving.store.set_epoch_deadline(self.code.timeout_ticks);
+                serving
+            }
+            None => Serving::new(self.store(data)),
+        };
         let mut globals = None;
-        let ended = self.run_at_hand(&mut store, entry, call, &mut globals);
+        let ended = self.run_at_hand(&mut serving.store, entry, call, &mut globals);
         let succeeded = !ended.as_ref().is_err_and(|error| error.is::<NotAtHand>());
         self.code.tries.note(succeeded);
-        succeeded.then(|| finish(store, call, ended, globals))
+        let has_returned = ended.is_ok();
+        let outcome = succeeded.then(|| finish(&mut serving.store, call, ended, globals));
+        // What did not come to its end leaves nothing behind for the next call.
+        if has_returned {
+            serving.keep();
+        }
+        outcome
     }
 
     fn store(&self, data: Data) -> Store<Data> {
-        let mut store = Store::new(self.code.asking.module().engine(), data);
+        let mut store = Store::new(self.engine(), data);
         store.limiter(|data| data);
         store.set_epoch_deadline(self.code.timeout_ticks);
         store
+    }
+
+    fn engine(&self) -> &wasmtime::Engine {
+        self.code.asking.module().engine()
     }
 
     fn entry(&self, kind: CallKind) -> Option<ModuleExport> {
@@ -205,7 +224,7 @@ impl Parts {
 }
 
 fn finish(
-    mut store: Store<Data>,
+    store: &mut Store<Data>,
     call: &Call<'_>,
     ended: wasmtime::Result<i32>,
     globals: Option<(Global, Global)>,
@@ -215,10 +234,10 @@ fn finish(
         Err(error) => trap::ended(&error),
     };
     let meters = match globals {
-        Some((gas, depth)) => Meters { gas: left(&gas, &mut store), depth: left(&depth, &mut store) },
+        Some((gas, depth)) => Meters { gas: left(&gas, &mut *store), depth: left(&depth, &mut *store) },
         None => Meters { gas: gas_of(call), depth: 0 },
     };
-    store.into_data().session.finish(call, ended, meters)
+    store.data_mut().end(call, ended, meters)
 }
 
 impl fmt::Debug for Rule {

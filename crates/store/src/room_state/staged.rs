@@ -37,7 +37,7 @@ impl Staged {
 
     /// Adds a step before which the state stands at `before`. `found` are the values before it of those of its keys
     /// that have not been written yet, in the order of the writes.
-    pub(super) fn add(&mut self, before: &Position, step: Step, found: Vec<Option<Vec<u8>>>) {
+    pub(super) fn add(&mut self, before: &Position, step: Step, found: Vec<Value>) {
         if self.records.last().is_none_or(|(_, record)| record.len() >= RECORD_BYTES) {
             self.records.push((step.index, Vec::with_capacity(RECORD_BYTES + RECORD_SLACK)));
         }

@@ -56,31 +56,47 @@ pub(super) fn decode(first: u64, mut record: &[u8]) -> Option<Vec<Undo>> {
     let mut steps = Vec::new();
     while !record.is_empty() {
         let index = first.checked_add(steps.len() as u64)?;
-        steps.push(decode_step(index, &mut record)?);
+        let mut writes = Vec::new();
+        let before = read_step(index, &mut record, |space, key, value| {
+            writes.push((space, key.to_vec(), value.map(<[u8]>::to_vec)));
+        })?;
+        steps.push(Undo { before, writes });
     }
     Some(steps)
 }
 
-fn decode_step(index: u64, record: &mut &[u8]) -> Option<Undo> {
+/// Reads from a record whose first entry is `first` where the state stood before the step from `length`; `None` when the
+/// record is damaged so far, or ends before.
+pub(super) fn position_at(first: u64, mut record: &[u8], length: u64) -> Option<Position> {
+    for index in first..length {
+        read_step(index, &mut record, |_, _, _| ())?;
+    }
+    read_step(length, &mut record, |_, _, _| ())
+}
+
+/// Reads where the state stood before the step from `index`, and hands over what its writes found.
+fn read_step<'a>(
+    index: u64,
+    record: &mut &'a [u8],
+    mut found: impl FnMut(RuleId, &'a [u8], Option<&'a [u8]>),
+) -> Option<Position> {
     let state_root = StateRoot::from_slice(take(record, StateRoot::LEN)?)?;
     let tree_hash = Hash::from_slice(take(record, Hash::LEN)?)?;
-    let count = take_length(record)?;
-    let mut writes = Vec::new();
-    for _ in 0..count {
+    for _ in 0..take_length(record)? {
         let space = RuleId::from_slice(take(record, RuleId::LEN)?)?;
         let key_len = take_length(record)?;
-        let key = take(record, key_len)?.to_vec();
+        let key = take(record, key_len)?;
         let value = match take(record, 1)? {
             [0] => None,
             [1] => {
                 let value_len = take_length(record)?;
-                Some(take(record, value_len)?.to_vec())
+                Some(take(record, value_len)?)
             }
             _ => return None,
         };
-        writes.push((space, key, value));
+        found(space, key, value);
     }
-    Some(Undo { before: Position { length: index, state_root, tree_hash }, writes })
+    Some(Position { length: index, state_root, tree_hash })
 }
 
 /// Bytes of a length.
@@ -136,12 +152,17 @@ mod tests {
                 let cut = decode(7, &record[..end]);
                 prop_assert!(cut.is_none_or(|cut| cut == steps[..cut.len()]));
             }
+            for (length, step) in (7..).zip(&steps) {
+                prop_assert_eq!(position_at(7, &record, length), Some(step.before));
+            }
+            prop_assert_eq!(position_at(7, &record, 7 + steps.len() as u64), None);
             prop_assert_eq!(decode(7, &record), Some(steps));
         }
 
         #[test]
         fn no_record_panics(record in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = decode(u64::MAX, &record);
+            let _ = position_at(u64::MAX - 3, &record, u64::MAX);
         }
     }
 }

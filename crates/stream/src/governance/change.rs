@@ -129,8 +129,8 @@ fn try_out<E: RuleEngine>(
     let compiled = match context.rules.find(module) {
         Some(compiled) => compiled,
         None => {
-            let bytes =
-                modules::assemble(context.state, context.prefix, module)?.ok_or(Stop::damaged("module"))?;
+            let bytes = modules::assemble(context.state, context.prefix, module)?
+                .ok_or_else(|| Stop::damaged("module"))?;
             context.rules.admit(module, &bytes).map_err(|failure| match failure {
                 CompileFailure::Refused { reason } => Stop::from(Refusal::new(RoomCode::Gate, reason)),
                 CompileFailure::Unable { reason } => Lacking::Other(reason).into(),

@@ -25,7 +25,7 @@ pub(crate) fn check_genesis_chunk<E: RuleEngine>(
             missing.push(module);
         }
     }
-    let (expected, others) = missing.split_first().ok_or(Stop::damaged("genesis"))?;
+    let (expected, others) = missing.split_first().ok_or_else(|| Stop::damaged("genesis"))?;
     if chunk.module != *expected {
         let reason = format!(
             "expected a chunk of module {}, of a rule that the room begins with, found one of {}",

@@ -196,7 +196,7 @@ impl<S: RoomStore, E: RuleEngine> Room<S, E> {
         }
         self.check_history(tree_hash)?;
         self.prepare(prefix)?;
-        let prepared = self.prepared.as_ref().ok_or(Stop::damaged("rules"))?;
+        let prepared = self.prepared.as_ref().ok_or_else(|| Stop::damaged("rules"))?;
         let state = Layered { writes: &prepared.writes, below: &self.store };
         let mut context = Context {
             room: &self.id,

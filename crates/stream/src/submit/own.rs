@@ -1,6 +1,6 @@
 //! This node's own entries that wait for an outcome.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -50,8 +50,8 @@ pub(super) enum Due {
 #[derive(Debug, Default)]
 pub(super) struct Own {
     entries: BTreeMap<Ticket, Submission>,
-    by_digest: BTreeMap<Hash, Ticket>,
-    by_bytes: BTreeMap<Hash, Ticket>,
+    by_digest: HashMap<Hash, Ticket>,
+    by_bytes: HashMap<Hash, Ticket>,
     by_number: BTreeMap<(PublicKey, u64), Ticket>,
     /// Entries whose turn has not come yet.
     unsent: BTreeSet<Ticket>,

@@ -1,6 +1,6 @@
 //! Receipts: what the host signs, and outcomes that are remembered.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use quorate_proto::quorate1::{Outcome, Receipt, Refused};
@@ -120,7 +120,7 @@ struct Known {
 /// Outcomes by digest, the newest of them.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
-    known: BTreeMap<Hash, Known>,
+    known: HashMap<Hash, Known>,
     order: VecDeque<Hash>,
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quorate_rules::meter::METER_VERSION;
-use quorate_stream::action::UnsignedAction;
+use quorate_stream::action::{UnsignableError, UnsignedAction, VerifiedAction};
 use quorate_stream::entry::VerifiedEntry;
 use quorate_stream::governance::RuleStatus;
 use quorate_stream::identity::{Anchor, Author, RuleName};
@@ -21,7 +21,7 @@ use super::tell::said_state;
 use super::{RoomKeeper, RoomState};
 use crate::event::Event;
 use crate::model::{Said, SaidState};
-use crate::room::Checker;
+use crate::room::{Checker, sign_many};
 use crate::{Code, Failure};
 
 /// Time after which nobody waits any longer for a host to which no connection leads: dialling takes less.
@@ -242,14 +242,14 @@ impl RoomKeeper {
         )
     }
 
-    /// Signs what somebody wants to say; each entry with the module that it brings.
-    fn sign(
+    /// Says what is to be signed for what somebody wants to say.
+    fn unsigned(
         &self,
         checker: &Checker,
         author: &Author,
         wish: &Wish,
-        (is_host, now): (bool, Instant),
-    ) -> Result<Vec<(VerifiedEntry, Option<Bytes>)>, Failure> {
+        is_host: bool,
+    ) -> Result<Unsigned, Failure> {
         let mut sequences = self.free_sequences(checker, &author.public())?;
         let mut next = || {
             let none = || Failure::new(Code::EntryNotAllowed, "expected a number that is free, found none");
@@ -258,29 +258,11 @@ impl RoomKeeper {
         let anchor = self.anchor(checker);
         match wish {
             Wish::Actions(payloads) => {
-                let mut entries = Vec::with_capacity(payloads.len());
-                for payload in payloads {
-                    let sequence = next()?;
-                    let mut valid_until = 0;
-                    let entry = loop {
-                        let action =
-                            UnsignedAction { sequence, anchor, valid_until, payload: payload.clone() };
-                        let action = action.sign(&self.id, author).map_err(|error| {
-                            Failure::new(Code::EntryTooLarge, format!("{error}; nothing was appended"))
-                                .next("put large data into a stream of its own, and its link into the room")
-                        })?;
-                        let entry = VerifiedEntry::from(action);
-                        // What was refused may be right by now, and is another action then: the one before stays refused,
-                        // whoever shows it again.
-                        if !self.relay.has_refused(now, entry.digest()) {
-                            break entry;
-                        }
-                        valid_until =
-                            if valid_until == 0 { MAX_FEED_LENGTH } else { valid_until.saturating_sub(1) };
-                    };
-                    entries.push((entry, None));
-                }
-                Ok(entries)
+                let action = |payload: &Bytes| {
+                    let (sequence, payload) = (next()?, payload.clone());
+                    Ok(UnsignedAction { sequence, anchor, valid_until: 0, payload })
+                };
+                payloads.iter().map(action).collect::<Result<_, Failure>>().map(Unsigned::Actions)
             }
             Wish::Change { change, activation, vectors } => {
                 let (change, module) = resolve(change, &checker.room().rules())?;
@@ -299,13 +281,44 @@ impl RoomKeeper {
                     activation: activation.unwrap_or(earliest),
                     vectors: vectors.clone(),
                 };
-                let change = change.sign(&self.id, author).map_err(|error| {
-                    Failure::new(Code::EntryTooLarge, format!("{error}; nothing was appended"))
-                })?;
-                Ok(vec![(change.into(), module)])
+                Ok(Unsigned::Change(Box::new(change), module))
             }
         }
     }
+
+    /// Returns an action that was not refused. What was refused may be right by now, and is another action then: the one
+    /// before stays refused, whoever shows it again.
+    fn unrefused(
+        &self,
+        mut action: VerifiedAction,
+        author: &Author,
+        now: Instant,
+    ) -> Result<VerifiedAction, UnsignableError> {
+        while self.relay.has_refused(now, action.digest()) {
+            let (sequence, anchor, payload) = (action.sequence, action.anchor, action.payload.clone());
+            let valid_until = match action.valid_until {
+                0 => MAX_FEED_LENGTH,
+                until => until.saturating_sub(1),
+            };
+            action = UnsignedAction { sequence, anchor, valid_until, payload }.sign(&self.id, author)?;
+        }
+        Ok(action)
+    }
+}
+
+/// What is to be signed.
+enum Unsigned {
+    Actions(Vec<UnsignedAction>),
+    /// With the module that it brings.
+    Change(Box<UnsignedRuleChange>, Option<Bytes>),
+}
+
+/// Entries, each with the module that it brings.
+type Signed = Vec<(VerifiedEntry, Option<Bytes>)>;
+
+/// Says that an entry is too large to be signed.
+fn not_signed(error: &UnsignableError) -> Failure {
+    Failure::new(Code::EntryTooLarge, format!("{error}; nothing was appended"))
 }
 
 /// Finds the rules and the modules that a change names.
@@ -423,9 +436,9 @@ impl StreamTask {
                 later.push_back(utterance);
                 continue;
             }
-            let signed = keeper.sign(&checker, &utterance.author, &utterance.wish, (is_host, now));
-            let said = match signed {
-                Ok(entries) => self.submit(keeper, entries).await,
+            let Utterance { author, wish, .. } = &utterance;
+            let said = match keeper.unsigned(&checker, author, wish, is_host) {
+                Ok(unsigned) => self.sign_and_submit(keeper, unsigned, author).await,
                 Err(failure) => Err(failure),
             };
             match said {
@@ -442,11 +455,35 @@ impl StreamTask {
         keeper.checker = Some(checker);
     }
 
+    /// Signs what somebody wants to say, and submits it.
+    async fn sign_and_submit(
+        &mut self,
+        keeper: &mut RoomKeeper,
+        unsigned: Unsigned,
+        author: &Author,
+    ) -> Result<(Vec<Said>, VecDeque<(VerifiedEntry, Option<Bytes>)>), Failure> {
+        let entries: Signed = match unsigned {
+            Unsigned::Actions(actions) => {
+                let smaller = "put large data into a stream of its own, and its link into the room";
+                let too_large = |error| not_signed(&error).next(smaller);
+                let actions = sign_many(keeper.id, author, actions).await.map_err(too_large)?;
+                let now = self.runtime.now();
+                let unrefused = |action| Ok((keeper.unrefused(action, author, now)?.into(), None));
+                actions.into_iter().map(unrefused).collect::<Result<_, _>>().map_err(too_large)?
+            }
+            Unsigned::Change(change, module) => {
+                let change = change.sign(&keeper.id, author).map_err(|error| not_signed(&error))?;
+                vec![(change.into(), module)]
+            }
+        };
+        self.submit(keeper, entries).await
+    }
+
     /// Keeps entries and hands them to the relay: all of them on the host, else the first; returns the rest.
     async fn submit(
         &mut self,
         keeper: &mut RoomKeeper,
-        entries: Vec<(VerifiedEntry, Option<Bytes>)>,
+        entries: Signed,
     ) -> Result<(Vec<Said>, VecDeque<(VerifiedEntry, Option<Bytes>)>), Failure> {
         if keeper.appends_at_once() {
             keeper.unkept.extend(entries.iter().map(|(entry, _)| *entry.digest()));

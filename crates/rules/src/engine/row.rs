@@ -1,0 +1,227 @@
+//! Calls in a row: one store serves several of them, each in an instance of its own.
+//!
+//! To make a store and to drop it takes a tenth of the time of a small call. What an instance had goes back when its store
+//! is dropped, so a store serves few calls, and none of them may have used much.
+
+use std::cell::RefCell;
+
+use wasmtime::{Engine, Store};
+
+use super::config::KEPT_MEMORY_BYTES;
+use super::data::Data;
+
+/// Calls that a store serves: with more of them, memory that is written anew is no longer in the processor's caches.
+pub(super) const CALLS_A_STORE: u32 = 4;
+
+thread_local! {
+    static ROW: RefCell<Row> = const { RefCell::new(Row { depth: 0, kept: None }) };
+}
+
+/// The calls that one thread makes in a row.
+struct Row {
+    /// How many rows there are around the next call, each within the one before.
+    depth: u32,
+    kept: Option<Serving>,
+}
+
+/// A store, and the calls that it has served.
+pub(super) struct Serving {
+    pub(super) store: Store<Data>,
+    calls: u32,
+}
+
+impl Serving {
+    pub(super) fn new(store: Store<Data>) -> Self {
+        Self { store, calls: 0 }
+    }
+
+    /// Takes the store of the row that this thread is in, if it has one of this engine.
+    pub(super) fn take(engine: &Engine) -> Option<Self> {
+        let kept = ROW.with_borrow_mut(|row| row.kept.take())?;
+        Engine::same(kept.store.engine(), engine).then_some(kept)
+    }
+
+    /// Keeps the store for the next call of the row, if this thread is in one. What the call left in it is in the way of no
+    /// other: nothing of the store but its instances stays.
+    pub(super) fn keep(mut self) {
+        self.calls = self.calls.saturating_add(1);
+        let used = self.store.data().memory_bytes(&self.store);
+        if self.calls < CALLS_A_STORE && used <= KEPT_MEMORY_BYTES {
+            ROW.with_borrow_mut(|row| row.kept = (row.depth > 0).then_some(self));
+        }
+    }
+}
+
+/// Makes calls in a row.
+pub(super) fn in_a_row<R>(act: impl FnOnce() -> R) -> R {
+    /// Ends the row, however that comes.
+    struct End;
+
+    impl Drop for End {
+        fn drop(&mut self) {
+            let kept = ROW.with_borrow_mut(|row| {
+                row.depth = row.depth.saturating_sub(1);
+                if row.depth == 0 { row.kept.take() } else { None }
+            });
+            drop(kept);
+        }
+    }
+
+    ROW.with_borrow_mut(|row| row.depth = row.depth.saturating_add(1));
+    let _end = End;
+    act()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::panic::AssertUnwindSafe;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use quorate_types::{Hash, PublicKey, RuleId};
+
+    use super::*;
+    use crate::abi::{AtHand, Call, CallKind, Host, Missing, Usage};
+    use crate::engine::{Engine, EngineConfig, Rule, with_stack};
+    use crate::state::{InMemory, StateError};
+    use crate::verdict::{Fault, Verdict};
+
+    /// Says 1, 2, 3 or 4 where it finds what another call has left in memory, its size, a global or a table; leaves
+    /// all of that, and does what its payload says.
+    const TRACES: &str = r#"(module
+        (memory (export "memory") 1)
+        (table $table 4 funcref)
+        (elem declare func $check)
+        (global $global (mut i32) (i32.const 5))
+        (func (export "rule_abi_v1"))
+        (func (export "rule_alloc") (param i32) (result i32) (i32.const 4096))
+        (func $check (export "rule_check") (param $pointer i32) (param $length i32) (result i32)
+            (if (i32.or (i32.load (i32.const 8)) (i32.load (i32.const 65532))) (then (return (i32.const 1))))
+            (if (i32.ne (memory.size) (i32.const 1)) (then (return (i32.const 2))))
+            (if (i32.ne (global.get $global) (i32.const 5)) (then (return (i32.const 3))))
+            (if (i32.eqz (ref.is_null (table.get $table (i32.const 2)))) (then (return (i32.const 4))))
+            (i32.store (i32.const 8) (i32.const -1))
+            (i32.store (i32.const 65532) (i32.const -1))
+            (global.set $global (i32.const 6))
+            (table.set $table (i32.const 2) (ref.func $check))
+            (local.set $length (i32.load8_u (i32.add (local.get $pointer) (i32.sub (local.get $length) (i32.const 1)))))
+            (if (i32.eq (local.get $length) (i32.const 103)) (then (drop (memory.grow (i32.const 1)))))
+            (if (i32.eq (local.get $length) (i32.const 116)) (then (unreachable)))
+            (if (i32.eq (local.get $length) (i32.const 110)) (then (return (i32.const 9))))
+            (i32.const 0)))"#;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl InMemory for Nothing {
+        fn get(&self, _: &RuleId, _: &[u8]) -> Option<Option<Vec<u8>>> {
+            Some(None)
+        }
+    }
+
+    impl Host for Nothing {
+        fn block(&mut self, index: u64) -> Result<Bytes, Missing> {
+            Err(Missing { index })
+        }
+
+        fn get(&mut self, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+            Ok(None)
+        }
+
+        fn usage(&mut self) -> Result<Usage, StateError> {
+            Ok(Usage::default())
+        }
+
+        fn at_hand(&mut self) -> Option<AtHand> {
+            Some(AtHand { state: Arc::new(Self), space: RuleId::new([7; 32]), usage: Usage::default() })
+        }
+    }
+
+    fn engine() -> Engine {
+        Engine::new(EngineConfig { instances: 2, ..EngineConfig::default() }).unwrap()
+    }
+
+    /// Places of the pool that are taken.
+    fn taken(engine: &Engine) -> u64 {
+        engine.shared.wasm.pooling_allocator_metrics().unwrap().core_instances()
+    }
+
+    fn code(rule: &Rule, payload: &[u8]) -> u32 {
+        let call = Call {
+            kind: CallKind::Check,
+            flags: 0,
+            index: 7,
+            previous: Hash::new([1; 32]),
+            author: PublicKey::new([2; 32]),
+            params: b"",
+            payload,
+            gas: 1_000_000,
+        };
+        match rule.check(&call, &mut Nothing).verdict {
+            Verdict::Accept => 0,
+            Verdict::Reject { code, .. } => code,
+            Verdict::Unable(why) => panic!("{why}"),
+        }
+    }
+
+    #[test]
+    fn a_store_serves_calls_of_a_row_and_none_after_it() {
+        let engine = engine();
+        let rule = engine.compile(&wat::parse_str(TRACES).unwrap()).unwrap();
+        assert_eq!((code(&rule, b"."), taken(&engine)), (0, 0), "no row");
+        with_stack(|| {
+            let places: Vec<u64> = (0..u64::from(2 * CALLS_A_STORE))
+                .map(|_| {
+                    assert_eq!(code(&rule, b"."), 0);
+                    taken(&engine)
+                })
+                .collect();
+            let one: Vec<u64> =
+                (1..=u64::from(CALLS_A_STORE)).map(|at| at % u64::from(CALLS_A_STORE)).collect();
+            assert_eq!(places, one.repeat(2));
+            code(&rule, b".");
+            with_stack(|| assert_eq!((code(&rule, b"."), taken(&engine)), (0, 2)));
+            assert_eq!(taken(&engine), 2, "the row goes on");
+        });
+        assert_eq!(taken(&engine), 0);
+        let call = AssertUnwindSafe(|| with_stack(|| panic!("after {}", code(&rule, b"."))));
+        let panics = std::panic::catch_unwind(call);
+        assert_eq!((panics.is_err(), taken(&engine)), (true, 0));
+    }
+
+    #[test]
+    fn calls_of_a_row_see_nothing_of_each_other() {
+        let engines = [engine(), engine()];
+        let module = wat::parse_str(TRACES).unwrap();
+        let other = wat::parse_str(TRACES.replace("(i32.const 9)", "(i32.const 8)")).unwrap();
+        let rules: Vec<Rule> = engines
+            .iter()
+            .flat_map(|engine| [&module, &other].map(|module| engine.compile(module).unwrap()))
+            .collect();
+        let trap = Fault::Trap.code();
+        let expected = BTreeMap::from([(b'.', [0; 2]), (b'g', [0; 2]), (b't', [trap; 2]), (b'n', [9, 8])]);
+        with_stack(|| {
+            for round in 0..200_usize {
+                let what = b"...g.n..t..ng"[(round * round / 3) % 13];
+                let rule = (round / 7) % 4;
+                assert_eq!(code(&rules[rule], &[what]), expected[&what][rule % 2], "round {round}");
+                let most = engines.each_ref().map(taken).into_iter().sum::<u64>();
+                assert!(most < u64::from(CALLS_A_STORE), "{most} places are taken");
+            }
+        });
+    }
+
+    #[test]
+    fn what_has_used_much_or_did_not_return_keeps_no_place() {
+        let engine = engine();
+        let rule = engine.compile(&wat::parse_str(TRACES).unwrap()).unwrap();
+        with_stack(|| {
+            for what in [b"g", b"t"] {
+                assert_eq!((code(&rule, b"."), taken(&engine)), (0, 1));
+                code(&rule, what);
+                assert_eq!(taken(&engine), 0);
+            }
+        });
+    }
+}
