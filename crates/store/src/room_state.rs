@@ -22,7 +22,7 @@ use quorate_rules::state::{
 use quorate_types::{Hash, RoomId, RuleId, StateRoot};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
-use self::cache::{Cache, Value, copy};
+use self::cache::{Cache, copy, kept};
 pub use self::open::{Found, OpenStateError};
 pub use self::snapshot::{Snapshot, SnapshotError};
 use self::staged::Staged;
@@ -102,17 +102,6 @@ impl Hot {
     }
 }
 
-impl HotState {
-    /// Returns what a key holds that is written for the first time since the last commit, `Some(None)` where it has been
-    /// written since; `None` when what it holds is not in memory.
-    fn before(&mut self, space: &RuleId, key: &[u8]) -> Option<Option<Value>> {
-        match self.staged.get(space, key) {
-            Some(_) => Some(None),
-            None => self.cache.get(space, key).map(Some),
-        }
-    }
-}
-
 impl InMemory for Hot {
     fn get(&self, space: &RuleId, key: &[u8]) -> Option<Option<Vec<u8>>> {
         let HotState { staged, cache } = &mut *self.open();
@@ -168,13 +157,28 @@ impl RedbStore {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads a value from the disk.
+    fn read(&self, space: &RuleId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let mut open = self.table();
+        let table = match open.take() {
+            Some(table) => table,
+            None => {
+                let transaction = self.database.begin_read().map_err(failed("read"))?;
+                transaction.open_table(STATE).map_err(failed("read"))?
+            }
+        };
+        let found = table.get(full_key(space, key).as_slice()).map_err(failed("read"))?;
+        let value = found.map(|value| value.value().to_vec());
+        *open = Some(table);
+        Ok(value)
+    }
+
     /// Reads the undo record with the step that led from a length. `read` takes its first entry and its bytes, and says
     /// `None` when it is damaged; so is a record that is not there.
     fn read_undo<R>(&self, length: u64, read: impl FnOnce(u64, &[u8]) -> Option<R>) -> Result<R, StateError> {
         let missing = || damaged_undo(length);
-        let is_of = |(first, _): &&(u64, Vec<u8>)| *first <= length;
-        if let Some((first, record)) = self.hot.open().staged.records().iter().rfind(is_of) {
-            return read(*first, record).ok_or_else(missing);
+        if let Some((first, record)) = self.hot.open().staged.records().rfind(|(first, _)| *first <= length) {
+            return read(first, record).ok_or_else(missing);
         }
         let transaction = self.database.begin_read().map_err(failed("read"))?;
         let table = transaction.open_table(UNDO).map_err(failed("read"))?;
@@ -189,19 +193,8 @@ impl StateStore for RedbStore {
         if let Some(known) = self.hot.get(space, key) {
             return Ok(known);
         }
-        let mut open = self.table();
-        let table = match open.take() {
-            Some(table) => table,
-            None => {
-                let transaction = self.database.begin_read().map_err(failed("read"))?;
-                transaction.open_table(STATE).map_err(failed("read"))?
-            }
-        };
-        let found = table.get(full_key(space, key).as_slice()).map_err(failed("read"))?;
-        let value = found.map(|value| value.value().to_vec());
-        *open = Some(table);
-        let kept = value.as_deref().map(Into::into);
-        self.hot.open().cache.put(space, key.into(), kept);
+        let value = self.read(space, key)?;
+        self.hot.open().cache.put(space, key.into(), kept(value.as_deref()));
         Ok(value)
     }
 
@@ -255,15 +248,18 @@ impl RoomStore for RedbStore {
             return Err(StateError::Index { expected: before.length, found: step.index });
         }
         let mut found = Vec::with_capacity(step.writes.len());
+        let HotState { staged, cache } = &mut *self.hot.open();
         for (space, key) in step.writes.keys() {
-            if let Some(known) = self.hot.open().before(space, key) {
-                found.extend(known);
-            } else {
-                found.push(self.get(space, key)?.as_deref().map(Into::into));
+            if staged.get(space, key).is_some() {
+                continue;
             }
+            found.push(match cache.get(space, key) {
+                Some(known) => known,
+                None => kept(self.read(space, key)?.as_deref()),
+            });
         }
         self.position = step.after();
-        self.hot.open().staged.add(&before, step, found);
+        staged.add(&before, step, found);
         Ok(())
     }
 
@@ -280,7 +276,7 @@ impl RoomStore for RedbStore {
         }
         // Pages that the table holds back cannot be written again.
         *self.table() = None;
-        let record_bytes = staged.records().iter().map(|(_, record)| record.len()).sum::<usize>();
+        let record_bytes = staged.records().map(|(_, record)| record.len()).sum::<usize>();
         self.unsynced.steps += staged.steps() as u64;
         self.unsynced.bytes += record_bytes + staged.bytes();
         let transaction = self.database.begin_write().map_err(failed("written"))?;
@@ -292,7 +288,7 @@ impl RoomStore for RedbStore {
             }
             let mut records = transaction.open_table(UNDO).map_err(failed("written"))?;
             for (first, record) in staged.records() {
-                records.insert(first, record.as_slice()).map_err(failed("written"))?;
+                records.insert(first, record).map_err(failed("written"))?;
             }
             undo_bytes = undo_bytes.saturating_add(record_bytes as u64);
             while after.length.saturating_sub(oldest) > UNDO_STEPS || undo_bytes > UNDO_BYTES {
@@ -335,8 +331,7 @@ impl RoomStore for RedbStore {
                     position = step.before;
                 }
                 if !steps.is_empty() {
-                    let mut record = Vec::new();
-                    steps.iter().for_each(|step| undo::encode(step, &mut record));
+                    let record = undo::encode(&steps);
                     undo_bytes = undo_bytes.saturating_add(record.len() as u64);
                     records.insert(first, record.as_slice()).map_err(failed("written"))?;
                 }

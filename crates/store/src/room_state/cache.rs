@@ -18,6 +18,11 @@ pub(super) type Value = Option<SmallVec<[u8; 24]>>;
 /// Values of a namespace by key. Strangers choose the keys, so the hash has a secret.
 pub(super) type Values = HashMap<Key, Value, RandomState>;
 
+/// Takes a value in.
+pub(super) fn kept(value: Option<&[u8]>) -> Value {
+    value.map(SmallVec::from_slice)
+}
+
 /// Copies a value out.
 pub(super) fn copy(value: &Value) -> Option<Vec<u8>> {
     value.as_ref().map(|value| value.to_vec())

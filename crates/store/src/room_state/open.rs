@@ -16,7 +16,7 @@ use super::{
 use crate::atomic::{PUBLIC_MODE, sync_directory};
 
 /// Version of the layout of the tables.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const META_FORMAT: &str = "format";
 
 /// Pages of the database in memory, bytes, for one room.

@@ -6,7 +6,7 @@ use quorate_rules::state::{Position, Step};
 use quorate_types::RuleId;
 
 use super::cache::{Key, Value, Values};
-use super::undo;
+use super::undo::Record;
 
 /// Bytes after which another undo record begins: together with what the database adds they fit a page of
 /// 64 KiB, which is zeroed and written whole, and little is read for one step.
@@ -24,7 +24,7 @@ pub(super) struct Staged {
     /// There are few namespaces, and comparing them is faster than hashing.
     spaces: BTreeMap<RuleId, Values>,
     /// Undo records, each with its first entry.
-    records: Vec<(u64, Vec<u8>)>,
+    records: Vec<(u64, Record)>,
     steps: usize,
     bytes: usize,
 }
@@ -38,21 +38,21 @@ impl Staged {
     /// Adds a step before which the state stands at `before`. `found` are the values before it of those of its keys
     /// that have not been written yet, in the order of the writes.
     pub(super) fn add(&mut self, before: &Position, step: Step, found: Vec<Value>) {
-        if self.records.last().is_none_or(|(_, record)| record.len() >= RECORD_BYTES) {
-            self.records.push((step.index, Vec::with_capacity(RECORD_BYTES + RECORD_SLACK)));
+        if self.records.last().is_none_or(|(_, record)| record.bytes().len() >= RECORD_BYTES) {
+            self.records.push((step.index, Record::with_capacity(RECORD_BYTES + RECORD_SLACK)));
         }
         let Some((_, record)) = self.records.last_mut() else { return };
-        undo::begin_step(before, step.writes.len(), record);
+        record.begin_step(before, step.writes.len());
         let mut found = found.into_iter();
         for ((space, key), value) in step.writes {
             self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
             let values = self.spaces.entry(space).or_default();
             let value = value.map(|value| value.as_slice().into());
             if let Some(old) = values.get_mut(key.as_slice()) {
-                undo::put_write(&space, &key, old.as_deref(), record);
+                record.put_write(&space, &key, old.as_deref());
                 *old = value;
             } else {
-                undo::put_write(&space, &key, found.next().flatten().as_deref(), record);
+                record.put_write(&space, &key, found.next().flatten().as_deref());
                 values.insert(Key::from_slice(&key), value);
             }
         }
@@ -70,8 +70,8 @@ impl Staged {
     }
 
     /// Returns the undo records, each with its first entry.
-    pub(super) fn records(&self) -> &[(u64, Vec<u8>)] {
-        &self.records
+    pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = (u64, &[u8])> {
+        self.records.iter().map(|(first, record)| (*first, record.bytes()))
     }
 
     /// Returns the last value of each key, in the order of namespaces and keys.
