@@ -8,7 +8,7 @@ mod signing;
 mod then;
 pub(crate) mod wishes;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use quorate_rules::engine::{Engine, EngineConfig};
 
@@ -24,6 +24,7 @@ use crate::{Code, Failure};
 #[derive(Default)]
 pub(crate) struct RuleHost {
     engine: OnceLock<Engine>,
+    making: Mutex<()>,
     signatures: Arc<Signatures>,
 }
 
@@ -49,16 +50,22 @@ impl RuleHost {
         if let Some(engine) = self.engine.get() {
             return Ok(engine.clone());
         }
+        // Two rooms that open at once must not both reserve what may be there once.
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine.clone());
+        }
         let mut config = EngineConfig::default();
         let engine = loop {
             match Engine::new(config.clone()) {
                 Ok(engine) => break engine,
+                Err(_) if config.calls_a_store > 1 => config.calls_a_store = 1,
                 Err(error) if config.instances > 1 => {
                     config.instances = config.instances.div_ceil(4);
                     tracing::info!("{error}; tried with {} calls at once", config.instances);
                 }
                 Err(error) => {
-                    let needed = "a rule reserves 16 GiB of address space, which may be limited (ulimit -v)";
+                    let needed = "a rule reserves 4 GiB of address space, which may be limited (ulimit -v)";
                     return Err(Failure::new(Code::Internal, format!("{error}; {needed}")));
                 }
             }

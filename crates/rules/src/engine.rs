@@ -15,6 +15,7 @@ mod rule;
 mod stack;
 mod trap;
 mod tries;
+mod turns;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,7 @@ pub use self::stack::with_stack;
 
 use self::cache::Cache;
 use self::data::Data;
+use self::turns::Turns;
 use crate::gate::{self, GateError};
 use crate::meter;
 
@@ -42,6 +44,7 @@ struct Shared {
     asking: wasmtime::Linker<Data>,
     at_hand: wasmtime::Linker<Data>,
     cache: Mutex<Cache>,
+    turns: Arc<Turns>,
     config: EngineConfig,
 }
 
@@ -57,7 +60,8 @@ impl Engine {
         let asking = imports::asking(&wasm).map_err(failed)?;
         let at_hand = imports::at_hand(&wasm).map_err(failed)?;
         let cache = Mutex::new(Cache::new(config.cached_module_bytes));
-        Ok(Self { shared: Arc::new(Shared { wasm, asking, at_hand, cache, config }) })
+        let turns = Turns::new(config.instances.max(1));
+        Ok(Self { shared: Arc::new(Shared { wasm, asking, at_hand, cache, turns, config }) })
     }
 
     /// Makes a rule of a module: gate, METER v1, compiler. A module that was compiled lately is not compiled again.

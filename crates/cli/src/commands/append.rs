@@ -71,15 +71,27 @@ pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
         )
         .into());
     }
-    let mut appender = Appender { backend, info, context, room, blocks: 0, said: 0, group: Group::default() };
+    let mut appender = Appender {
+        backend,
+        info,
+        context,
+        room,
+        blocks: 0,
+        said: 0,
+        group: Group::default(),
+        is_sending: false,
+    };
     let result = match args.message {
         Some(message) if message != "-" => appender.message(message).await,
         _ if !args.files.is_empty() => appender.files(&args.files, args.batch).await,
         _ => appender.lines(args.batch).await,
     };
-    // What came before something that cannot be appended is, unless all of it was to be appended together.
     let result = match result {
-        Err(stop) if !args.batch => Err(appender.send().await.err().unwrap_or(stop)),
+        // What came before something that cannot be appended is, unless all of it was to be appended together.
+        Err(stop) if !appender.is_sending => {
+            let sent = if args.batch { Ok(()) } else { appender.send().await };
+            sent.and(Err(not_appended(stop, args.batch)))
+        }
         result => result,
     };
     // A program has read so in the objects before.
@@ -91,6 +103,17 @@ pub(crate) async fn append(args: AppendArgs, context: &mut Context) -> Outcome {
     let closed = appender.backend.close().await;
     result?;
     Ok(closed?)
+}
+
+/// Says of what was read and cannot be appended what became of it, and of what came before where all of it was to be appended together.
+fn not_appended(stop: Stop, batch: bool) -> Stop {
+    match stop {
+        Stop::Failed(mut failure) => {
+            failure.message.push_str(if batch { "; nothing was appended" } else { "; it was not appended" });
+            failure.into()
+        }
+        other => other,
+    }
 }
 
 /// Says of what is not here that nobody knows what would be appended to it.
@@ -133,6 +156,8 @@ struct Appender<'a> {
     /// Actions that were brought to the host of a room, or kept for it.
     said: u64,
     group: Group,
+    /// A group is on its way, or did not come through.
+    is_sending: bool,
 }
 
 impl Appender<'_> {
@@ -198,7 +223,7 @@ impl Appender<'_> {
             let name = &self.info.name;
             return Err(Failure::new(
                 Code::BadRequest,
-                format!("expected JSON in {what}, as {name} has it, found {error}; it was not appended"),
+                format!("expected JSON in {what}, as {name} has it, found {error}"),
             )
             .next("correct it, or create the stream with another --encoding")
             .into());
@@ -213,6 +238,13 @@ impl Appender<'_> {
         if group.blocks.is_empty() {
             return Ok(());
         }
+        self.is_sending = true;
+        self.send_group(group).await?;
+        self.is_sending = false;
+        Ok(())
+    }
+
+    async fn send_group(&mut self, group: Group) -> Outcome {
         let count = group.blocks.len() as u64;
         if let Some(room) = &self.room {
             let interrupt = self.context.interrupt.clone();
@@ -261,7 +293,7 @@ impl Appender<'_> {
 fn too_large(what: &str, found: u64) -> Stop {
     Failure::new(
         Code::BlockTooLarge,
-        format!("expected at most {MAX_BLOCK_BYTES} bytes in a block, found {found} in {what}; it was not appended"),
+        format!("expected at most {MAX_BLOCK_BYTES} bytes in a block, found {found} in {what}"),
     )
     .into()
 }

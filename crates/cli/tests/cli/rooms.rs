@@ -63,7 +63,7 @@ fn rules_run_in_little_address_space_and_with_too_little_the_limit_is_named() {
     let append = ["append", "money", &mint(&bank, 10), "--as", "bank"];
     let said = within_address_space(&world, 64 << 20, &append);
     assert_eq!(said.code, Some(0), "{said:?}");
-    let failure = within_address_space(&world, 8 << 20, &append).failure("E3301", 1);
+    let failure = within_address_space(&world, 4 << 20, &append).failure("E3301", 1);
     assert!(failure["message"].as_str().unwrap().contains("ulimit -v"), "{failure}");
     assert_eq!(world.json("host", &["info", "money"])["length"], 3);
 }

@@ -17,6 +17,9 @@ pub(crate) async fn sign_many(
     author: &Author,
     mut actions: Vec<UnsignedAction>,
 ) -> Result<Vec<VerifiedAction>, UnsignableError> {
+    if actions.len() <= LEAST_SHARE {
+        return sign(&room, author, actions);
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = actions.len().div_ceil(threads).max(LEAST_SHARE);
     let mut others = Vec::new();

@@ -7,7 +7,6 @@ use wasmtime::{
     WasmFeatures,
 };
 
-use super::row::CALLS_A_STORE;
 use crate::limits::{MAX_MEMORY_PAGES, MAX_TABLE_ELEMENTS};
 
 /// Native stack of a call, in bytes. It is the engine's own, whatever thread the call comes from.
@@ -19,7 +18,7 @@ const CODE_STACK_BYTES: usize = 6 * 1024 * 1024;
 
 const PAGE_BYTES: usize = 64 * 1024;
 
-/// Start of the memory of a place in the pool that is written anew after each call, in bytes: all that a small rule has,
+/// Start of the memory of a place in the pool that is written anew when its store goes, in bytes: all that a small rule has,
 /// without a system call. What lies behind goes back to the system.
 pub(super) const KEPT_MEMORY_BYTES: usize = PAGE_BYTES;
 
@@ -32,8 +31,11 @@ const INSTANCE_BYTES: usize = 1024 * 1024;
 /// How an engine is set up. Nothing here can change a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Calls that can run at once. Each reserves 16 GiB of address space, which is not memory.
+    /// Calls, or rows of them, that can run at once; others wait.
     pub instances: u32,
+    /// Calls of a row that a store serves. Each has a place of its own in the pool, and each place reserves 4 GiB of address space,
+    /// which is not memory.
+    pub calls_a_store: u32,
     /// Ticks of the [`Backstop`](super::Backstop) after which a call is given up.
     pub timeout_ticks: u64,
     /// Bytes of modules whose machine code is kept for [`Engine::compile`](super::Engine::compile) to find; the code
@@ -42,9 +44,10 @@ pub struct EngineConfig {
 }
 
 impl Default for EngineConfig {
-    /// 64 calls at once, 10 s, 8 MiB of modules.
+    /// 64 calls at once, four in a row with one store, 10 s, 8 MiB of modules. With more calls a store, memory that is written anew is no longer
+    /// in the processor's caches.
     fn default() -> Self {
-        Self { instances: 64, timeout_ticks: 40, cached_module_bytes: 8 * 1024 * 1024 }
+        Self { instances: 64, calls_a_store: 4, timeout_ticks: 40, cached_module_bytes: 8 * 1024 * 1024 }
     }
 }
 
@@ -75,8 +78,7 @@ impl EngineConfig {
         let instances = self.instances.max(1);
         let memory_bytes = usize::try_from(MAX_MEMORY_PAGES).map_or(usize::MAX, |pages| pages * PAGE_BYTES);
         let mut pool = PoolingAllocationConfig::new();
-        // A thread that makes calls in a row has those places besides that its store has used.
-        let places = instances.saturating_mul(CALLS_A_STORE);
+        let places = instances.saturating_mul(self.calls_a_store.max(1));
         pool.total_core_instances(places)
             .total_memories(places)
             .total_tables(places)

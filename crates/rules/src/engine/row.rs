@@ -1,52 +1,53 @@
-//! Calls in a row: one store serves several of them, each in an instance of its own.
+//! Calls in a row: one turn and one store serve several of them, each in an instance of its own.
 //!
 //! To make a store and to drop it takes a tenth of the time of a small call. What an instance had goes back when its store
 //! is dropped, so a store serves few calls, and none of them may have used much.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use wasmtime::{Engine, Store};
 
 use super::config::KEPT_MEMORY_BYTES;
 use super::data::Data;
-
-/// Calls that a store serves: with more of them, memory that is written anew is no longer in the processor's caches.
-pub(super) const CALLS_A_STORE: u32 = 4;
+use super::turns::{Turn, Turns};
 
 thread_local! {
-    static ROW: RefCell<Row> = const { RefCell::new(Row { depth: 0, kept: None }) };
+    static ROW: RefCell<Row> = const { RefCell::new(Row { depth: 0, kept: None, turns: Vec::new() }) };
 }
 
-/// The calls that one thread makes in a row.
+/// The calls that one thread makes in a row; a call that is in none is one of its own.
 struct Row {
     /// How many rows there are around the next call, each within the one before.
     depth: u32,
     kept: Option<Serving>,
+    /// One of each engine that was called.
+    turns: Vec<Turn>,
 }
 
-/// A store, and the calls that it has served.
+/// A store, and the calls that it can still serve.
 pub(super) struct Serving {
     pub(super) store: Store<Data>,
-    calls: u32,
+    left: u32,
 }
 
 impl Serving {
-    pub(super) fn new(store: Store<Data>) -> Self {
-        Self { store, calls: 0 }
+    pub(super) fn new(store: Store<Data>, calls: u32) -> Self {
+        Self { store, left: calls }
     }
 
-    /// Takes the store of the row that this thread is in, if it has one of this engine.
+    /// Takes the store of this row, if it has one of this engine.
     pub(super) fn take(engine: &Engine) -> Option<Self> {
         let kept = ROW.with_borrow_mut(|row| row.kept.take())?;
         Engine::same(kept.store.engine(), engine).then_some(kept)
     }
 
-    /// Keeps the store for the next call of the row, if this thread is in one. What the call left in it is in the way of no
-    /// other: nothing of the store but its instances stays.
+    /// Keeps the store for the next call of the row. No other call sees what this one has left in it: its instance goes with
+    /// the store, and the rest is replaced.
     pub(super) fn keep(mut self) {
-        self.calls = self.calls.saturating_add(1);
+        self.left = self.left.saturating_sub(1);
         let used = self.store.data().memory_bytes(&self.store);
-        if self.calls < CALLS_A_STORE && used <= KEPT_MEMORY_BYTES {
+        if self.left > 0 && used <= KEPT_MEMORY_BYTES {
             ROW.with_borrow_mut(|row| row.kept = (row.depth > 0).then_some(self));
         }
     }
@@ -59,17 +60,30 @@ pub(super) fn in_a_row<R>(act: impl FnOnce() -> R) -> R {
 
     impl Drop for End {
         fn drop(&mut self) {
-            let kept = ROW.with_borrow_mut(|row| {
+            let ended = ROW.with_borrow_mut(|row| {
                 row.depth = row.depth.saturating_sub(1);
-                if row.depth == 0 { row.kept.take() } else { None }
+                (row.depth == 0).then(|| (row.kept.take(), std::mem::take(&mut row.turns)))
             });
-            drop(kept);
+            // The places are free before the turn is.
+            if let Some((kept, turns)) = ended {
+                drop(kept);
+                drop(turns);
+            }
         }
     }
 
     ROW.with_borrow_mut(|row| row.depth = row.depth.saturating_add(1));
     let _end = End;
     act()
+}
+
+/// Waits until this row has its turn; it keeps that until it ends. A call within a call waits for nothing: the turn that it
+/// would wait for may be its own.
+pub(super) fn have_turn(turns: &Arc<Turns>) {
+    if !ROW.with_borrow(|row| row.turns.iter().any(|turn| turn.is_of(turns))) {
+        let turn = turns.wait();
+        ROW.with_borrow_mut(|row| row.turns.push(turn));
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +95,6 @@ mod tests {
     use bytes::Bytes;
     use quorate_types::{Hash, PublicKey, RuleId};
 
-    use super::*;
     use crate::abi::{AtHand, Call, CallKind, Host, Missing, Usage};
     use crate::engine::{Engine, EngineConfig, Rule, with_stack};
     use crate::state::{InMemory, StateError};
@@ -168,17 +181,17 @@ mod tests {
     #[test]
     fn a_store_serves_calls_of_a_row_and_none_after_it() {
         let engine = engine();
+        let calls = u64::from(EngineConfig::default().calls_a_store);
         let rule = engine.compile(&wat::parse_str(TRACES).unwrap()).unwrap();
         assert_eq!((code(&rule, b"."), taken(&engine)), (0, 0), "no row");
         with_stack(|| {
-            let places: Vec<u64> = (0..u64::from(2 * CALLS_A_STORE))
+            let places: Vec<u64> = (0..2 * calls)
                 .map(|_| {
                     assert_eq!(code(&rule, b"."), 0);
                     taken(&engine)
                 })
                 .collect();
-            let one: Vec<u64> =
-                (1..=u64::from(CALLS_A_STORE)).map(|at| at % u64::from(CALLS_A_STORE)).collect();
+            let one: Vec<u64> = (1..=calls).map(|at| at % calls).collect();
             assert_eq!(places, one.repeat(2));
             code(&rule, b".");
             with_stack(|| assert_eq!((code(&rule, b"."), taken(&engine)), (0, 2)));
@@ -207,7 +220,7 @@ mod tests {
                 let rule = (round / 7) % 4;
                 assert_eq!(code(&rules[rule], &[what]), expected[&what][rule % 2], "round {round}");
                 let most = engines.each_ref().map(taken).into_iter().sum::<u64>();
-                assert!(most < u64::from(CALLS_A_STORE), "{most} places are taken");
+                assert!(most < EngineConfig::default().calls_a_store.into(), "{most} places are taken");
             }
         });
     }
@@ -223,5 +236,36 @@ mod tests {
                 assert_eq!(taken(&engine), 0);
             }
         });
+    }
+
+    #[test]
+    fn more_threads_than_there_are_places_for_take_turns() {
+        for calls_a_store in [1, 3] {
+            let config = EngineConfig { instances: 2, calls_a_store, ..EngineConfig::default() };
+            let engine = Engine::new(config).unwrap();
+            let rule = engine.compile(&wat::parse_str(TRACES).unwrap()).unwrap();
+            std::thread::scope(|scope| {
+                for thread in 0..16 {
+                    let rule = rule.clone();
+                    scope.spawn(move || {
+                        for _ in 0..50 {
+                            let call = || assert_eq!(code(&rule, b"."), 0);
+                            if thread % 3 == 0 { call() } else { with_stack(|| (0..20).for_each(|_| call())) }
+                        }
+                    });
+                }
+            });
+            assert_eq!(taken(&engine), 0);
+        }
+    }
+
+    #[test]
+    fn a_turn_comes_back_after_a_panic() {
+        let engine = Engine::new(EngineConfig { instances: 1, ..EngineConfig::default() }).unwrap();
+        let rule = engine.compile(&wat::parse_str(TRACES).unwrap()).unwrap();
+        let elsewhere = rule.clone();
+        let panics = std::thread::spawn(move || with_stack(|| panic!("after {}", code(&elsewhere, b"."))));
+        assert!(panics.join().is_err());
+        assert_eq!(code(&rule, b"."), 0);
     }
 }

@@ -8,8 +8,9 @@ use wasmtime::{Extern, Global, Instance, InstancePre, Memory, Module, ModuleExpo
 
 use super::data::{Data, Handles, Mailbox, NotAtHand, left};
 use super::drive::drive;
-use super::row::Serving;
+use super::row::{Serving, have_turn, in_a_row};
 use super::tries::Tries;
+use super::turns::Turns;
 use super::{Shared, stack, trap};
 use crate::abi::{AtHand, Call, CallKind, Ended, Host, Meters, Stopped};
 use crate::gate::RuleExports;
@@ -23,7 +24,9 @@ pub struct Rule {
 }
 
 struct Code {
+    turns: Arc<Turns>,
     timeout_ticks: u64,
+    calls_a_store: u32,
     hash: ModuleHash,
     exports: RuleExports,
     meter_version: u32,
@@ -73,9 +76,18 @@ impl Rule {
         };
         let asking = shared.asking.instantiate_pre(&module)?;
         let at_hand = shared.at_hand.instantiate_pre(&module)?;
-        let (timeout_ticks, meter_version) = (shared.config.timeout_ticks, metered.version);
-        let tries = Tries::default();
-        let code = Code { timeout_ticks, hash, exports, meter_version, asking, at_hand, tries, places };
+        let code = Code {
+            turns: Arc::clone(&shared.turns),
+            timeout_ticks: shared.config.timeout_ticks,
+            calls_a_store: shared.config.calls_a_store,
+            hash,
+            exports,
+            meter_version: metered.version,
+            asking,
+            at_hand,
+            tries: Tries::default(),
+            places,
+        };
         Ok(Self { code: Arc::new(code) })
     }
 
@@ -94,24 +106,32 @@ impl Rule {
         self.code.meter_version
     }
 
-    /// Calls the rule, in an instance of its own that is gone afterwards.
+    /// Calls the rule, in an instance of its own that no other call sees.
     ///
     /// A rule without `rule_init` or `rule_change` accepts what it would be asked there. One without `rule_query`
     /// refuses queries ([`Fault::NotAllowed`]).
     ///
-    /// Blocks for the length of the call: microseconds for most rules, some 50 ms when all the gas is used. May be
-    /// called on any thread; the host's methods are called on the same one.
+    /// Blocks for the length of the call: microseconds for most rules, some 50 ms when all the gas is used; and before it while
+    /// [`EngineConfig::instances`](super::EngineConfig::instances) others run. May be called on any thread; the host's methods are called on
+    /// the same one.
     pub fn check(&self, call: &Call<'_>, host: &mut dyn Host) -> Outcome {
         let Some(entry) = self.entry(call.kind) else { return not_offered(call.kind) };
+        in_a_row(|| {
+            have_turn(&self.code.turns);
+            self.check_in_turn(&entry, call, host)
+        })
+    }
+
+    fn check_in_turn(&self, entry: &ModuleExport, call: &Call<'_>, host: &mut dyn Host) -> Outcome {
         if let Some(at_hand) = self.may_be_at_hand(host)
-            && let Some(outcome) = self.check_at_hand(&entry, call, at_hand)
+            && let Some(outcome) = self.check_at_hand(entry, call, at_hand)
         {
             return outcome;
         }
         let mailbox = Mailbox::default();
         let mut store = self.store(Data::asking(call, mailbox.clone()));
         let mut globals = None;
-        let ended = drive(self.run(&mut store, &entry, call, &mut globals), &mailbox, host);
+        let ended = drive(self.run(&mut store, entry, call, &mut globals), &mailbox, host);
         finish(&mut store, call, ended, globals)
     }
 
@@ -130,7 +150,7 @@ impl Rule {
                 serving.store.set_epoch_deadline(self.code.timeout_ticks);
                 serving
             }
-            None => Serving::new(self.store(data)),
+            None => Serving::new(self.store(data), self.code.calls_a_store),
         };
         let mut globals = None;
         let ended = self.run_at_hand(&mut serving.store, entry, call, &mut globals);

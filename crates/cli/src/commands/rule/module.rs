@@ -129,7 +129,7 @@ impl Module {
     /// Makes it ready to run.
     pub(super) fn compile(&self) -> Outcome<Rule> {
         let unable = |error: &dyn std::error::Error| Failure::new(Code::Unable, error.to_string());
-        let engine = Engine::new(EngineConfig { instances: 1, ..EngineConfig::default() })
+        let engine = Engine::new(EngineConfig { instances: 1, calls_a_store: 1, ..EngineConfig::default() })
             .map_err(|error| unable(&error))?;
         engine.compile(&self.bytes).map_err(|error| match &error {
             CompileError::Gate(refused) => self.refused(refused),
