@@ -77,13 +77,15 @@ pub(super) fn in_a_row<R>(act: impl FnOnce() -> R) -> R {
     act()
 }
 
-/// Waits until this row has its turn; it keeps that until it ends. A call within a call waits for nothing: the turn that it
-/// would wait for may be its own.
-pub(super) fn have_turn(turns: &Arc<Turns>) {
-    if !ROW.with_borrow(|row| row.turns.iter().any(|turn| turn.is_of(turns))) {
-        let turn = turns.wait();
-        ROW.with_borrow_mut(|row| row.turns.push(turn));
-    }
+/// Tells whether this row has its turn. A call within a call waits for nothing: the turn that it would wait for may be its own.
+pub(super) fn has_turn(turns: &Arc<Turns>) -> bool {
+    ROW.with_borrow(|row| row.turns.iter().any(|turn| turn.is_of(turns)))
+}
+
+/// Waits for the turn of this row, which keeps it until it ends.
+pub(super) fn take_turn(turns: &Arc<Turns>) {
+    let turn = turns.wait();
+    ROW.with_borrow_mut(|row| row.turns.push(turn));
 }
 
 #[cfg(test)]
