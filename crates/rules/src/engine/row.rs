@@ -42,13 +42,13 @@ impl Serving {
         Engine::same(kept.store.engine(), engine).then_some(kept)
     }
 
-    /// Keeps the store for the next call of the row. No other call sees what this one has left in it: its instance goes with
+    /// Keeps the store for the next call of the row, in which every call is. No other call sees what this one has left in it: its instance goes with
     /// the store, and the rest is replaced.
     pub(super) fn keep(mut self) {
         self.left = self.left.saturating_sub(1);
         let used = self.store.data().memory_bytes(&self.store);
         if self.left > 0 && used <= KEPT_MEMORY_BYTES {
-            ROW.with_borrow_mut(|row| row.kept = (row.depth > 0).then_some(self));
+            ROW.with_borrow_mut(|row| row.kept = Some(self));
         }
     }
 }
