@@ -231,12 +231,14 @@ impl<S: RoomStore> Checker<S> {
         self.end_replay(Replay { noted: Vec::new(), stop })
     }
 
-    /// Checks blocks that follow one another and whose signatures were verified, until one is not accepted.
+    /// Checks blocks that follow one another and whose signatures were verified, until one is not accepted. Where `more` follow, the
+    /// state is written down with theirs, or when there is enough of it.
     pub(crate) fn replay(
         &mut self,
         blocks: &[Bytes],
         entries: &[Result<AuthenticEntry, Refusal>],
         known: &Known,
+        more: bool,
     ) -> Replay {
         let mut replay = Replay::default();
         with_stack(|| {
@@ -254,6 +256,10 @@ impl<S: RoomStore> Checker<S> {
                 }
             }
         });
+        if more && replay.stop.is_none() && !self.room.is_closed() {
+            self.fresh.clear();
+            return replay;
+        }
         self.end_replay(replay)
     }
 

@@ -57,7 +57,7 @@ impl StreamTask {
             }
             let entries = self.rules.signatures().begin(room, &blocks).finish().await;
             let (given, replay) = blocking::unblock(move || {
-                let replay = checker.replay(&blocks, &entries, &known);
+                let replay = checker.replay(&blocks, &entries, &known, false);
                 ((checker, known), replay)
             })
             .await;

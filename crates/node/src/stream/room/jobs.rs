@@ -99,6 +99,7 @@ impl RoomKeeper {
         self.replayed_to = batch.end();
         let Batch { start, mut blocks, entries } = batch;
         let signatures = Arc::clone(signatures);
+        let more = !self.ahead.is_empty();
         self.job = Some(Box::pin(async move {
             let mut entries = match entries {
                 Entries::Coming(authentication) => authentication.finish().await,
@@ -106,7 +107,7 @@ impl RoomKeeper {
             };
             blocking::unblock(move || {
                 let _checking = signatures.checking();
-                let replay = checker.replay(&blocks, &entries, &known);
+                let replay = checker.replay(&blocks, &entries, &known, more);
                 let taken = usize::try_from(checker.length().saturating_sub(start)).unwrap_or(usize::MAX);
                 blocks.drain(..taken.min(blocks.len()));
                 entries.drain(..taken.min(entries.len()));
