@@ -77,15 +77,16 @@ pub(super) fn in_a_row<R>(act: impl FnOnce() -> R) -> R {
     act()
 }
 
-/// Tells whether this row has its turn. A call within a call waits for nothing: the turn that it would wait for may be its own.
-pub(super) fn has_turn(turns: &Arc<Turns>) -> bool {
-    ROW.with_borrow(|row| row.turns.iter().any(|turn| turn.is_of(turns)))
-}
-
-/// Waits for the turn of this row, which keeps it until it ends.
-pub(super) fn take_turn(turns: &Arc<Turns>) {
-    let turn = turns.wait();
-    ROW.with_borrow_mut(|row| row.turns.push(turn));
+/// Makes a call when its row has its turn, which the row keeps until it ends. A call within a call waits for nothing: the turn that
+/// it would wait for may be its own.
+pub(super) fn in_turn<R>(turns: &Arc<Turns>, call: impl FnOnce() -> R) -> R {
+    in_a_row(|| {
+        if !ROW.with_borrow(|row| row.turns.iter().any(|turn| turn.is_of(turns))) {
+            let turn = turns.wait();
+            ROW.with_borrow_mut(|row| row.turns.push(turn));
+        }
+        call()
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use wasmtime::{Extern, Global, Instance, InstancePre, Memory, Module, ModuleExpo
 
 use super::data::{Data, Handles, Mailbox, NotAtHand, left};
 use super::drive::drive;
-use super::row::{Serving, has_turn, in_a_row, take_turn};
+use super::row::{Serving, in_turn};
 use super::tries::Tries;
 use super::turns::Turns;
 use super::{Shared, stack, trap};
@@ -116,13 +116,7 @@ impl Rule {
     /// the same one.
     pub fn check(&self, call: &Call<'_>, host: &mut dyn Host) -> Outcome {
         let Some(entry) = self.entry(call.kind) else { return not_offered(call.kind) };
-        if has_turn(&self.code.turns) {
-            return self.check_in_turn(&entry, call, host);
-        }
-        in_a_row(|| {
-            take_turn(&self.code.turns);
-            self.check_in_turn(&entry, call, host)
-        })
+        in_turn(&self.code.turns, || self.check_in_turn(&entry, call, host))
     }
 
     fn check_in_turn(&self, entry: &ModuleExport, call: &Call<'_>, host: &mut dyn Host) -> Outcome {

@@ -88,7 +88,7 @@ pub(super) fn open(path: &Path, room: RoomId) -> Result<RedbStore, OpenStateErro
     fs::rename(path, &aside).map_err(io_error("move aside", path))?;
     tracing::warn!(
         file = %path.display(), aside = %aside.display(), %reason,
-        "the state of a room is damaged: it is made again from the blocks"
+        "the state of a room cannot be used: it is made again from the blocks"
     );
     match open_file(path, room) {
         Ok(mut store) => {
