@@ -1,5 +1,6 @@
 //! Who signs, and for which room and history.
 
+mod eight;
 mod known_keys;
 mod multiples;
 mod strict;

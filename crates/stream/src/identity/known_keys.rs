@@ -8,28 +8,67 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use quorate_types::PublicKey;
 
 use super::Forgery;
+use super::eight::{Eight, KeyAddends, LANES};
 use super::multiples::Multiples;
 use super::strict::Verifier;
 
 /// Multiples of a key: 13 rows of 16.
 pub(super) type KeyMultiples = Multiples<5, 4>;
 
-/// Good signatures of a key before its multiples are computed, which takes as long as verifying two or three.
-const FAMILIAR: u32 = 8;
+/// What is computed of a key that comes again, which depends on the processor.
+#[derive(Debug)]
+enum Ahead {
+    /// Multiples, to be added one by one.
+    Points(KeyMultiples),
+    /// Multiples for eight sums at once.
+    Eight(KeyAddends),
+    /// They did not come out as points, which does not happen.
+    Nothing,
+}
 
-/// Keys with multiples, at most: 33 280 bytes each, 8.5 MB together. Many more do not fit the caches, and gain little.
-const MAX_FAMILIAR: usize = 256;
+/// How much is computed ahead.
+#[derive(Debug, Clone, Copy)]
+struct Familiarity {
+    eight: Option<Eight>,
+    /// Good signatures of a key before it is familiar.
+    seen: u32,
+    /// Keys that may be familiar at once. Many more do not fit the caches, and gain little.
+    places: usize,
+}
+
+impl Familiarity {
+    /// Sums of multiples: computing them takes as long as verifying two or three signatures; 33 280 bytes a key, 8.5 MB together.
+    const POINTS: Self = Self { eight: None, seen: 8, places: 256 };
+
+    /// Products take no longer than sums, and none of their memory.
+    const NONE: Self = Self { eight: None, seen: u32::MAX, places: 0 };
+
+    /// Eight sums at once: computing the multiples of eight keys takes as long as verifying eight or nine signatures without;
+    /// 8704 bytes a key, 8.9 MB together.
+    const fn eight(eight: Eight) -> Self {
+        Self { eight: Some(eight), seen: 8, places: 1024 }
+    }
+
+    fn of_this_processor() -> Self {
+        match Eight::detect() {
+            Some(eight) => Self::eight(eight),
+            None if is_fast_without() => Self::NONE,
+            None => Self::POINTS,
+        }
+    }
+}
 
 /// Keys that are counted, at most.
 const MAX_COUNTED: usize = 8192;
 
-/// Look-ups of keys for which one with multiples is kept, though it does not come again, when another could have its place.
-const KEPT_FOR: u64 = 16 * MAX_FAMILIAR as u64;
+/// Look-ups of keys for which a familiar one is kept, though it does not come again, when another could have its place.
+const KEPT_FOR: u64 = 4096;
 
 /// Keys that have signed, the most recent of them. Any number of threads may use it at once.
 ///
 /// It makes verification faster and never changes its result.
 pub struct KnownKeys {
+    familiarity: Familiarity,
     shelves: Mutex<Shelves>,
 }
 
@@ -40,17 +79,22 @@ pub(crate) struct KnownKey {
     seen: AtomicU32,
     /// Its multiples are worth their memory.
     familiar: AtomicBool,
-    multiples: OnceLock<KeyMultiples>,
+    ahead: OnceLock<Ahead>,
 }
 
 impl KnownKeys {
     /// Knows no key.
     pub fn new() -> Self {
-        Self::with_places(if is_fast_without() { 0 } else { MAX_FAMILIAR })
+        Self::with(Familiarity::of_this_processor())
     }
 
-    fn with_places(places: usize) -> Self {
-        Self { shelves: Mutex::new(Shelves { places, ..Shelves::default() }) }
+    fn with(familiarity: Familiarity) -> Self {
+        Self { familiarity, shelves: Mutex::default() }
+    }
+
+    /// Returns what computes eight sums at once, if the processor does.
+    pub(super) const fn eight(&self) -> Option<Eight> {
+        self.familiarity.eight
     }
 
     /// Returns what is known of a key, or begins to know it.
@@ -59,7 +103,7 @@ impl KnownKeys {
     ///
     /// The key is none to verify with.
     pub(crate) fn get(&self, key: &PublicKey) -> Result<Arc<KnownKey>, Forgery> {
-        if let Some(known) = self.shelves().find(key) {
+        if let Some(known) = self.shelves().find(key, &self.familiarity) {
             return Ok(known);
         }
         // Not under the lock: a key takes as long as some hundred look-ups.
@@ -70,6 +114,22 @@ impl KnownKeys {
     fn shelves(&self) -> MutexGuard<'_, Shelves> {
         // A panic elsewhere leaves nothing behind that could change a result.
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Computes what eight sums at once need, of the keys among some that are familiar and have it not.
+pub(super) fn compute_ahead<'a>(eight: Eight, keys: impl IntoIterator<Item = &'a Arc<KnownKey>>) {
+    let lacking = keys.into_iter().filter(|known| known.is_familiar() && known.ahead.get().is_none());
+    let lacking: BTreeMap<&PublicKey, &Arc<KnownKey>> =
+        lacking.map(|known| (known.verifier.key(), known)).collect();
+    let lacking: Vec<&Arc<KnownKey>> = lacking.into_values().collect();
+    for some in lacking.chunks(LANES) {
+        let [first, ..] = some else { continue };
+        let encodings = std::array::from_fn(|lane| some.get(lane).unwrap_or(first).verifier.negated_bytes());
+        for (known, addends) in some.iter().zip(eight.keys(&encodings)) {
+            // Another thread may have been faster, with the same.
+            let _ = known.ahead.set(addends.map_or(Ahead::Nothing, Ahead::Eight));
+        }
     }
 }
 
@@ -107,10 +167,27 @@ impl KnownKey {
         &self.verifier
     }
 
-    /// Returns the multiples of the key, negated, if it is familiar.
+    /// Returns the multiples of the key, negated, if it is familiar and they are to be added one by one.
     pub(super) fn multiples(&self) -> Option<&KeyMultiples> {
-        let familiar = self.familiar.load(Ordering::Relaxed);
-        familiar.then(|| self.multiples.get_or_init(|| KeyMultiples::of(self.verifier.negated())))
+        if !self.is_familiar() {
+            return None;
+        }
+        match self.ahead.get_or_init(|| Ahead::Points(KeyMultiples::of(self.verifier.negated()))) {
+            Ahead::Points(multiples) => Some(multiples),
+            Ahead::Eight(_) | Ahead::Nothing => None,
+        }
+    }
+
+    /// Returns the multiples of the key, negated, for eight sums at once, if they were [computed](compute_ahead).
+    pub(super) fn addends(&self) -> Option<&KeyAddends> {
+        match self.ahead.get()? {
+            Ahead::Eight(addends) => Some(addends),
+            Ahead::Points(_) | Ahead::Nothing => None,
+        }
+    }
+
+    fn is_familiar(&self) -> bool {
+        self.familiar.load(Ordering::Relaxed)
     }
 
     /// Notes a signature that was good: nobody makes a key familiar but who has its secret.
@@ -118,28 +195,24 @@ impl KnownKey {
         self.seen.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is_seen_often(&self) -> bool {
-        self.seen.load(Ordering::Relaxed) >= FAMILIAR
-    }
 }
 
 #[derive(Default)]
 struct Shelves {
     clock: u64,
-    /// Keys that may be familiar at once.
-    places: usize,
     counted: Shelf,
     familiar: Shelf,
 }
 
 impl Shelves {
-    fn find(&mut self, key: &PublicKey) -> Option<Arc<KnownKey>> {
+    fn find(&mut self, key: &PublicKey, familiarity: &Familiarity) -> Option<Arc<KnownKey>> {
         self.clock = self.clock.saturating_add(1);
         if let Some(known) = self.familiar.touch(key, self.clock) {
             return Some(known);
         }
         let known = self.counted.touch(key, self.clock)?;
-        if known.is_seen_often() && self.has_room() {
+        let seen = known.seen.load(Ordering::Relaxed);
+        if seen >= familiarity.seen && self.has_room(familiarity.places) {
             self.counted.remove(key);
             self.familiar.put(key, Arc::clone(&known), self.clock);
             known.familiar.store(true, Ordering::Relaxed);
@@ -149,8 +222,8 @@ impl Shelves {
 
     /// Tells whether there is room for another familiar key. One that was not needed for long gives it up: one that was
     /// would only be computed anew, so that more keys than there is room for take turns for nothing.
-    fn has_room(&mut self) -> bool {
-        if self.familiar.keys.len() < self.places {
+    fn has_room(&mut self, places: usize) -> bool {
+        if self.familiar.keys.len() < places {
             return true;
         }
         let is_old = self.familiar.oldest().is_some_and(|used| self.clock.saturating_sub(used) > KEPT_FOR);
@@ -175,7 +248,7 @@ impl Shelves {
             verifier,
             seen: AtomicU32::new(0),
             familiar: AtomicBool::new(false),
-            multiples: OnceLock::new(),
+            ahead: OnceLock::new(),
         });
         self.counted.put(key, Arc::clone(&known), self.clock);
         known
@@ -223,19 +296,35 @@ impl Shelf {
 
 #[cfg(test)]
 impl KnownKeys {
-    /// Knows no key, and will compute multiples whatever the processor.
-    pub(super) fn with_multiples() -> Self {
-        Self::with_places(MAX_FAMILIAR)
+    /// Knows no key, and will compute ahead in each way that this processor has.
+    pub(super) fn in_each_way() -> Vec<Self> {
+        let ways = Eight::detect().map(Familiarity::eight).into_iter().chain([Familiarity::POINTS]);
+        ways.map(Self::with).collect()
     }
 
-    /// Begins with a familiar key, if it is one to verify with.
-    pub(super) fn knowing(key: &PublicKey) -> Self {
-        let keys = Self::with_multiples();
-        if let Ok(known) = keys.get(key) {
-            known.seen.store(FAMILIAR, Ordering::Relaxed);
-            assert!(keys.get(key).is_ok_and(|known| known.multiples().is_some()));
+    /// Returns how many good signatures make a key familiar.
+    pub(super) const fn needed(&self) -> u32 {
+        self.familiarity.seen
+    }
+
+    /// Makes a key familiar, if it is one to verify with.
+    pub(super) fn know(&self, key: &PublicKey) {
+        if let Ok(known) = self.get(key) {
+            known.seen.store(self.needed(), Ordering::Relaxed);
+            assert!(self.is_familiar(key));
         }
-        keys
+    }
+
+    /// Tells whether something was computed ahead for a key.
+    pub(super) fn is_familiar(&self, key: &PublicKey) -> bool {
+        let Ok(known) = self.get(key) else { return false };
+        match self.eight() {
+            Some(eight) => {
+                compute_ahead(eight, [&known]);
+                known.addends().is_some()
+            }
+            None => known.multiples().is_some(),
+        }
     }
 }
 
@@ -243,6 +332,7 @@ impl KnownKeys {
 mod tests {
     use super::*;
     use crate::identity::Author;
+    use crate::identity::eight::BaseAddends;
 
     fn key(number: usize) -> PublicKey {
         let mut seed = [0; 32];
@@ -259,38 +349,42 @@ mod tests {
     }
 
     #[test]
-    fn multiples_take_what_is_said() {
+    fn what_is_computed_ahead_takes_what_is_said() {
         assert_eq!(KeyMultiples::BYTES, 33_280);
+        assert_eq!(KeyAddends::BYTES, 8704);
+        assert_eq!(BaseAddends::BYTES, 528_384);
     }
 
     #[test]
     fn keys_are_bounded_and_the_first_stay_familiar() {
-        let keys = KnownKeys::with_multiples();
-        let all: Vec<PublicKey> = (0..MAX_FAMILIAR + 200).map(key).collect();
-        for key in &all {
-            keys.get(key).unwrap().seen.store(FAMILIAR, Ordering::Relaxed);
-        }
-        assert_eq!(counts(&keys), (all.len(), 0));
-        // The multiples themselves are computed when they are needed, which is not here.
-        for _ in 0..3 {
+        for keys in KnownKeys::in_each_way() {
+            let places = keys.familiarity.places;
+            let all: Vec<PublicKey> = (0..places + 200).map(key).collect();
             for key in &all {
-                keys.get(key).unwrap();
+                keys.get(key).unwrap().seen.store(keys.needed(), Ordering::Relaxed);
             }
-            assert_eq!(counts(&keys), (200, MAX_FAMILIAR));
-            assert!(keys.get(&all[0]).unwrap().familiar.load(Ordering::Relaxed));
+            assert_eq!(counts(&keys), (all.len(), 0));
+            // The multiples themselves are computed when they are needed, which is not here.
+            for _ in 0..3 {
+                for key in &all {
+                    keys.get(key).unwrap();
+                }
+                assert_eq!(counts(&keys), (200, places));
+                assert!(keys.get(&all[0]).unwrap().familiar.load(Ordering::Relaxed));
+            }
+            // One that comes again for long gets the place of one that does not.
+            let late = &all[places];
+            for _ in 0..=KEPT_FOR {
+                keys.get(late).unwrap();
+            }
+            assert!(keys.get(late).unwrap().familiar.load(Ordering::Relaxed));
+            assert_eq!(counts(&keys), (199, places));
         }
-        // One that comes again for long gets the place of one that does not.
-        let late = &all[MAX_FAMILIAR];
-        for _ in 0..=KEPT_FOR {
-            keys.get(late).unwrap();
-        }
-        assert!(keys.get(late).unwrap().familiar.load(Ordering::Relaxed));
-        assert_eq!(counts(&keys), (199, MAX_FAMILIAR));
     }
 
     #[test]
     fn counted_keys_are_bounded() {
-        let keys = KnownKeys::with_multiples();
+        let keys = KnownKeys::new();
         for number in 0..MAX_COUNTED + 10 {
             keys.get(&key(number)).unwrap();
         }

@@ -20,12 +20,12 @@ pub(super) struct Multiples<const WIDTH: u32, const STRIDE: u32> {
 }
 
 /// A digit of a scalar: what is added or subtracted.
-type Digit = i32;
+pub(super) type Digit = i32;
 
 impl<const WIDTH: u32, const STRIDE: u32> Multiples<WIDTH, STRIDE> {
-    const WINDOWS: u32 = SCALAR_BITS.div_ceil(WIDTH);
-    const ROWS: u32 = Self::WINDOWS.div_ceil(STRIDE);
-    const ROW: usize = 1 << (WIDTH - 1);
+    pub(super) const WINDOWS: u32 = SCALAR_BITS.div_ceil(WIDTH);
+    pub(super) const ROWS: u32 = Self::WINDOWS.div_ceil(STRIDE);
+    pub(super) const ROW: usize = 1 << (WIDTH - 1);
 
     /// Bytes that the multiples take.
     #[cfg(test)]
@@ -85,7 +85,7 @@ impl<const WIDTH: u32, const STRIDE: u32> Multiples<WIDTH, STRIDE> {
 }
 
 /// Splits a scalar into digits from `-2^(WIDTH - 1)` to `2^(WIDTH - 1)`, the least first.
-fn digits<const WIDTH: u32>(scalar: &Scalar) -> [Digit; 64] {
+pub(super) fn digits<const WIDTH: u32>(scalar: &Scalar) -> [Digit; 64] {
     let mut bits = Bits::of(scalar);
     let mut carry = 0;
     let mut digits = [0; 64];

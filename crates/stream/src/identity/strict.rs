@@ -10,11 +10,15 @@ use quorate_types::{PublicKey, Signature};
 use sha2::{Digest as _, Sha512};
 
 use super::Forgery;
-use super::known_keys::{KnownKey, KnownKeys};
+use super::eight::{BaseAddends, Eight, LANES, Terms};
+use super::known_keys::{KnownKey, KnownKeys, compute_ahead};
 use super::multiples::Multiples;
 
 /// Multiples of the base point: 32 rows of 128, 656 KB.
 type BaseMultiples = Multiples<8, 1>;
+
+/// Signatures for which eight sums are computed though fewer are needed: they take as long as three without.
+const WORTH_EIGHT: usize = 3;
 
 /// Public key that was found good to verify with.
 #[derive(Clone)]
@@ -27,18 +31,14 @@ pub(crate) struct Verifier {
 /// Signatures that are verified together, each with the result that it has alone.
 pub(crate) struct Together<'a> {
     keys: &'a KnownKeys,
-    /// What is known of each before the candidates are settled.
-    begun: Vec<Result<Arc<KnownKey>, Forgery>>,
-    /// Of those that are not refused yet, in their order.
-    candidates: Vec<Candidate>,
+    begun: Vec<Result<Begun, Forgery>>,
 }
 
-/// A signature that is good when the point that was computed for it has the encoding that it begins with.
-///
-/// Encoding many points together takes one inversion for all of them.
-struct Candidate {
-    point: EdwardsPoint,
-    expected: [u8; 32],
+/// A signature that was read, and whose equation is not settled yet.
+struct Begun {
+    known: Arc<KnownKey>,
+    equation: Equation,
+    is_good: bool,
 }
 
 /// What a signature says of a text, as numbers: `R` is expected to be `s B - k A`.
@@ -57,21 +57,33 @@ impl Verifier {
         Ok(Self { key: *key, negated: -point })
     }
 
+    pub(super) const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
     /// Returns the point of the key, negated.
     pub(super) const fn negated(&self) -> &EdwardsPoint {
         &self.negated
     }
 
-    /// Verifies a signature over bytes.
-    pub(crate) fn verify(&self, bytes: &[u8], signature: &Signature) -> Result<(), Forgery> {
-        let Candidate { point, expected } = self.candidate(bytes, signature)?;
-        if point.compress().as_bytes() == &expected { Ok(()) } else { Err(Forgery::Signature) }
+    /// Returns an encoding of the point of the key, negated: x has the other sign.
+    pub(super) fn negated_bytes(&self) -> [u8; 32] {
+        let mut bytes = *self.key.as_bytes();
+        let [.., last] = &mut bytes;
+        *last ^= 0x80;
+        bytes
     }
 
-    fn candidate(&self, bytes: &[u8], signature: &Signature) -> Result<Candidate, Forgery> {
-        let Equation { expected, s, k } = self.equation(bytes, signature)?;
-        let point = EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &self.negated, &s);
-        Ok(Candidate { point, expected })
+    /// Verifies a signature over bytes.
+    pub(crate) fn verify(&self, bytes: &[u8], signature: &Signature) -> Result<(), Forgery> {
+        let equation = self.equation(bytes, signature)?;
+        let is_good = self.point(&equation).compress().as_bytes() == &equation.expected;
+        if is_good { Ok(()) } else { Err(Forgery::Signature) }
+    }
+
+    /// Computes `s B - k A`.
+    fn point(&self, Equation { s, k, .. }: &Equation) -> EdwardsPoint {
+        EdwardsPoint::vartime_double_scalar_mul_basepoint(k, &self.negated, s)
     }
 
     /// Reads a signature as `verify_strict` does, but for decompressing R, which takes a seventh of the time of it all: R is
@@ -100,49 +112,84 @@ impl fmt::Debug for Verifier {
 
 impl<'a> Together<'a> {
     pub(crate) const fn new(keys: &'a KnownKeys) -> Self {
-        Self { keys, begun: Vec::new(), candidates: Vec::new() }
+        Self { keys, begun: Vec::new() }
     }
 
     /// Adds a signature of a key over bytes.
     pub(crate) fn add(&mut self, key: &PublicKey, bytes: &[u8], signature: &Signature) {
         let begun = self.keys.get(key).and_then(|known| {
-            self.candidates.push(known.candidate(bytes, signature)?);
-            Ok(known)
+            let equation = known.verifier().equation(bytes, signature)?;
+            Ok(Begun { known, equation, is_good: false })
         });
         self.begun.push(begun);
     }
 
     /// Says of each signature whether it is good, in the order in which they were added.
-    pub(crate) fn settle(self) -> Vec<Result<(), Forgery>> {
-        let points: Vec<EdwardsPoint> = self.candidates.iter().map(|candidate| candidate.point).collect();
-        let found = EdwardsPoint::compress_batch_alloc(&points);
-        let mut settled = self.candidates.iter().zip(&found);
-        let settle = |begun: Result<Arc<KnownKey>, Forgery>| {
-            let known = begun?;
-            match settled.next() {
-                Some((candidate, found)) if found.as_bytes() == &candidate.expected => {
-                    known.note_good();
-                    Ok(())
-                }
-                _ => Err(Forgery::Signature),
+    pub(crate) fn settle(mut self) -> Vec<Result<(), Forgery>> {
+        self.settle_by_eight();
+        self.settle_by_points();
+        let settle = |begun: Result<Begun, Forgery>| {
+            let Begun { known, is_good, .. } = begun?;
+            if is_good {
+                known.note_good();
             }
+            if is_good { Ok(()) } else { Err(Forgery::Signature) }
         };
         self.begun.into_iter().map(settle).collect()
     }
-}
 
-impl KnownKey {
-    fn candidate(&self, bytes: &[u8], signature: &Signature) -> Result<Candidate, Forgery> {
-        let Some(multiples) = self.multiples() else { return self.verifier().candidate(bytes, signature) };
-        let Equation { expected, s, k } = self.verifier().equation(bytes, signature)?;
-        let point = base_multiples().add_product(&s, multiples.product(&k));
-        Ok(Candidate { point, expected })
+    /// Finds what is good among the signatures of familiar keys, where the processor computes eight sums at once.
+    fn settle_by_eight(&mut self) {
+        let Some(eight) = self.keys.eight() else { return };
+        let Some(base) = base_addends(eight) else { return };
+        compute_ahead(eight, self.begun.iter().flatten().map(|begun| &begun.known));
+        let familiar: Vec<(usize, Terms<'_>, &[u8; 32])> = (self.begun.iter().enumerate())
+            .filter_map(|(at, begun)| {
+                let Begun { known, equation: Equation { expected, s, k }, .. } = begun.as_ref().ok()?;
+                Some((at, Terms { s, key: known.addends()?, k }, expected))
+            })
+            .collect();
+        let mut good = Vec::with_capacity(familiar.len());
+        for some in familiar.chunks(LANES) {
+            let [(_, first, _), ..] = some else { continue };
+            if some.len() >= WORTH_EIGHT {
+                let terms = std::array::from_fn(|lane| some.get(lane).map_or(*first, |(_, terms, _)| *terms));
+                let found = eight.sums(base, &terms);
+                good.extend(some.iter().zip(&found).filter(|((.., expected), found)| found == expected).map(|((at, ..), _)| *at));
+            }
+        }
+        for at in good {
+            if let Some(Ok(begun)) = self.begun.get_mut(at) {
+                begun.is_good = true;
+            }
+        }
+    }
+
+    /// Settles what is not known to be good by the curve's library. Encoding many points together takes one inversion for
+    /// all of them.
+    fn settle_by_points(&mut self) {
+        let left = self.begun.iter().flatten().filter(|begun| !begun.is_good);
+        let by_sums = self.keys.eight().is_none();
+        let point = |Begun { known, equation, .. }: &Begun| match by_sums.then(|| known.multiples()).flatten() {
+            Some(multiples) => base_multiples().add_product(&equation.s, multiples.product(&equation.k)),
+            None => known.verifier().point(equation),
+        };
+        let points: Vec<EdwardsPoint> = left.map(point).collect();
+        let mut found = EdwardsPoint::compress_batch_alloc(&points).into_iter();
+        for begun in self.begun.iter_mut().flatten().filter(|begun| !begun.is_good) {
+            begun.is_good = found.next().is_some_and(|found| found.as_bytes() == &begun.equation.expected);
+        }
     }
 }
 
 fn base_multiples() -> &'static BaseMultiples {
     static BASE: OnceLock<BaseMultiples> = OnceLock::new();
     BASE.get_or_init(|| BaseMultiples::of(&ED25519_BASEPOINT_POINT))
+}
+
+fn base_addends(eight: Eight) -> Option<&'static BaseAddends> {
+    static BASE: OnceLock<Option<BaseAddends>> = OnceLock::new();
+    BASE.get_or_init(|| eight.base()).as_ref()
 }
 
 /// Tells whether a point's canonical encoding is that of one of the eight points of small order.

@@ -14,15 +14,25 @@ fn verify(key: &[u8; 32], text: &[u8], signature: &[u8; 64]) -> Result<(), Forge
     let (key, signature) = (PublicKey::new(*key), Signature::new(*signature));
     let alone = Verifier::new(&key).and_then(|verifier| verifier.verify(text, &signature));
     assert_eq!(alone.is_ok(), strict, "alone: {alone:?} for {key}");
-    for keys in [KnownKeys::new(), KnownKeys::knowing(&key)] {
-        // Among others, so that the encodings are made together.
-        let other = SigningKey::from_bytes(&[9; 32]);
-        let (public, by_other) = (PublicKey::new(other.verifying_key().to_bytes()), other.sign(b"other"));
-        let mut together = Together::new(&keys);
-        together.add(&public, b"other", &Signature::new(by_other.to_bytes()));
-        together.add(&key, text, &signature);
-        together.add(&public, b"another", &Signature::new(by_other.to_bytes()));
-        assert_eq!(together.settle(), [Ok(()), alone, Err(Forgery::Signature)], "together, for {key}");
+    // Among others, so that sums and encodings are made together.
+    let other = SigningKey::from_bytes(&[9; 32]);
+    let (public, by_other) = (PublicKey::new(other.verifying_key().to_bytes()), other.sign(b"other"));
+    let by_other = Signature::new(by_other.to_bytes());
+    let ways = KnownKeys::in_each_way();
+    for keys in &ways {
+        keys.know(&key);
+        keys.know(&public);
+    }
+    for keys in ways.iter().chain([&KnownKeys::new()]) {
+        let mut together = Together::new(keys);
+        for _ in 0..LANES {
+            together.add(&public, b"other", &by_other);
+            together.add(&key, text, &signature);
+            together.add(&public, b"another", &by_other);
+        }
+        for three in together.settle().chunks(3) {
+            assert_eq!(three, [Ok(()), alone, Err(Forgery::Signature)], "together, for {key}");
+        }
     }
     alone
 }
@@ -175,24 +185,26 @@ fn published_edge_cases_pass_where_they_pass_strictly() {
 
 #[test]
 fn a_key_becomes_familiar_by_good_signatures_alone() {
-    let (author, keys) = (SigningKey::from_bytes(&[1; 32]), KnownKeys::with_multiples());
-    let key = PublicKey::new(author.verifying_key().to_bytes());
-    let good = Signature::new(author.sign(b"text").to_bytes());
-    let round = |text: &[u8]| {
-        let mut together = Together::new(&keys);
-        together.add(&key, text, &good);
-        together.settle()
-    };
-    for _ in 0..20 {
-        assert_eq!(round(b"test"), [Err(Forgery::Signature)]);
-    }
-    assert!(keys.get(&key).unwrap().multiples().is_none());
-    for _ in 0..8 {
-        assert_eq!(round(b"text"), [Ok(())]);
-    }
-    assert!(keys.get(&key).unwrap().multiples().is_some());
-    for _ in 0..3 {
-        assert_eq!((round(b"test"), round(b"text")), (vec![Err(Forgery::Signature)], vec![Ok(())]));
+    for keys in KnownKeys::in_each_way() {
+        let author = SigningKey::from_bytes(&[1; 32]);
+        let key = PublicKey::new(author.verifying_key().to_bytes());
+        let good = Signature::new(author.sign(b"text").to_bytes());
+        let round = |text: &[u8]| {
+            let mut together = Together::new(&keys);
+            together.add(&key, text, &good);
+            together.settle()
+        };
+        for _ in 0..2 * keys.needed() {
+            assert_eq!(round(b"test"), [Err(Forgery::Signature)]);
+        }
+        assert!(!keys.is_familiar(&key));
+        for _ in 0..keys.needed() {
+            assert_eq!(round(b"text"), [Ok(())]);
+        }
+        assert!(keys.is_familiar(&key));
+        for _ in 0..3 {
+            assert_eq!((round(b"test"), round(b"text")), (vec![Err(Forgery::Signature)], vec![Ok(())]));
+        }
     }
 }
 
