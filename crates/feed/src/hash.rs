@@ -21,6 +21,9 @@ const ROOTS: u8 = 2;
 /// Bytes that a parent hashes: type, size, two hashes.
 const PARENT_BYTES: usize = 1 + 8 + 2 * Hash::LEN;
 
+/// Bytes of a peak among others: hash, index, size.
+const PEAK_BYTES: usize = Hash::LEN + 8 + 8;
+
 /// Hashes that are computed side by side: twice the lanes of the widest vector unit.
 const LANES: usize = 8;
 
@@ -80,14 +83,7 @@ pub fn parent_node(flavour: Flavour, a: &Node, b: &Node) -> Option<Node> {
 
 /// Hashes the peaks of a feed, from left to right: what the writer signs.
 pub fn tree(flavour: Flavour, peaks: &[Node]) -> Hash {
-    let mut state = params().to_state();
-    state.update(&[ROOTS]);
-    for peak in peaks {
-        state.update(peak.hash.as_bytes());
-        state.update(&flavour.u64_bytes(peak.index.get()));
-        state.update(&flavour.u64_bytes(peak.size));
-    }
-    finish(&state)
+    digest(params().hash(&tree_input(flavour, peaks)))
 }
 
 /// Hashes many blocks, side by side where that is faster: 2.3 times for blocks of 1 KiB with AVX2.
@@ -131,6 +127,30 @@ pub(crate) fn parents(flavour: Flavour, pairs: &[(Node, Node)]) -> Vec<Hash> {
         hashes.extend(jobs.iter().map(|job| digest(job.to_hash())));
     }
     hashes
+}
+
+/// Hashes the peaks of many lengths, side by side.
+pub(crate) fn trees<'a>(flavour: Flavour, peaks: impl ExactSizeIterator<Item = &'a [Node]>) -> Vec<Hash> {
+    let mut hashes = Vec::with_capacity(peaks.len());
+    let params = params();
+    let inputs: Vec<Vec<u8>> = peaks.map(|peaks| tree_input(flavour, peaks)).collect();
+    for group in inputs.chunks(LANES) {
+        let mut jobs: Vec<_> = group.iter().map(|input| HashManyJob::new(&params, input)).collect();
+        hash_many(jobs.iter_mut());
+        hashes.extend(jobs.iter().map(|job| digest(job.to_hash())));
+    }
+    hashes
+}
+
+fn tree_input(flavour: Flavour, peaks: &[Node]) -> Vec<u8> {
+    let mut input = Vec::with_capacity(1 + peaks.len() * PEAK_BYTES);
+    input.push(ROOTS);
+    for peak in peaks {
+        input.extend_from_slice(peak.hash.as_bytes());
+        input.extend_from_slice(&flavour.u64_bytes(peak.index.get()));
+        input.extend_from_slice(&flavour.u64_bytes(peak.size));
+    }
+    input
 }
 
 #[cfg(test)]

@@ -167,6 +167,27 @@ impl Roots {
         Ok(())
     }
 
+    /// Returns the peaks after each of the blocks that come next, with their hashes: leaves, and then hashes of peaks, are
+    /// computed side by side.
+    ///
+    /// # Errors
+    ///
+    /// [`RootsError`] when the feed would leave its limits.
+    pub fn grown<B: AsRef<[u8]>>(
+        &self,
+        flavour: Flavour,
+        blocks: &[B],
+    ) -> Result<Vec<(Self, Hash)>, RootsError> {
+        let mut roots = self.clone();
+        let mut grown = Vec::with_capacity(blocks.len());
+        for (block, leaf) in blocks.iter().zip(hash::leaves(flavour, blocks)) {
+            roots.push_leaf(flavour, leaf, block.as_ref().len() as u64, |_| {})?;
+            grown.push(roots.clone());
+        }
+        let hashes = hash::trees(flavour, grown.iter().map(|roots| roots.nodes()));
+        Ok(grown.into_iter().zip(hashes).collect())
+    }
+
     /// Adds many blocks at once, hashing parents side by side; returns the new peaks, and each node that
     /// comes into being, in no particular order.
     ///
@@ -298,6 +319,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn peaks_that_are_grown_are_those_of_block_after_block(
+            first in 0_u64..70,
+            blocks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..40),
+        ) {
+            let mut one_by_one = roots(first);
+            let grown = one_by_one.grown(Flavour::Dat, &blocks).unwrap();
+            prop_assert_eq!(grown.len(), blocks.len());
+            for ((peaks, hash), block) in grown.iter().zip(&blocks) {
+                one_by_one.push_block(Flavour::Dat, block).unwrap();
+                prop_assert_eq!(peaks, &one_by_one);
+                prop_assert_eq!(*hash, one_by_one.tree_hash(Flavour::Dat));
+            }
+        }
+
         #[test]
         fn pushing_makes_every_node_once(length in 1_u64..200) {
             let mut roots = Roots::default();

@@ -8,7 +8,7 @@ use quorate_types::limits::{MAX_FEED_LENGTH, MAX_PAYLOAD_BYTES};
 use quorate_types::{Hash, PublicKey, RoomId, Signature};
 
 use crate::entry::EntryError;
-use crate::identity::{Anchor, Author, KnownKeys, Together, Verifier, b2b256};
+use crate::identity::{Anchor, Author, KnownKeys, Together, Verifier, b2b256, b2b256_many};
 
 /// What every action's signed bytes begin with.
 pub const ACTION_CONTEXT: &[u8] = b"quorate/1 action\0";
@@ -157,17 +157,17 @@ pub fn verify_many(
     let mut actions = actions.into_iter();
     let mut verified = Vec::with_capacity(actions.size_hint().0);
     loop {
-        let mut together = Together::new(keys);
-        let begin = |action: Action| {
-            let bytes = action.signed_bytes(room);
-            together.add(&action.author, &bytes, &action.signature);
-            (action, b2b256(&bytes))
-        };
-        let begun: Vec<_> = actions.by_ref().take(SETTLED_TOGETHER).map(begin).collect();
+        let begun: Vec<Action> = actions.by_ref().take(SETTLED_TOGETHER).collect();
         if begun.is_empty() {
             return verified;
         }
-        let settled = begun.into_iter().zip(together.settle());
+        let texts: Vec<Vec<u8>> = begun.iter().map(|action| action.signed_bytes(room)).collect();
+        let mut together = Together::new(keys);
+        for (action, text) in begun.iter().zip(&texts) {
+            together.add(&action.author, text, &action.signature);
+        }
+        let begun = begun.into_iter().zip(b2b256_many(&texts));
+        let settled = begun.zip(together.settle());
         verified.extend(settled.map(|((action, digest), result)| match result {
             Ok(()) => Ok(VerifiedAction { action, room: *room, digest }),
             Err(why) => Err(EntryError::Forged { author: action.author, room: *room, why }),

@@ -8,6 +8,7 @@ mod strict;
 use std::fmt;
 use std::str::FromStr;
 
+use blake2b_simd::many::{HashManyJob, hash_many};
 use ed25519_dalek::{Signer as _, SigningKey};
 use quorate_types::limits::MAX_RULE_NAME_BYTES;
 use quorate_types::{Hash, PublicKey, RoomId, RuleId, SecretKey, Signature};
@@ -29,6 +30,18 @@ pub(crate) fn b2b256_of(parts: &[&[u8]]) -> Hash {
         state.update(part);
     }
     Hash::from_slice(state.finalize().as_bytes()).expect("the digest length is set to 32 bytes")
+}
+
+/// Computes the hash of each text, side by side.
+pub(crate) fn b2b256_many(texts: &[Vec<u8>]) -> Vec<Hash> {
+    let mut params = blake2b_simd::Params::new();
+    params.hash_length(Hash::LEN);
+    let mut jobs: Vec<_> = texts.iter().map(|text| HashManyJob::new(&params, text)).collect();
+    hash_many(jobs.iter_mut());
+    let hash = |job: &HashManyJob<'_>| {
+        Hash::from_slice(job.to_hash().as_bytes()).expect("the digest length is set to 32 bytes")
+    };
+    jobs.iter().map(hash).collect()
 }
 
 /// Computes the id of a room from the key of its first feed and block 0 of that feed:

@@ -23,6 +23,9 @@ use quorate_types::{Hash, PublicKey, RulesHash};
 /// Tree hashes of earlier lengths that are kept at hand: heads that authors have seen lately.
 const RECENT_HASHES: usize = 65_536;
 
+/// Blocks that are hashed side by side before they are checked.
+const HASHED_TOGETHER: usize = 64;
+
 /// Parts of the history that a check asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
@@ -225,7 +228,7 @@ impl<S: RoomStore> Checker<S> {
     pub(crate) fn begin(&mut self, header: &Bytes, known: &Known) -> Replay {
         let history = History { recent: &self.recent, fresh: &self.fresh, known };
         let checked = self.room.check(header.clone(), self.hash_before(), &history);
-        let stop = self.finish(checked, header).err();
+        let stop = self.finish(checked, header, None).err();
         // A room that nobody has said anything in is one, and is committed as such.
         self.substance = self.roots.length();
         self.end_replay(Replay { noted: Vec::new(), stop })
@@ -242,17 +245,21 @@ impl<S: RoomStore> Checker<S> {
     ) -> Replay {
         let mut replay = Replay::default();
         with_stack(|| {
-            for (block, entry) in blocks.iter().zip(entries) {
-                match self.take(block, entry.as_ref(), known) {
-                    Ok(noted) => replay.noted.extend(noted),
-                    Err(stop) => {
-                        replay.stop = Some(stop);
-                        break;
+            for (blocks, entries) in blocks.chunks(HASHED_TOGETHER).zip(entries.chunks(HASHED_TOGETHER)) {
+                // Where they would leave the limits of a feed, the block that does it is found below.
+                let mut grown = self.roots.grown(Flavour::Dat, blocks).unwrap_or_default().into_iter();
+                for (block, entry) in blocks.iter().zip(entries) {
+                    match self.take_grown(block, grown.next(), entry.as_ref(), known) {
+                        Ok(noted) => replay.noted.extend(noted),
+                        Err(stop) => {
+                            replay.stop = Some(stop);
+                            return;
+                        }
                     }
-                }
-                // What follows is of another epoch, whose validators are to be known first.
-                if self.room.is_closed() {
-                    break;
+                    // What follows is of another epoch, whose validators are to be known first.
+                    if self.room.is_closed() {
+                        return;
+                    }
                 }
             }
         });
@@ -366,6 +373,17 @@ impl<S: RoomStore> Checker<S> {
         entry: Result<&AuthenticEntry, &Refusal>,
         known: &Known,
     ) -> Result<Option<Noted>, Stop> {
+        self.take_grown(block, None, entry, known)
+    }
+
+    /// Takes a block, of which the peaks with it and their hash may have been computed before.
+    fn take_grown(
+        &mut self,
+        block: &Bytes,
+        grown: Option<(Roots, Hash)>,
+        entry: Result<&AuthenticEntry, &Refusal>,
+        known: &Known,
+    ) -> Result<Option<Noted>, Stop> {
         let entry = entry.map_err(|refusal| Stop::Refused(refusal.clone()))?;
         let history = History { recent: &self.recent, fresh: &self.fresh, known };
         let is_substance =
@@ -374,7 +392,7 @@ impl<S: RoomStore> Checker<S> {
         let is_change =
             matches!(entry, AuthenticEntry::Proof(proof) if proof.kind == ProofKind::ValidatorChange);
         let before = is_change.then(|| self.roots.clone());
-        let noted = self.finish(checked, block)?;
+        let noted = self.finish(checked, block, grown)?;
         if let Some(before) = before {
             self.note_change(block, &before);
         }
@@ -453,7 +471,12 @@ impl<S: RoomStore> Checker<S> {
         std::mem::take(&mut self.heads)
     }
 
-    fn finish(&mut self, checked: Checked, block: &Bytes) -> Result<Option<Noted>, Stop> {
+    fn finish(
+        &mut self,
+        checked: Checked,
+        block: &Bytes,
+        grown: Option<(Roots, Hash)>,
+    ) -> Result<Option<Noted>, Stop> {
         let effects = match checked {
             Checked::Accepted(effects) => effects,
             Checked::Refused(refusal) => return Err(Stop::Refused(refusal)),
@@ -464,9 +487,15 @@ impl<S: RoomStore> Checker<S> {
         let other_rules = effects.rules().is_some();
         let noted =
             effects.entry().map(|(digest, author, sequence)| Noted { index, digest, author, sequence });
-        let mut roots = self.roots.clone();
-        roots.push_block(Flavour::Dat, block).map_err(|error| other(error.to_string()))?;
-        let tree_hash = roots.tree_hash(Flavour::Dat);
+        let (roots, tree_hash) = match grown {
+            Some(grown) => grown,
+            None => {
+                let mut roots = self.roots.clone();
+                roots.push_block(Flavour::Dat, block).map_err(|error| other(error.to_string()))?;
+                let tree_hash = roots.tree_hash(Flavour::Dat);
+                (roots, tree_hash)
+            }
+        };
         self.room.apply(effects, tree_hash).map_err(|error| other(error.to_string()))?;
         self.roots = roots;
         if other_rules {

@@ -125,3 +125,6 @@ kernel!(
         point::encoded(lanes, &sums)
     }
 );
+
+#[cfg(test)]
+mod tests;
