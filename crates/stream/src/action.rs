@@ -70,20 +70,51 @@ impl UnsignedAction {
     ///
     /// [`UnsignableError`] when a field is beyond its limit.
     pub fn sign(self, room: &RoomId, author: &Author) -> Result<VerifiedAction, UnsignableError> {
+        let mut action = self.unsigned(author.public())?;
+        let bytes = action.signed_bytes(room);
+        action.signature = author.sign(&bytes);
+        Ok(VerifiedAction { action, room: *room, digest: b2b256(&bytes) })
+    }
+
+    /// Returns the action with a signature of zeros.
+    fn unsigned(self, author: PublicKey) -> Result<Action, UnsignableError> {
         check_heights(self.sequence, &self.anchor, self.valid_until)?;
         at_most("payload", MAX_PAYLOAD_BYTES as u64, self.payload.len() as u64)?;
-        let mut action = Action {
-            author: author.public(),
+        Ok(Action {
+            author,
             sequence: self.sequence,
             anchor: self.anchor,
             valid_until: self.valid_until,
             payload: self.payload,
             signature: Signature::new([0; 64]),
-        };
-        let bytes = action.signed_bytes(room);
-        action.signature = author.sign(&bytes);
-        Ok(VerifiedAction { action, room: *room, digest: b2b256(&bytes) })
+        })
     }
+}
+
+/// Signs actions of an author, each as [`UnsignedAction::sign`] does, in less time.
+///
+/// # Errors
+///
+/// [`UnsignableError`] of the first that has a field beyond its limit; none is signed then.
+pub fn sign_many(
+    room: &RoomId,
+    author: &Author,
+    actions: impl IntoIterator<Item = UnsignedAction>,
+) -> Result<Vec<VerifiedAction>, UnsignableError> {
+    let public = author.public();
+    let actions = actions.into_iter().map(|action| action.unsigned(public));
+    let actions = actions.collect::<Result<Vec<Action>, _>>()?;
+    let mut signed = Vec::with_capacity(actions.len());
+    for some in actions.chunks(SETTLED_TOGETHER) {
+        let texts: Vec<Vec<u8>> = some.iter().map(|action| action.signed_bytes(room)).collect();
+        let made = author.sign_many(&texts).into_iter().zip(b2b256_many(&texts));
+        signed.extend(some.iter().zip(made).map(|(action, (signature, digest))| VerifiedAction {
+            action: Action { signature, ..action.clone() },
+            room: *room,
+            digest,
+        }));
+    }
+    Ok(signed)
 }
 
 pub(crate) fn check_heights(sequence: u64, anchor: &Anchor, valid_until: u64) -> Result<(), UnsignableError> {
@@ -143,7 +174,7 @@ impl Action {
     }
 }
 
-/// Actions whose signatures are settled together.
+/// Actions that are signed, or whose signatures are settled, together.
 const SETTLED_TOGETHER: usize = 128;
 
 /// Verifies actions that do not depend on each other, each as [`Action::verify`] does, in their order.

@@ -1,6 +1,6 @@
 //! Signing: many actions that are said at once are signed on all cores.
 
-use quorate_stream::action::{UnsignableError, UnsignedAction, VerifiedAction};
+use quorate_stream::action::{self, UnsignableError, UnsignedAction, VerifiedAction};
 use quorate_stream::identity::Author;
 use quorate_types::RoomId;
 
@@ -18,28 +18,20 @@ pub(crate) async fn sign_many(
     mut actions: Vec<UnsignedAction>,
 ) -> Result<Vec<VerifiedAction>, UnsignableError> {
     if actions.len() <= LEAST_SHARE {
-        return sign(&room, author, actions);
+        return action::sign_many(&room, author, actions);
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = actions.len().div_ceil(threads).max(LEAST_SHARE);
     let mut others = Vec::new();
     while actions.len() > share {
         let (author, share) = (author.clone(), actions.split_off(actions.len() - share));
-        others.push(blocking::unblock(move || sign(&room, &author, share)));
+        others.push(blocking::unblock(move || action::sign_many(&room, &author, share)));
     }
-    let mut signed = sign(&room, author, actions)?;
+    let mut signed = action::sign_many(&room, author, actions)?;
     while let Some(share) = others.pop() {
         signed.extend(share.await?);
     }
     Ok(signed)
-}
-
-fn sign(
-    room: &RoomId,
-    author: &Author,
-    actions: Vec<UnsignedAction>,
-) -> Result<Vec<VerifiedAction>, UnsignableError> {
-    actions.into_iter().map(|action| action.sign(room, author)).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! library, so that an error here could not refuse what is good; and to pass, it would have to come to the very 32 bytes
 //! that stand in the signature.
 
+#![allow(clippy::indexing_slicing, reason = "lanes and limbs: arrays of 8 and 5, and counters below that")]
+
 mod field;
 mod point;
 
@@ -114,7 +116,8 @@ kernel!(
             }
             for (row, window) in (offset..KeyAddends::WINDOWS as usize).step_by(STRIDE).enumerate() {
                 let digits = of_keys.each_ref().map(|digits| digits[window]);
-                sums = add(&sums, &digits, std::array::from_fn(|lane| terms[lane].key.pick(row, digits[lane])));
+                sums =
+                    add(&sums, &digits, std::array::from_fn(|lane| terms[lane].key.pick(row, digits[lane])));
             }
         }
         let of_base = terms.map(|terms| digits::<8>(terms.s));

@@ -155,7 +155,12 @@ impl<'a> Together<'a> {
             if some.len() >= WORTH_EIGHT {
                 let terms = std::array::from_fn(|lane| some.get(lane).map_or(*first, |(_, terms, _)| *terms));
                 let found = eight.sums(base, &terms);
-                good.extend(some.iter().zip(&found).filter(|((.., expected), found)| found == expected).map(|((at, ..), _)| *at));
+                good.extend(
+                    some.iter()
+                        .zip(&found)
+                        .filter(|((.., expected), found)| found == expected)
+                        .map(|((at, ..), _)| *at),
+                );
             }
         }
         for at in good {
@@ -170,7 +175,8 @@ impl<'a> Together<'a> {
     fn settle_by_points(&mut self) {
         let left = self.begun.iter().flatten().filter(|begun| !begun.is_good);
         let by_sums = self.keys.eight().is_none();
-        let point = |Begun { known, equation, .. }: &Begun| match by_sums.then(|| known.multiples()).flatten() {
+        let point = |Begun { known, equation, .. }: &Begun| match by_sums.then(|| known.multiples()).flatten()
+        {
             Some(multiples) => base_multiples().add_product(&equation.s, multiples.product(&equation.k)),
             None => known.verifier().point(equation),
         };

@@ -17,7 +17,7 @@ use wasmtime::{
 
 use crate::rooms::Transfer;
 
-const ROUNDS: u32 = 40;
+const ROUNDS: u32 = 400;
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -2,7 +2,8 @@
 
 use std::arch::x86_64::{
     __m512i, __mmask8, _mm512_add_epi64, _mm512_and_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
-    _mm512_mask_blend_epi64, _mm512_mullo_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_srli_epi64, _mm512_sub_epi64,
+    _mm512_mask_blend_epi64, _mm512_mullo_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_srli_epi64,
+    _mm512_sub_epi64,
 };
 
 use fearless_simd::{Avx512, SimdFrom as _, kernel, u64x8};
@@ -25,12 +26,20 @@ pub(super) type Limbs = [u64; 5];
 
 /// -121665 / 121666, the d of the curve (RFC 8032, section 5.1).
 pub(super) const D: Limbs = [
-    929_955_233_495_203, 466_365_720_129_213, 1_662_059_464_998_953, 2_033_849_074_728_123, 1_442_794_654_840_575,
+    929_955_233_495_203,
+    466_365_720_129_213,
+    1_662_059_464_998_953,
+    2_033_849_074_728_123,
+    1_442_794_654_840_575,
 ];
 
 /// A square root of -1.
 pub(super) const SQRT_M1: Limbs = [
-    1_718_705_420_411_056, 234_908_883_556_509, 2_233_514_472_574_048, 2_117_202_627_021_982, 765_476_049_583_133,
+    1_718_705_420_411_056,
+    234_908_883_556_509,
+    2_233_514_472_574_048,
+    2_117_202_627_021_982,
+    765_476_049_583_133,
 ];
 
 pub(super) const ZERO: Limbs = [0; 5];
@@ -242,7 +251,13 @@ pub(super) fn from_bytes(bytes: &[u8; 32]) -> Limbs {
         *word = u64::from_le_bytes(*bytes);
     }
     let [a, b, c, d] = words;
-    [a & LOW, (a >> 51 | b << 13) & LOW, (b >> 38 | c << 26) & LOW, (c >> 25 | d << 39) & LOW, (d >> 12) & LOW]
+    [
+        a & LOW,
+        (a >> 51 | b << 13) & LOW,
+        (b >> 38 | c << 26) & LOW,
+        (c >> 25 | d << 39) & LOW,
+        (d >> 12) & LOW,
+    ]
 }
 
 /// Writes a number as it is canonical: below `p`, little-endian.

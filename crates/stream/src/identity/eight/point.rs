@@ -49,7 +49,8 @@ kernel!(
     #[inline]
     pub(super) fn added(lanes: Avx512, to: &Points, addends: [&Addend; 8], negative: __mmask8) -> Points {
         let halves = addends.map(|addend| addend.0.as_chunks::<8>().0);
-        let vector = |lane: usize, half: usize| -> __m512i { u64x8::simd_from(lanes, halves[lane][half]).into() };
+        let vector =
+            |lane: usize, half: usize| -> __m512i { u64x8::simd_from(lanes, halves[lane][half]).into() };
         let [a, b, c, d, e, f, g, h] = transposed(lanes, &std::array::from_fn(|lane| vector(lane, 0)));
         let [i, j, k, l, m, n, o, _] = transposed(lanes, &std::array::from_fn(|lane| vector(lane, 1)));
         let (sum, difference) = (Field([a, b, c, d, e]), Field([f, g, h, i, j]));
@@ -197,7 +198,13 @@ kernel!(
     /// Computes the multiples 1, 2, 3... of points, and of those for each further row `step` doublings away from the last
     /// multiple of the row before: row after row, for each lane.
     #[inline]
-    pub(super) fn multiples(lanes: Avx512, of: &Points, row: usize, rows: usize, step: u32) -> [Vec<Addend>; 8] {
+    pub(super) fn multiples(
+        lanes: Avx512,
+        of: &Points,
+        row: usize,
+        rows: usize,
+        step: u32,
+    ) -> [Vec<Addend>; 8] {
         let mut points = Vec::with_capacity(row * rows);
         let mut base = *of;
         for _ in 0..rows {

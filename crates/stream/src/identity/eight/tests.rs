@@ -94,7 +94,15 @@ fn lanes() -> Option<Avx512> {
 
 /// Limbs as large as they may be, as small, and between.
 fn limb() -> impl Strategy<Value = u64> {
-    prop_oneof![Just(0), Just(1), Just(MOST), Just((1 << 51) - 1), Just(1 << 51), Just((1 << 51) - 19), 0..=MOST]
+    prop_oneof![
+        Just(0),
+        Just(1),
+        Just(MOST),
+        Just((1 << 51) - 1),
+        Just(1 << 51),
+        Just((1 << 51) - 19),
+        0..=MOST
+    ]
 }
 
 fn numbers() -> impl Strategy<Value = [Limbs; 8]> {
@@ -134,7 +142,8 @@ fn only_points_are_decoded() {
     let Some(eight) = Eight::detect() else { return };
     let (mut points, mut others) = (0, 0);
     for number in 0..64_u8 {
-        let encodings: [[u8; 32]; 8] = from_fn(|lane| [number.wrapping_mul(37).wrapping_add(lane as u8 * 31); 32]);
+        let encodings: [[u8; 32]; 8] =
+            from_fn(|lane| [number.wrapping_mul(37).wrapping_add(lane as u8 * 31); 32]);
         for (addends, encoding) in eight.keys(&encodings).into_iter().zip(&encodings) {
             let expected = CompressedEdwardsY(*encoding).decompress();
             assert_eq!(addends.is_some(), expected.is_some(), "{encoding:?}");
