@@ -62,9 +62,10 @@ impl Eight {
         addends(self.0, encodings)
     }
 
-    /// Computes the encodings of `s B + k A`, with `A` that the multiples are of.
-    pub(super) fn sums(self, base: &BaseAddends, terms: &[Terms<'_>; LANES]) -> [[u8; 32]; LANES] {
-        sums(self.0, base, terms)
+    /// Computes the encodings of `s B + k A`, with `A` that the multiples are of. All share an inversion.
+    pub(super) fn sums(self, base: &BaseAddends, terms: &[[Terms<'_>; LANES]]) -> Vec<[[u8; 32]; LANES]> {
+        let sums: Vec<Points> = terms.iter().map(|terms| sum(self.0, base, terms)).collect();
+        point::encoded(self.0, &sums)
     }
 }
 
@@ -103,7 +104,7 @@ fn addends<const WIDTH: u32, const STRIDE: u32>(
 }
 
 kernel!(
-    fn sums(lanes: Avx512, base: &BaseAddends, terms: &[Terms<'_>; LANES]) -> [[u8; 32]; LANES] {
+    fn sum(lanes: Avx512, base: &BaseAddends, terms: &[Terms<'_>; LANES]) -> Points {
         const STRIDE: usize = 13;
         let add = |sums: &Points, digits: &[Digit; LANES], addends: [&Addend; LANES]| {
             point::added(lanes, sums, addends, mask(|lane| digits[lane] < 0))
@@ -125,7 +126,7 @@ kernel!(
             let digits = of_base.each_ref().map(|digits| digits[window]);
             sums = add(&sums, &digits, digits.map(|digit| base.pick(window, digit)));
         }
-        point::encoded(lanes, &sums)
+        sums
     }
 );
 

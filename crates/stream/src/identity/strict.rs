@@ -149,20 +149,18 @@ impl<'a> Together<'a> {
                 Some((at, Terms { s, key: known.addends()?, k }, expected))
             })
             .collect();
-        let mut good = Vec::with_capacity(familiar.len());
-        for some in familiar.chunks(LANES) {
-            let [(_, first, _), ..] = some else { continue };
-            if some.len() >= WORTH_EIGHT {
-                let terms = std::array::from_fn(|lane| some.get(lane).map_or(*first, |(_, terms, _)| *terms));
-                let found = eight.sums(base, &terms);
-                good.extend(
-                    some.iter()
-                        .zip(&found)
-                        .filter(|((.., expected), found)| found == expected)
-                        .map(|((at, ..), _)| *at),
-                );
-            }
-        }
+        let eights: Vec<[Terms<'_>; LANES]> = (familiar.chunks(LANES))
+            .filter(|some| some.len() >= WORTH_EIGHT)
+            .filter_map(|some| {
+                let [(_, first, _), ..] = some else { return None };
+                Some(std::array::from_fn(|lane| some.get(lane).map_or(*first, |(_, terms, _)| *terms)))
+            })
+            .collect();
+        let found = eight.sums(base, &eights);
+        let good: Vec<usize> = (familiar.iter().zip(found.as_flattened()))
+            .filter(|((.., expected), found)| *found == *expected)
+            .map(|((at, ..), _)| *at)
+            .collect();
         for at in good {
             if let Some(Ok(begun)) = self.begun.get_mut(at) {
                 begun.is_good = true;

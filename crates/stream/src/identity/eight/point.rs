@@ -155,15 +155,37 @@ kernel!(
 kernel!(
     /// Computes the canonical encodings.
     #[inline]
-    pub(super) fn encoded(lanes: Avx512, points: &Points) -> [[u8; 32]; 8] {
-        let inverse = field::inverted(lanes, &points.z);
-        let xs = field::scattered(lanes, &field::mul(lanes, &points.x, &inverse));
-        let ys = field::scattered(lanes, &field::mul(lanes, &points.y, &inverse));
-        std::array::from_fn(|lane| {
-            let mut bytes = field::to_bytes(&ys[lane]);
-            bytes[31] |= (field::to_bytes(&xs[lane])[0] & 1) << 7;
-            bytes
-        })
+    pub(super) fn encoded(lanes: Avx512, points: &[Points]) -> Vec<[[u8; 32]; 8]> {
+        let encode = |(x, y): (Field, Field)| {
+            let (xs, ys) = (field::scattered(lanes, &x), field::scattered(lanes, &y));
+            std::array::from_fn(|lane| {
+                let mut bytes = field::to_bytes(&ys[lane]);
+                bytes[31] |= (field::to_bytes(&xs[lane])[0] & 1) << 7;
+                bytes
+            })
+        };
+        affine(lanes, points).into_iter().map(encode).collect()
+    }
+);
+
+kernel!(
+    /// Computes `x` and `y` of points, with one inversion for all: of the product of their Z (Montgomery).
+    #[inline]
+    fn affine(lanes: Avx512, points: &[Points]) -> Vec<(Field, Field)> {
+        let mut product = field::splat(lanes, &field::ONE);
+        // Of each, the product of the Z of all before it; then x and y.
+        let mut affine = Vec::with_capacity(points.len());
+        for point in points {
+            affine.push((product, product));
+            product = field::mul(lanes, &product, &point.z);
+        }
+        let mut inverse = field::inverted(lanes, &product);
+        for (point, place) in points.iter().zip(&mut affine).rev() {
+            let of_z = field::mul(lanes, &inverse, &place.0);
+            inverse = field::mul(lanes, &inverse, &point.z);
+            *place = (field::mul(lanes, &point.x, &of_z), field::mul(lanes, &point.y, &of_z));
+        }
+        affine
     }
 );
 
@@ -218,34 +240,23 @@ kernel!(
             }
             base = doubled(lanes, &multiple, step);
         }
-        affine(lanes, &points)
+        addends(lanes, &points)
     }
 );
 
 kernel!(
-    /// Makes points affine, as what is added, with one inversion for all: of their product (Montgomery).
+    /// Makes points what is added, for each lane.
     #[inline]
-    fn affine(lanes: Avx512, points: &[Points]) -> [Vec<Addend>; 8] {
-        let mut product = field::splat(lanes, &field::ONE);
-        // Of each, the product of the Z of all before it.
-        let mut before = Vec::with_capacity(points.len());
-        for point in points {
-            before.push(product);
-            product = field::mul(lanes, &product, &point.z);
-        }
-        let mut inverse = field::inverted(lanes, &product);
+    fn addends(lanes: Avx512, points: &[Points]) -> [Vec<Addend>; 8] {
         let twice_d = field::twice_d(lanes);
-        let mut addends: [Vec<Addend>; 8] = std::array::from_fn(|_| vec![Addend::NEUTRAL; points.len()]);
-        for (at, (point, before)) in points.iter().zip(&before).enumerate().rev() {
-            let of_z = field::mul(lanes, &inverse, before);
-            inverse = field::mul(lanes, &inverse, &point.z);
-            let (x, y) = (field::mul(lanes, &point.x, &of_z), field::mul(lanes, &point.y, &of_z));
+        let mut addends: [Vec<Addend>; 8] = std::array::from_fn(|_| Vec::with_capacity(points.len()));
+        for (x, y) in affine(lanes, points) {
             let sums = field::scattered(lanes, &field::add(lanes, &y, &x));
             let differences = field::scattered(lanes, &field::sub(lanes, &y, &x));
             let xy = field::mul(lanes, &x, &y);
             let products = field::scattered(lanes, &field::mul(lanes, &xy, &twice_d));
             for (lane, addends) in addends.iter_mut().enumerate() {
-                addends[at] = Addend::new([&sums[lane], &differences[lane], &products[lane]]);
+                addends.push(Addend::new([&sums[lane], &differences[lane], &products[lane]]));
             }
         }
         addends

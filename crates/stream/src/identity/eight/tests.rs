@@ -216,7 +216,7 @@ proptest! {
             EdwardsPoint::mul_base(&secret) + EIGHT_TORSION[torsion[lane]]
         });
         let keys = eight.keys(&points.map(|point| point.compress().0));
-        let terms = from_fn(|lane| Terms { s: &s[lane], key: keys[lane].as_ref().unwrap(), k: &k[lane] });
+        let terms: [Terms<'_>; 8] = from_fn(|lane| Terms { s: &s[lane], key: keys[lane].as_ref().unwrap(), k: &k[lane] });
         let expected: [[u8; 32]; 8] = from_fn(|lane| {
             // By hand: the library takes scalars modulo the order of the base point, which the key may not have.
             let mut product = EdwardsPoint::identity();
@@ -228,6 +228,11 @@ proptest! {
             }
             (EdwardsPoint::mul_base(&s[lane]) + product).compress().0
         });
-        prop_assert_eq!(eight.sums(&base, &terms), expected);
+        // Several at once, in other orders, share an inversion.
+        let turned = from_fn(|lane| terms[7 - lane]);
+        let mut other = expected;
+        other.reverse();
+        prop_assert_eq!(eight.sums(&base, &[terms, turned, terms]), [expected, other, expected]);
+        prop_assert_eq!(eight.sums(&base, &[]), Vec::<[[u8; 32]; 8]>::new());
     }
 }
