@@ -13,13 +13,14 @@ mod messages;
 mod modules;
 mod proofs;
 mod room_frames;
+mod signatures;
 mod sleep;
 mod world;
 
 use crate::Target;
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     links::TARGET,
     messages::TARGET,
     bitfield::RUN_LENGTH,
@@ -32,6 +33,7 @@ pub const TARGETS: [Target; 18] = [
     frames::WIRE_A,
     frames::WIRE_B2,
     entries::TARGET,
+    signatures::TARGET,
     room_frames::TARGET,
     modules::WHOLE,
     modules::DAMAGED,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use data_encoding::BASE64;
+use futures_lite::future::zip;
 use quorate_feed::fork::{ForkProof, find_link};
 use quorate_feed::sign::{Form, Signer, key_pair};
 use quorate_feed::{Flavour, MemoryTree, SignedRoots};
@@ -31,8 +32,11 @@ const VALIDATORS: usize = 4;
 /// Payload of an entry of a batch, bytes.
 const PAYLOAD: usize = 256;
 
-/// Entries that are said at once.
-const BATCH: u64 = 4000;
+/// Entries that one participant says at once: two of them stay below what may wait at a host.
+const BATCH: u64 = 2000;
+
+/// The second of two participants.
+const OTHER: &str = "other";
 
 /// Time that a batch gets.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -70,7 +74,13 @@ impl Room {
 
     /// Says payloads at the host; returns the length with the last of them.
     async fn say(&self, payloads: Vec<String>) -> Result<u64> {
-        let say = Say { identity: None, payloads, patience_ms: 60_000, call: 0 };
+        self.say_as(None, payloads).await
+    }
+
+    /// Says payloads at the host, as an identity of its home.
+    async fn say_as(&self, identity: Option<&str>, payloads: Vec<String>) -> Result<u64> {
+        let identity = identity.map(str::to_owned);
+        let say = Say { identity, payloads, patience_ms: 60_000, call: 0 };
         let said = self.nodes[0].node.say("room", say).await?;
         match said.last().map(|last| &last.state) {
             Some(SaidState::Appended { index }) => Ok(index + 1),
@@ -199,7 +209,8 @@ fn say_bad_votes(address: SocketAddr, key: &PublicKey, common: Common, stop: &At
     Ok(said)
 }
 
-/// As many at once as are waiting: until all of them are committed at the host.
+/// Batches of two participants, each of whom says its next one when the last is appended: until all of them are committed at
+/// the host.
 pub(super) fn commit_batches(count: u64) -> Result<Value> {
     block_on(async {
         let room = Room::open().await?;
@@ -209,11 +220,19 @@ pub(super) fn commit_batches(count: u64) -> Result<Value> {
                 numbers.map(|number| payload(number, PAYLOAD)).collect()
             })
             .collect();
+        Identities::open(room.nodes[0].home())?.create(OTHER)?;
+        let (some, others): (Vec<_>, Vec<_>) =
+            batches.into_iter().enumerate().partition(|(at, _)| at % 2 == 0);
         let started = Instant::now();
-        let mut length = 0;
-        for payloads in batches {
-            length = room.say(payloads).await?;
-        }
+        let say = async |identity, batches: Vec<(usize, Vec<String>)>| {
+            let mut length = 0;
+            for (_, payloads) in batches {
+                length = room.say_as(identity, payloads).await?;
+            }
+            anyhow::Ok(length)
+        };
+        let (length, other) = zip(say(None, some), say(Some(OTHER), others)).await;
+        let length = length?.max(other?);
         within(PATIENCE, "a commit", room.stream.committed(length)).await??;
         let seconds = started.elapsed().as_secs_f64();
         room.close().await?;

@@ -1,6 +1,6 @@
 //! What local identities want to say: signed here, kept until it has come to an end, and told.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -76,8 +76,8 @@ pub(crate) struct Patience {
 /// Somebody who waits to hear what became of entries.
 pub(super) struct Waiting {
     pub(super) said: Vec<Said>,
-    /// Behind the entry of which something was heard last: most are heard of in the order in which they were said.
-    next: usize,
+    /// Where each stands among them: several wait at once, for thousands of entries.
+    places: HashMap<Hash, usize>,
     /// Entries that are kept, and go to the host when those before them are appended: one that came without its
     /// predecessor, which was refused, would wait there and might be appended after all.
     rest: VecDeque<(VerifiedEntry, Option<Bytes>)>,
@@ -98,26 +98,31 @@ impl Patience {
 }
 
 impl Waiting {
+    fn new(
+        said: Vec<Said>,
+        rest: VecDeque<(VerifiedEntry, Option<Bytes>)>,
+        reply: Reply<Vec<Said>>,
+        patience: Patience,
+    ) -> Self {
+        let places = said.iter().enumerate().map(|(place, said)| (said.digest, place)).collect();
+        Self { said, places, rest, reply, patience }
+    }
+
+    fn is_for(&self, digest: &Hash) -> bool {
+        self.places.contains_key(digest)
+    }
+
     /// Notes what became of an entry, if it is one of those waited for.
     fn note(&mut self, digest: &Hash, state: &SaidState) {
-        let (before, behind) = self.said.split_at(self.next.min(self.said.len()));
-        let is_it = |said: &Said| said.digest == *digest;
-        let place = match behind.iter().position(is_it) {
-            Some(place) => Some(before.len() + place),
-            None => before.iter().position(is_it),
-        };
-        if let Some(place) = place
-            && let Some(said) = self.said.get_mut(place)
-        {
+        if let Some(said) = self.places.get(digest).and_then(|place| self.said.get_mut(*place)) {
             said.state = state.clone();
-            self.next = place + 1;
         }
     }
 
     /// Says of entries that were never sent why they are not appended.
     fn give_up(&mut self, rest: &VecDeque<(VerifiedEntry, Option<Bytes>)>) {
-        for said in &mut self.said {
-            if rest.iter().any(|(entry, _)| *entry.digest() == said.digest) {
+        for (entry, _) in rest {
+            if let Some(said) = self.places.get(entry.digest()).and_then(|place| self.said.get_mut(*place)) {
                 said.state = SaidState::Refused {
                     code: Code::EntryNotAllowed.to_string(),
                     reason: "not sent: an action before it was refused".into(),
@@ -138,9 +143,7 @@ impl RoomKeeper {
 
     /// Tells whether somebody waits to hear what becomes of an entry.
     fn is_waited_for(&self, digest: &Hash) -> bool {
-        let awaits = |waiting: &Waiting| {
-            !waiting.reply.is_closed() && waiting.said.iter().any(|said| said.digest == *digest)
-        };
+        let awaits = |waiting: &Waiting| !waiting.reply.is_closed() && waiting.is_for(digest);
         self.waiting.iter().any(awaits) || self.is_settled_for(digest)
     }
 
@@ -444,7 +447,7 @@ impl StreamTask {
             match said {
                 Ok((said, rest)) => {
                     let (reply, patience) = (utterance.reply, utterance.patience);
-                    keeper.waiting.push(Waiting { said, next: 0, rest, reply, patience });
+                    keeper.waiting.push(Waiting::new(said, rest, reply, patience));
                 }
                 Err(failure) => {
                     let _ = utterance.reply.try_send(Err(failure));
@@ -569,7 +572,7 @@ mod tests {
         let now = Instant::now();
         let patience = Patience { since: now, until: now, call: 0 };
         let said = (0..6).map(said).collect();
-        let mut waiting = Waiting { said, next: 0, rest: VecDeque::new(), reply, patience };
+        let mut waiting = Waiting::new(said, VecDeque::new(), reply, patience);
         // The host's word, then the block; somebody else's entry in between; and one twice.
         let heard =
             [(0, 10), (1, 11), (2, 12), (9, 99), (5, 15), (0, 20), (1, 21), (4, 14), (3, 13), (3, 23)];
