@@ -83,9 +83,11 @@ pub struct Timing {
     /// Time without progress, while a signed action waits, after which a validator seals the epoch. Twice as long for
     /// each epoch since the last one with a Final, up to [`MAX_DOUBLINGS`](super::limits::MAX_DOUBLINGS) times.
     pub patience: Duration,
-    /// Time after which the host proposes its newest head although the proposal before has no QC, and after which a
-    /// validator votes for a head that nobody proposes.
+    /// Time after which a validator votes for a head that nobody proposes.
     pub proposal: Duration,
+    /// Time after which the host proposes its newest head although the proposal before has no QC. Shorter than that: while
+    /// blocks come fast, validators often have a signature of another head than the one that was proposed.
+    pub again: Duration,
     /// Time after which an acknowledgement that found no later vote is sent with the same vote again, while blocks wait for
     /// votes; where none do it is sent at once.
     pub ack: Duration,
@@ -98,6 +100,7 @@ impl Default for Timing {
         Self {
             patience: Duration::from_secs(10),
             proposal: Duration::from_millis(500),
+            again: Duration::from_millis(100),
             ack: Duration::from_millis(2),
             certificate: Duration::from_secs(1),
         }

@@ -127,7 +127,7 @@ impl Engine {
         host.proposals.retain(|length, _| *length > qc);
         if let Some((tip, checked)) = self.here.heads.last_key_value() {
             let newest = host.proposals.values().max();
-            let is_time = newest.is_none_or(|at| now.saturating_duration_since(*at) >= timing.proposal);
+            let is_time = newest.is_none_or(|at| now.saturating_duration_since(*at) >= timing.again);
             let is_change = checked.closes.is_some();
             let is_worth = checked.substance > host.proposed || is_change && *tip > host.proposed;
             if is_worth && *tip > qc && is_time && host.proposals.len() < MAX_PROPOSALS {
@@ -178,7 +178,7 @@ impl Engine {
         let tip = self.here.heads.last_key_value().map_or(0, |(_, checked)| checked.substance);
         let waits = tip > host.proposed && host.proposals.len() < MAX_PROPOSALS;
         let proposal = host.proposals.values().max().filter(|_| waits);
-        let proposal = proposal.and_then(|at| at.checked_add(self.timing.proposal));
+        let proposal = proposal.and_then(|at| at.checked_add(self.timing.again));
         [certificate, proposal].into_iter().flatten().min()
     }
 }

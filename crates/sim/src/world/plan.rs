@@ -103,6 +103,7 @@ impl Cast {
             timing: Timing {
                 patience: self.patience,
                 proposal: Duration::from_millis(60),
+                again: Duration::from_millis(60),
                 ack: Duration::from_millis(2),
                 certificate: Duration::from_millis(400),
             },

@@ -428,3 +428,24 @@ fn votes_for_different_lengths_come_together() {
     }
     world.check_peace();
 }
+
+/// While blocks come fast, the signature of the head that was proposed may be nowhere but at the host.
+#[test]
+fn what_was_proposed_and_nobody_can_vote_for_stops_nothing() {
+    let mut world = World::new(4, 0);
+    world.append(FEED, 1, true);
+    world.run(LONG);
+    world.down = [1, 2, 3].into();
+    world.append(FEED, 1, true);
+    world.down.clear();
+    world.append(FEED, 1, true);
+    let length = world.feeds[&FEED].tree.roots().length();
+    world.run(Duration::from_millis(90));
+    assert!(world.last(0).unwrap().2 < length - 1);
+    world.run(Duration::from_millis(30));
+    for node in 0..4 {
+        assert_eq!(world.last(node), Some((0, FEED, length)), "node {node}");
+    }
+    world.run(LONG);
+    world.check_peace();
+}
