@@ -1,5 +1,6 @@
 //! Receipts: what the host signs, and outcomes that are remembered.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
@@ -133,13 +134,18 @@ impl Outcomes {
         outcome: Outcome,
         signature: Option<Signature>,
     ) {
-        let before = self.known.get(&digest).filter(|known| known.is_fresh(now));
-        if before.is_some_and(|known| known.signature.is_some() || signature.is_none()) {
-            return;
-        }
-        if self.known.insert(digest, Known { outcome, signature, since: now }).is_none() {
-            self.order.push_back(digest);
-        }
+        let known = Known { outcome, signature, since: now };
+        match self.known.entry(digest) {
+            Entry::Occupied(mut before) => {
+                let is_better = known.signature.is_some() && before.get().signature.is_none();
+                if is_better || !before.get().is_fresh(now) {
+                    before.insert(known);
+                }
+                return;
+            }
+            Entry::Vacant(place) => place.insert(known),
+        };
+        self.order.push_back(digest);
         if self.order.len() > MAX_OUTCOMES
             && let Some(oldest) = self.order.pop_front()
         {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quorate_stream::entry::VerifiedEntry;
@@ -19,8 +20,11 @@ use super::{RoomKeeper, RoomState, Stopped};
 use crate::event::Event;
 use crate::room::{Authentication, Checker, Known, Noted, Proposed, Replay, Signatures, Stop};
 
-/// Entries that one job proposes.
-const OFFERS_A_JOB: usize = 256;
+/// Entries that one job proposes, at most: all of them are appended, and synced, together.
+const OFFERS_A_JOB: usize = 1024;
+
+/// Time after which a job proposes no more: rules may take long, and what waits behind it with them.
+const PROPOSING: Duration = Duration::from_millis(10);
 
 pub(super) type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
 
@@ -134,7 +138,9 @@ impl RoomKeeper {
                     Err(why) => tracing::debug!("not appended: {why}"),
                 }
             }
+            let begun = Instant::now();
             while answers.len() < OFFERS_A_JOB
+                && begun.elapsed() < PROPOSING
                 && let Some(offer) = offers.pop_front()
             {
                 let height = checker.length();
