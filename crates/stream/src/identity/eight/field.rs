@@ -96,7 +96,7 @@ kernel!(
     /// Folds what is above 2^255, where it is 19 times as much.
     #[inline]
     fn folded(lanes: Avx512, low: &[__m512i; 10], high: &[__m512i; 10]) -> Field {
-        // Below 2^55: five low products below 2^52, and twice five high ones below 2^51.
+        // Below 2^55: five low products below 2^52, and twice five high ones, of which each is little above 2^50 at most.
         let sum = |at: usize| _mm512_add_epi64(low[at], _mm512_add_epi64(high[at], high[at]));
         let nineteen = _mm512_set1_epi64(19);
         // Below 2^60.
@@ -128,26 +128,26 @@ kernel!(
 
 kernel!(
     #[inline]
-    pub(super) fn add(_lanes: Avx512, a: &Field, b: &Field) -> Field {
+    pub(super) fn add(lanes: Avx512, a: &Field, b: &Field) -> Field {
         let mut sums = a.0;
         for (sum, limb) in sums.iter_mut().zip(&b.0) {
             *sum = _mm512_add_epi64(*sum, *limb);
         }
-        carried(_lanes, &sums)
+        carried(lanes, &sums)
     }
 );
 
 kernel!(
     /// Subtracts, with 4 p added, whose limbs are above those of `b`.
     #[inline]
-    pub(super) fn sub(_lanes: Avx512, a: &Field, b: &Field) -> Field {
+    pub(super) fn sub(lanes: Avx512, a: &Field, b: &Field) -> Field {
         let mut differences = a.0;
         for (at, (difference, limb)) in differences.iter_mut().zip(&b.0).enumerate() {
             let more = 4 * if at == 0 { LOW - 18 } else { LOW };
             let more = _mm512_set1_epi64(more.cast_signed());
             *difference = _mm512_sub_epi64(_mm512_add_epi64(*difference, more), *limb);
         }
-        carried(_lanes, &differences)
+        carried(lanes, &differences)
     }
 );
 
