@@ -104,17 +104,14 @@ pub fn sign_many(
     let public = author.public();
     let actions = actions.into_iter().map(|action| action.unsigned(public));
     let actions = actions.collect::<Result<Vec<Action>, _>>()?;
-    let mut signed = Vec::with_capacity(actions.len());
-    for some in actions.chunks(SETTLED_TOGETHER) {
-        let texts: Vec<Vec<u8>> = some.iter().map(|action| action.signed_bytes(room)).collect();
-        let made = author.sign_many(&texts).into_iter().zip(b2b256_many(&texts));
-        signed.extend(some.iter().zip(made).map(|(action, (signature, digest))| VerifiedAction {
-            action: Action { signature, ..action.clone() },
-            room: *room,
-            digest,
-        }));
-    }
-    Ok(signed)
+    let texts: Vec<Vec<u8>> = actions.iter().map(|action| action.signed_bytes(room)).collect();
+    let made = author.sign_many(&texts).into_iter().zip(b2b256_many(&texts));
+    let signed = actions.into_iter().zip(made).map(|(action, (signature, digest))| VerifiedAction {
+        action: Action { signature, ..action },
+        room: *room,
+        digest,
+    });
+    Ok(signed.collect())
 }
 
 pub(crate) fn check_heights(sequence: u64, anchor: &Anchor, valid_until: u64) -> Result<(), UnsignableError> {
@@ -174,7 +171,7 @@ impl Action {
     }
 }
 
-/// Actions that are signed, or whose signatures are settled, together.
+/// Actions whose signatures are settled together.
 const SETTLED_TOGETHER: usize = 128;
 
 /// Verifies actions that do not depend on each other, each as [`Action::verify`] does, in their order.

@@ -6,6 +6,7 @@ mod eight;
 #[path = "identity/eight/none.rs"]
 mod eight;
 mod known_keys;
+mod many;
 mod multiples;
 mod strict;
 
@@ -13,13 +14,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use blake2b_simd::many::{HashManyJob, hash_many};
-use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
-use curve25519_dalek::scalar::Scalar;
-use ed25519_dalek::hazmat::ExpandedSecretKey;
 use ed25519_dalek::{Signer as _, SigningKey};
 use quorate_types::limits::MAX_RULE_NAME_BYTES;
 use quorate_types::{Hash, PublicKey, RoomId, RuleId, SecretKey, Signature};
-use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 pub use self::known_keys::KnownKeys;
@@ -187,25 +184,9 @@ impl Author {
         Signature::new(self.key.sign(bytes).to_bytes())
     }
 
-    /// Signs texts as [`sign`](Self::sign) does each of them, with one inversion for the encodings of all R: a fourth of the
-    /// time of signing one by one.
+    /// Signs texts as [`sign`](Self::sign) does each of them, in less time.
     pub(crate) fn sign_many(&self, texts: &[Vec<u8>]) -> Vec<Signature> {
-        let secret = ExpandedSecretKey::from(self.key.as_bytes());
-        let public = self.key.verifying_key().to_bytes();
-        let hashed = |parts: [&[u8]; 3]| {
-            let digest = parts.into_iter().fold(Sha512::new(), Digest::chain_update);
-            Scalar::from_bytes_mod_order_wide(&digest.finalize().into())
-        };
-        // RFC 8032, section 5.1.6. What is secret goes through the library alone, in constant time.
-        let nonces: Vec<Zeroizing<Scalar>> =
-            texts.iter().map(|text| Zeroizing::new(hashed([&secret.hash_prefix, text, &[]]))).collect();
-        let points: Vec<EdwardsPoint> = nonces.iter().map(|nonce| EdwardsPoint::mul_base(nonce)).collect();
-        let sign = |((text, nonce), r): ((&Vec<u8>, &Zeroizing<Scalar>), CompressedEdwardsY)| {
-            let s = hashed([r.as_bytes(), &public, text]) * secret.scalar + **nonce;
-            Signature::new(ed25519_dalek::Signature::from_components(r.0, s.to_bytes()).to_bytes())
-        };
-        let encoded = EdwardsPoint::compress_batch_alloc(&points);
-        texts.iter().zip(&nonces).zip(encoded).map(sign).collect()
+        many::sign_many(&self.key, texts)
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) type BaseAddends = Addends<8, 1>;
 /// Multiples of a key: 4 rows of 17, 8.7 KB.
 pub(super) type KeyAddends = Addends<5, 13>;
 
+/// Multiples of the base point for scalars that are secret: 64 rows of 9, 74 KB.
+pub(super) type SecretAddends = Addends<4, 1>;
+
 /// What is summed up in a lane.
 #[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
@@ -55,6 +58,24 @@ impl Eight {
     pub(super) fn base(self) -> Option<BaseAddends> {
         let [base, ..] = addends(self.0, &[ED25519_BASEPOINT_COMPRESSED.0; LANES]);
         base
+    }
+
+    /// Computes the multiples of the base point for scalars that are secret.
+    pub(super) fn secret_base(self) -> Option<SecretAddends> {
+        let [base, ..] = addends(self.0, &[ED25519_BASEPOINT_COMPRESSED.0; LANES]);
+        base
+    }
+
+    /// Computes the encodings of the products of the base point with scalars that are secret: neither what is read nor how long
+    /// it takes depends on them.
+    pub(super) fn secret_products(
+        self,
+        base: &SecretAddends,
+        scalars: &[[&Scalar; LANES]],
+    ) -> Vec<[[u8; 32]; LANES]> {
+        let products: Vec<Points> =
+            scalars.iter().map(|scalars| secret_product(self.0, base, scalars)).collect();
+        point::encoded(self.0, &products)
     }
 
     /// Computes the multiples of keys, of the point that each is the encoding of; nothing where it is none.
@@ -127,6 +148,18 @@ kernel!(
             sums = add(&sums, &digits, digits.map(|digit| base.pick(window, digit)));
         }
         sums
+    }
+);
+
+kernel!(
+    fn secret_product(lanes: Avx512, base: &SecretAddends, scalars: &[&Scalar; LANES]) -> Points {
+        let of_scalars = scalars.map(digits::<4>);
+        let mut products = point::neutral(lanes);
+        for (window, row) in base.rows.chunks(SecretAddends::ROW).enumerate() {
+            let digits = of_scalars.each_ref().map(|digits| i64::from(digits[window]));
+            products = point::added_secretly(lanes, &products, row, &digits);
+        }
+        products
     }
 );
 

@@ -191,7 +191,7 @@ fn base_multiples() -> &'static BaseMultiples {
     BASE.get_or_init(|| BaseMultiples::of(&ED25519_BASEPOINT_POINT))
 }
 
-fn base_addends(eight: Eight) -> Option<&'static BaseAddends> {
+pub(super) fn base_addends(eight: Eight) -> Option<&'static BaseAddends> {
     static BASE: OnceLock<Option<BaseAddends>> = OnceLock::new();
     BASE.get_or_init(|| eight.base()).as_ref()
 }

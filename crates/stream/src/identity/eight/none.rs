@@ -12,6 +12,9 @@ pub(crate) enum Eight {}
 pub(crate) enum BaseAddends {}
 
 #[derive(Debug)]
+pub(crate) enum SecretAddends {}
+
+#[derive(Debug)]
 pub(crate) enum KeyAddends {}
 
 #[derive(Clone, Copy)]
@@ -28,6 +31,14 @@ impl Eight {
     }
 
     pub(crate) const fn base(self) -> Option<BaseAddends> {
+        match self {}
+    }
+
+    pub(crate) const fn secret_base(self) -> Option<SecretAddends> {
+        match self {}
+    }
+
+    pub(crate) fn secret_products(self, _: &SecretAddends, _: &[[&Scalar; LANES]]) -> Vec<[[u8; 32]; LANES]> {
         match self {}
     }
 

@@ -1,7 +1,9 @@
 //! Points of the curve, eight at once (Hisil, Wong, Carter, Dawson: "Twisted Edwards Curves Revisited", 2008).
 
 use std::arch::x86_64::{
-    __m512i, __mmask8, _mm512_shuffle_i64x2, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    __m512i, __mmask8, _mm512_abs_epi64, _mm512_cmpeq_epi64_mask, _mm512_mask_blend_epi64,
+    _mm512_movepi64_mask, _mm512_set1_epi64, _mm512_shuffle_i64x2, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi64,
 };
 
 use fearless_simd::{SimdFrom as _, kernel, u64x8};
@@ -53,13 +55,43 @@ kernel!(
             |lane: usize, half: usize| -> __m512i { u64x8::simd_from(lanes, halves[lane][half]).into() };
         let [a, b, c, d, e, f, g, h] = transposed(lanes, &std::array::from_fn(|lane| vector(lane, 0)));
         let [i, j, k, l, m, n, o, _] = transposed(lanes, &std::array::from_fn(|lane| vector(lane, 1)));
-        let (sum, difference) = (Field([a, b, c, d, e]), Field([f, g, h, i, j]));
-        let product = Field([k, l, m, n, o]);
-        let negated = field::negated(lanes, &product);
+        let sum = Field([a, b, c, d, e]);
+        let (difference, product) = (Field([f, g, h, i, j]), Field([k, l, m, n, o]));
+        added_parts(lanes, to, &Parts { sum, difference, product }, negative)
+    }
+);
+
+kernel!(
+    /// Adds in each lane the multiple of a row that a digit names, or subtracts it where the digit is negative. The digits are
+    /// secret: all of the row is read, and chosen from by masks.
+    #[inline]
+    pub(super) fn added_secretly(lanes: Avx512, to: &Points, row: &[Addend], digits: &[i64; 8]) -> Points {
+        let digits: __m512i = u64x8::simd_from(lanes, digits.map(i64::cast_unsigned)).into();
+        let (size, negative) = (_mm512_abs_epi64(digits), _mm512_movepi64_mask(digits));
+        let number = |limb: u64| _mm512_set1_epi64(limb.cast_signed());
+        let mut chosen = Addend::NEUTRAL.0.map(number);
+        for (multiple, addend) in (0..).zip(row) {
+            let is_it = _mm512_cmpeq_epi64_mask(size, number(multiple));
+            for (place, limb) in chosen.iter_mut().zip(addend.0) {
+                *place = _mm512_mask_blend_epi64(is_it, *place, number(limb));
+            }
+        }
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, _] = chosen;
+        let sum = Field([a, b, c, d, e]);
+        let (difference, product) = (Field([f, g, h, i, j]), Field([k, l, m, n, o]));
+        added_parts(lanes, to, &Parts { sum, difference, product }, negative)
+    }
+);
+
+kernel!(
+    /// Adds affine points, or subtracts them where `negative` has a bit.
+    #[inline]
+    fn added_parts(lanes: Avx512, to: &Points, parts: &Parts, negative: __mmask8) -> Points {
+        let Parts { sum, difference, product } = parts;
         let addend = Parts {
-            sum: field::chosen(lanes, negative, &difference, &sum),
-            difference: field::chosen(lanes, negative, &sum, &difference),
-            product: field::chosen(lanes, negative, &negated, &product),
+            sum: field::chosen(lanes, negative, difference, sum),
+            difference: field::chosen(lanes, negative, sum, difference),
+            product: field::chosen(lanes, negative, &field::negated(lanes, product), product),
         };
         combined(lanes, to, &addend, &field::add(lanes, &to.z, &to.z))
     }

@@ -200,6 +200,16 @@ proptest! {
         }
     }
 
+    /// Products with what is secret, at the ends of the windows, are those of the library.
+    #[test]
+    fn secret_products_are_those_of_the_library(scalars in proptest::array::uniform8(scalar())) {
+        let Some(eight) = Eight::detect() else { return Ok(()) };
+        let base = eight.secret_base().unwrap();
+        let expected = scalars.map(|scalar| EdwardsPoint::mul_base(&scalar).compress().0);
+        let groups = [scalars.each_ref(), scalars.each_ref()];
+        prop_assert_eq!(eight.secret_products(&base, &groups), [expected, expected]);
+    }
+
     /// For keys of any order, and scalars at the ends of their windows: without what is computed again when it differs.
     #[test]
     fn sums_are_those_of_the_library(
