@@ -6,12 +6,12 @@ use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::hazmat::ExpandedSecretKey;
 use ed25519_dalek::{Signer as _, SigningKey};
-use quorate_types::Signature;
+use quorate_types::{PublicKey, Signature};
 use sha2::{Digest as _, Sha512};
 use zeroize::Zeroizing;
 
 use super::eight::{Eight, KeyAddends, LANES, SecretAddends, Terms};
-use super::strict::base_addends;
+use super::strict::{Verifier, base_addends};
 
 /// Texts whose encodings of R share an inversion.
 const TOGETHER: usize = 128;
@@ -75,9 +75,7 @@ impl Checked {
     fn new(eight: Eight, public: &[u8; 32]) -> Option<Self> {
         static BASE: OnceLock<Option<SecretAddends>> = OnceLock::new();
         let base = BASE.get_or_init(|| eight.secret_base()).as_ref()?;
-        let mut negated = *public;
-        let [.., last] = &mut negated;
-        *last ^= 0x80;
+        let negated = Verifier::new(&PublicKey::new(*public)).ok()?.negated_bytes();
         let [key, ..] = eight.keys(&[negated; LANES]);
         Some(Self { eight, base, key: key? })
     }

@@ -53,11 +53,9 @@ kernel!(
         let halves = addends.map(|addend| addend.0.as_chunks::<8>().0);
         let vector =
             |lane: usize, half: usize| -> __m512i { u64x8::simd_from(lanes, halves[lane][half]).into() };
-        let [a, b, c, d, e, f, g, h] = transposed(lanes, &std::array::from_fn(|lane| vector(lane, 0)));
-        let [i, j, k, l, m, n, o, _] = transposed(lanes, &std::array::from_fn(|lane| vector(lane, 1)));
-        let sum = Field([a, b, c, d, e]);
-        let (difference, product) = (Field([f, g, h, i, j]), Field([k, l, m, n, o]));
-        added_parts(lanes, to, &Parts { sum, difference, product }, negative)
+        let first = transposed(lanes, &std::array::from_fn(|lane| vector(lane, 0)));
+        let second = transposed(lanes, &std::array::from_fn(|lane| vector(lane, 1)));
+        added_parts(lanes, to, &Parts::of(first, second), negative)
     }
 );
 
@@ -76,10 +74,9 @@ kernel!(
                 *place = _mm512_mask_blend_epi64(is_it, *place, number(limb));
             }
         }
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, _] = chosen;
-        let sum = Field([a, b, c, d, e]);
-        let (difference, product) = (Field([f, g, h, i, j]), Field([k, l, m, n, o]));
-        added_parts(lanes, to, &Parts { sum, difference, product }, negative)
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = chosen;
+        let parts = Parts::of([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]);
+        added_parts(lanes, to, &parts, negative)
     }
 );
 
@@ -103,6 +100,20 @@ struct Parts {
     sum: Field,
     difference: Field,
     product: Field,
+}
+
+impl Parts {
+    /// Takes the limbs of an [`Addend`], a vector for each.
+    #[inline]
+    const fn of(first: [__m512i; 8], second: [__m512i; 8]) -> Self {
+        let [a, b, c, d, e, f, g, h] = first;
+        let [i, j, k, l, m, n, o, _] = second;
+        Self {
+            sum: Field([a, b, c, d, e]),
+            difference: Field([f, g, h, i, j]),
+            product: Field([k, l, m, n, o]),
+        }
+    }
 }
 
 kernel!(
